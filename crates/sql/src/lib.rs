@@ -1,1 +1,20 @@
-//! sql
+//! Deterministic SQL over SQLite.
+//!
+//! PostgreSQL text goes in, is parsed ([`parse`]), bound against the catalogue as of a height and
+//! lowered to checked SQLite text ([`bind`]), and executed by the one writer ([`engine`]), which
+//! gives outcomes, row changes and the state root, or by read-only snapshots. Nothing a client
+//! wrote reaches SQLite as text.
+
+pub mod bind;
+pub mod bound;
+pub mod catalogue;
+pub mod engine;
+pub mod error;
+pub mod function;
+pub mod parse;
+pub mod result;
+
+pub use bound::{Bound, BoundQuery, BoundWrite, Operation, SchemaChange};
+pub use catalogue::Catalogue;
+pub use error::SqlError;
+pub use result::{OutputColumn, StatementResult};

@@ -1,0 +1,93 @@
+//! The tables of a height: an immutable value shared by the writer and all readers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stele_core::schema::{FIRST_USER_TABLE, Table, TableId};
+
+/// The schema searched when a name has none.
+pub const DEFAULT_SCHEMA: &str = "public";
+/// The schema of the built-in tables.
+pub const LEDGER_SCHEMA: &str = "stele";
+
+/// All table definitions at one height.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    version: u64,
+    by_id: BTreeMap<TableId, Arc<Table>>,
+    by_name: BTreeMap<(String, String), TableId>,
+    next_table: TableId,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            by_id: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            next_table: FIRST_USER_TABLE,
+        }
+    }
+}
+
+impl Catalogue {
+    /// Counts the changes ever made: a bound statement is good for one version only.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The id the next created table gets.
+    #[must_use]
+    pub fn next_table(&self) -> TableId {
+        self.next_table
+    }
+
+    /// Restores what a stored catalogue had counted.
+    pub fn set_counters(&mut self, version: u64, next_table: TableId) {
+        self.version = version;
+        self.next_table = next_table;
+    }
+
+    /// The table of that id.
+    #[must_use]
+    pub fn table(&self, id: TableId) -> Option<&Arc<Table>> {
+        self.by_id.get(&id)
+    }
+
+    /// The table of that name.
+    #[must_use]
+    pub fn table_named(&self, schema: &str, name: &str) -> Option<&Arc<Table>> {
+        let id = self.by_name.get(&(schema.to_owned(), name.to_owned()))?;
+        self.by_id.get(id)
+    }
+
+    /// All tables in id order.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.by_id.values()
+    }
+
+    /// Adds a table or replaces its definition.
+    pub fn put(&mut self, table: Table) {
+        self.remove_names(table.id);
+        self.version += 1;
+        self.next_table = self.next_table.max(TableId(table.id.0.saturating_add(1)));
+        self.by_name
+            .insert((table.schema.clone(), table.name.clone()), table.id);
+        self.by_id.insert(table.id, Arc::new(table));
+    }
+
+    /// Removes a table.
+    pub fn remove(&mut self, id: TableId) {
+        self.remove_names(id);
+        self.version += 1;
+        self.by_id.remove(&id);
+    }
+
+    fn remove_names(&mut self, id: TableId) {
+        if let Some(table) = self.by_id.get(&id) {
+            self.by_name
+                .remove(&(table.schema.clone(), table.name.clone()));
+        }
+    }
+}
