@@ -103,6 +103,21 @@ impl Suite {
         hasher.finish()
     }
 
+    /// Hashes `parts` with no domain byte: for formats defined outside Stele that ask for it, such as
+    /// the root of the empty RFC 6962 tree.
+    #[must_use]
+    pub fn plain_hash(self, parts: &[&[u8]]) -> Hash {
+        match self {
+            Self::Ed25519Sha256 => {
+                let mut inner = Sha256::new();
+                for part in parts {
+                    inner.update(part);
+                }
+                Hash(inner.finalize().into())
+            }
+        }
+    }
+
     /// Hashes the canonical encoding of `value` in a domain.
     #[must_use]
     pub fn hash_of<T: Encode + ?Sized>(self, domain: Domain, value: &T) -> Hash {

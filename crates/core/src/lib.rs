@@ -11,6 +11,7 @@ pub mod block;
 pub mod codec;
 pub mod crypto;
 pub mod datetime;
+mod decimal;
 pub mod genesis;
 pub mod hash;
 pub mod key;
