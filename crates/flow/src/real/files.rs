@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ impl<T> At<T> for io::Result<T> {
 impl Files for RealFiles {
     fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>, FileError> {
         let mut options = fs::OpenOptions::new();
-        options.read(true);
+        // Keys and data are for the owner's eyes only.
+        options.read(true).mode(0o600);
         match mode {
             OpenMode::Read => &mut options,
             OpenMode::Write => options.write(true),
@@ -68,7 +70,11 @@ impl Files for RealFiles {
     }
 
     fn create_dir(&self, directory: &Path) -> Result<(), FileError> {
-        fs::create_dir_all(directory).at(directory, Operation::CreateDir)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .at(directory, Operation::CreateDir)
     }
 
     fn sync_dir(&self, directory: &Path) -> Result<(), FileError> {
@@ -83,6 +89,7 @@ impl Files for RealFiles {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(path)
             .at(path, Operation::Lock)?;
         match file.try_lock() {
