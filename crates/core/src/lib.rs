@@ -25,6 +25,7 @@ pub mod row;
 pub mod schema;
 pub mod transaction;
 pub mod tree;
+pub mod validators;
 pub mod value;
 
 pub use account::AccountId;
