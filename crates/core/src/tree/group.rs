@@ -1,0 +1,199 @@
+//! One group in memory: its entries and the Merkle tree over them.
+
+use super::error::TreeError;
+use super::node::{GROUP_ENTRIES_MAX, group_hash, leaf_hash, node_hash};
+use super::store::NodeStore;
+use crate::hash::{Hash, Suite};
+use crate::schema::TableId;
+
+/// An entry of a group.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Primary key or name of the group below.
+    pub(super) key: Vec<u8>,
+    /// What the store holds: row hash or group hash.
+    pub(super) hash: Hash,
+    /// Leaf in the group's Merkle tree.
+    pub(super) leaf: Hash,
+}
+
+impl Entry {
+    pub(super) fn new(suite: Suite, level: u8, key: Vec<u8>, hash: Hash) -> Self {
+        let leaf = leaf_hash(suite, level, &key, &hash);
+        Self { key, hash, leaf }
+    }
+
+    /// The entry every table's level 0 starts with; it is never stored.
+    pub(super) fn sentinel(suite: Suite) -> Self {
+        Self::new(suite, 0, Vec::new(), Hash::ZERO)
+    }
+}
+
+/// Where a group lies and what its hash must be.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// First key.
+    pub(super) name: Vec<u8>,
+    /// Name of the next group of the level, none for the last.
+    pub(super) end: Option<Vec<u8>>,
+    /// Its hash, as the level above holds it.
+    pub(super) hash: Hash,
+}
+
+/// A group: never empty, its first entry's key is its name.
+///
+/// `layers` is the RFC 6962 tree above the leaves, bottom first: nodes are paired from the left and a
+/// lone last node moves up unchanged, which gives the same tree as splitting at powers of two. Kept,
+/// it makes an append or a replacement cost a path instead of a whole tree.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Group {
+    pub(super) entries: Vec<Entry>,
+    pub(super) end: Option<Vec<u8>>,
+    layers: Vec<Vec<Hash>>,
+    /// How many leaves the layers were made of; 0 before they are made.
+    pub(super) hashed: usize,
+}
+
+impl Group {
+    /// A group whose Merkle tree is still to be made by [`Group::refresh`].
+    pub(super) fn unhashed(entries: Vec<Entry>) -> Self {
+        Self {
+            entries,
+            ..Self::default()
+        }
+    }
+
+    /// Reads a group and checks it against the hash the level above holds.
+    pub(super) fn load<S: NodeStore + ?Sized>(
+        suite: Suite,
+        store: &S,
+        table: TableId,
+        level: u8,
+        place: Place,
+    ) -> Result<Self, TreeError<S::Error>> {
+        let limit = GROUP_ENTRIES_MAX + 1;
+        let nodes = store
+            .range(table, level, &place.name, place.end.as_deref(), limit)
+            .map_err(TreeError::Store)?;
+        let corrupt = |what| TreeError::Corrupt {
+            table,
+            level,
+            name: place.name.clone(),
+            what,
+        };
+        let mut entries = Vec::with_capacity(nodes.len() + 1);
+        if level == 0 && place.name.is_empty() {
+            entries.push(Entry::sentinel(suite));
+        }
+        for (key, hash) in nodes {
+            if key.len() > super::KEY_LEN_MAX {
+                return Err(corrupt("a key is too long"));
+            }
+            entries.push(Entry::new(suite, level, key, hash));
+        }
+        if entries.len() > GROUP_ENTRIES_MAX {
+            return Err(corrupt("it holds too many entries"));
+        }
+        if entries.first().is_none_or(|first| first.key != place.name) {
+            return Err(corrupt("its first entry is missing"));
+        }
+        if !entries.is_sorted_by(|a, b| a.key < b.key) {
+            return Err(corrupt("its entries are out of order"));
+        }
+        let mut group = Self {
+            entries,
+            ..Self::default()
+        };
+        group.refresh(suite, 0, group.entries.len());
+        if group.hash(suite, level) != place.hash {
+            return Err(corrupt("its entries do not give its hash"));
+        }
+        group.end = place.end;
+        Ok(group)
+    }
+
+    /// First key.
+    pub(super) fn name(&self) -> &[u8] {
+        self.entries.first().map_or(&[], |first| &first.key)
+    }
+
+    /// Group hash, from refreshed layers.
+    pub(super) fn hash(&self, suite: Suite, level: u8) -> Hash {
+        group_hash(
+            suite,
+            level,
+            self.entries.len(),
+            &self.merkle_root(),
+            self.name(),
+        )
+    }
+
+    /// Root of the Merkle tree over the entries.
+    fn merkle_root(&self) -> Hash {
+        let top = self.layers.last().and_then(|layer| layer.first());
+        let only = self.entries.first().map(|entry| &entry.leaf);
+        top.or(only).copied().unwrap_or(Hash::ZERO)
+    }
+
+    /// Recomputes the layers over the changed leaves `from..to`. A change of length takes `to` to the end.
+    pub(super) fn refresh(&mut self, suite: Suite, from: usize, to: usize) {
+        let mut below_len = self.entries.len();
+        let mut from = from.min(below_len.saturating_sub(1));
+        let mut to = to.max(from + 1);
+        let mut below: Option<Vec<Hash>> = None;
+        let mut layers = std::mem::take(&mut self.layers).into_iter();
+        while below_len > 1 {
+            let len = below_len.div_ceil(2);
+            from /= 2;
+            to = to.div_ceil(2).min(len);
+            let mut layer = layers.next().unwrap_or_default();
+            layer.truncate(len);
+            for at in from..to {
+                let child = |at: usize| match &below {
+                    None => self.entries.get(at).map(|entry| &entry.leaf),
+                    Some(nodes) => nodes.get(at),
+                };
+                let hash = match (child(2 * at), child(2 * at + 1)) {
+                    (Some(left), Some(right)) => node_hash(suite, left, right),
+                    (Some(lone), None) => *lone,
+                    _ => Hash::ZERO,
+                };
+                match layer.get_mut(at) {
+                    Some(slot) => *slot = hash,
+                    None => layer.push(hash),
+                }
+            }
+            self.layers.extend(below.replace(layer));
+            below_len = len;
+        }
+        self.layers.extend(below);
+        self.hashed = self.entries.len();
+    }
+
+    /// Where the child group that holds `key` lies; this group is on the level above it.
+    pub(super) fn child(&self, key: &[u8]) -> Option<Place> {
+        self.place_at(
+            self.entries
+                .partition_point(|entry| entry.key.as_slice() <= key),
+        )
+    }
+
+    /// Where the child group just before the key `name` lies, if it is in this group.
+    pub(super) fn child_before(&self, name: &[u8]) -> Option<Place> {
+        self.place_at(
+            self.entries
+                .partition_point(|entry| entry.key.as_slice() < name),
+        )
+    }
+
+    /// Where the last child group lies whose index is below `after`.
+    fn place_at(&self, after: usize) -> Option<Place> {
+        let entry = self.entries.get(after.checked_sub(1)?)?;
+        let next = self.entries.get(after).map(|next| &next.key);
+        Some(Place {
+            name: entry.key.clone(),
+            end: next.or(self.end.as_ref()).cloned(),
+            hash: entry.hash,
+        })
+    }
+}
