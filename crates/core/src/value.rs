@@ -1,7 +1,22 @@
 //! SQL types and values, as the ledger knows them.
 
+mod binary;
+mod check;
+mod coerce;
+mod double;
+mod error;
+pub mod json;
+pub mod text;
+
+use std::fmt;
+
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes};
 use crate::numeric::Numeric;
+
+pub use check::check;
+pub use coerce::coerce;
+pub use double::format_double;
+pub use error::ValueError;
 
 /// Longest text or byte string in one value, in bytes (16 MiB).
 pub const VALUE_LEN_MAX: usize = 16 * 1024 * 1024;
@@ -80,6 +95,58 @@ impl Value {
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// A NUMERIC at the scale of a NUMERIC type, if no digit is lost; any other value as it is.
+    /// Encodings drop trailing zeros; this brings them back.
+    #[must_use]
+    pub fn at_scale_of(self, ty: Type) -> Self {
+        match (&self, ty) {
+            (Self::Numeric(value), Type::Numeric { scale, .. }) => {
+                value.rescale_exact(scale).map_or(self, Self::Numeric)
+            }
+            _ => self,
+        }
+    }
+
+    /// A word for messages that says what kind of value this is.
+    #[must_use]
+    pub fn type_word(&self) -> &'static str {
+        match self {
+            Self::Null => "unknown",
+            Self::Bool(_) => "boolean",
+            Self::Int(_) => "bigint",
+            Self::Numeric(_) => "numeric",
+            Self::Double(_) => "double precision",
+            Self::Text(_) => "text",
+            Self::Bytes(_) => "bytea",
+            Self::Date(_) => "date",
+            Self::Timestamp(_) => "timestamp",
+            Self::Uuid(_) => "uuid",
+            Self::Json(_) => "json",
+        }
+    }
+}
+
+/// PostgreSQL's name of the type, without length, precision and scale: what its messages use.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "boolean",
+            Self::SmallInt => "smallint",
+            Self::Integer => "integer",
+            Self::BigInt => "bigint",
+            Self::Numeric { .. } => "numeric",
+            Self::Double => "double precision",
+            Self::Text => "text",
+            Self::Varchar(_) => "character varying",
+            Self::Bytea => "bytea",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::TimestampTz => "timestamp with time zone",
+            Self::Uuid => "uuid",
+            Self::Json => "json",
+        })
     }
 }
 

@@ -1,0 +1,57 @@
+use super::*;
+use crate::account::AccountId;
+use crate::schema::TableId;
+
+fn column(id: u16, ty: Type, not_null: bool, missing: Value) -> Column {
+    Column {
+        id: ColumnId(id),
+        name: format!("c{id}"),
+        ty,
+        not_null,
+        default: None,
+        missing,
+        confidential: false,
+        erasable: false,
+    }
+}
+
+fn table() -> Table {
+    let numeric = Type::Numeric {
+        precision: 12,
+        scale: 2,
+    };
+    Table {
+        id: TableId(1000),
+        schema: "public".into(),
+        name: "t".into(),
+        owner: AccountId([7; 32]),
+        columns: vec![
+            column(1, Type::BigInt, true, Value::Null),
+            column(2, numeric, false, Value::Null),
+            column(4, Type::Varchar(5), false, Value::Text("new".into())),
+            column(5, Type::Double, false, Value::Null),
+        ],
+        primary_key: vec![ColumnId(1)],
+        primary_key_name: "t_pkey".into(),
+        indexes: vec![],
+        checks: vec![],
+        salted: false,
+        next_column: ColumnId(6),
+    }
+}
+
+#[test]
+fn a_missing_value_is_left_out_and_null_beside_it_is_not() {
+    let table = table();
+    let row = |text: Value| Row::new(vec![Value::Int(1), Value::Null, text, Value::Null]);
+    let missing = encode_row(&table, &row(Value::Text("new".into()))).unwrap();
+    let null = encode_row(&table, &row(Value::Null)).unwrap();
+    assert_ne!(missing, null);
+    assert_eq!(missing.len(), 2 + 2 + 9);
+    assert_eq!(null.len(), missing.len() + 3);
+    assert_eq!(
+        decode_row(&table, &missing).unwrap(),
+        row(Value::Text("new".into()))
+    );
+    assert_eq!(decode_row(&table, &null).unwrap(), row(Value::Null));
+}
