@@ -3,6 +3,7 @@
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes};
 use crate::crypto::PublicKey;
 use crate::hash::{Domain, Hash, Suite};
+use crate::validators::ValidatorSet;
 
 /// Longest origin, in bytes.
 pub const ORIGIN_LEN_MAX: usize = 255;
@@ -20,6 +21,8 @@ pub struct Genesis {
     pub created_us: i64,
     /// Random, so that equal documents are different ledgers.
     pub nonce: [u8; 16],
+    /// Who signs checkpoints, at first.
+    pub validators: ValidatorSet,
     /// First key of the operator's account.
     pub operator: PublicKey,
     /// Rules blocks are executed by, at first.
@@ -91,6 +94,7 @@ impl Encode for Genesis {
         put_bytes(out, self.origin.as_bytes());
         out.extend_from_slice(&self.created_us.to_be_bytes());
         out.extend_from_slice(&self.nonce);
+        self.validators.encode(out);
         self.operator.encode(out);
         out.extend_from_slice(&self.execution_version.to_be_bytes());
         self.limits.encode(out);
@@ -105,6 +109,7 @@ impl Decode for Genesis {
             origin: reader.text("origin", ORIGIN_LEN_MAX)?,
             created_us: reader.i64()?,
             nonce: reader.array()?,
+            validators: ValidatorSet::decode(reader)?,
             operator: PublicKey::decode(reader)?,
             execution_version: reader.u32()?,
             limits: Limits::decode(reader)?,

@@ -25,6 +25,7 @@ pub mod row;
 pub mod schema;
 pub mod transaction;
 pub mod tree;
+pub mod trust;
 pub mod validators;
 pub mod value;
 

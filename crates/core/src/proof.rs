@@ -1,1 +1,20 @@
-//! To come: proof.
+//! Proof files: one text that shows, to anyone who pins the ledger, that a transaction took place or
+//! that a row stood, did not stand, or was all there was, after a block. Verification needs no I/O.
+//!
+//! A proof file **is** a C2SP `tlog-proof`: public tools check that the leaf is in the log and who
+//! signed the checkpoint. Its `extra` data carries the [`Evidence`] from which the leaf is rebuilt:
+//!
+//! - for a transaction: the signed transaction and its outcome; the leaf is its [`Entry`];
+//! - for rows: the block leaf, the table's definition, its path to the state root, and the path of
+//!   the row, the gap or the range to the table's root.
+//!
+//! Nothing in the evidence is believed for itself: every part is hashed into the leaf.
+
+mod evidence;
+mod verify;
+
+pub use evidence::{Evidence, RowClaim, RowEvidence, TransactionEvidence};
+pub use verify::{Proven, ProvenRows, ProvenTransaction, VerifyError, Verifier};
+
+#[cfg(test)]
+mod tests;

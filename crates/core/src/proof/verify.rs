@@ -1,0 +1,194 @@
+//! Checking a proof file against a pinned ledger.
+
+use thiserror::Error;
+
+use super::evidence::{Evidence, RowEvidence, TransactionEvidence};
+use crate::account::AccountId;
+use crate::codec::{Decode, DecodeError, Encode};
+use crate::hash::Hash;
+use crate::leaf::{BlockLeaf, Entry};
+use crate::log;
+use crate::note::{CertificateError, Checkpoint, NoteError, TlogProof, verify_certificate};
+use crate::outcome::Outcome;
+use crate::row::Row;
+use crate::schema::Table;
+use crate::transaction::{SignedTransaction, TransactionError};
+use crate::trust::Trust;
+
+/// Why a proof is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum VerifyError {
+    /// Not a proof file.
+    #[error("not a proof file: {0}")]
+    Format(#[from] NoteError),
+    /// The file carries no evidence.
+    #[error("the proof carries no evidence (its `extra` line is missing)")]
+    NoEvidence,
+    /// The evidence does not decode.
+    #[error("the evidence does not decode: {0}")]
+    Evidence(#[from] DecodeError),
+    /// Not enough validators of the pinned ledger signed the checkpoint.
+    #[error("the checkpoint is not certified: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The leaf is not in the log.
+    #[error("the leaf is not in the log the checkpoint commits to: {0}")]
+    Log(String),
+    /// The transaction is not believed.
+    #[error("the transaction is not what its account signed: {0}")]
+    Transaction(#[from] TransactionError),
+    /// The signing key is not the account's first key, and nothing shows that it became one.
+    #[error("the transaction's key is not the first key of account {0}")]
+    Account(AccountId),
+    /// The table, its definition or its rows are not in the state the block leaf commits to.
+    #[error("the state the block commits to does not hold this: {0}")]
+    State(String),
+}
+
+/// What a proof shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Proven {
+    /// A transaction and how it ended.
+    Transaction(Box<ProvenTransaction>),
+    /// Rows, or that there are none.
+    Rows(Box<ProvenRows>),
+}
+
+/// A transaction shown to be in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProvenTransaction {
+    /// The checkpoint it was shown to.
+    pub checkpoint: Checkpoint,
+    /// Its place and identity.
+    pub entry: Entry,
+    /// What was signed.
+    pub signed: SignedTransaction,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Rows shown to be, or not to be, in the state after a block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProvenRows {
+    /// The checkpoint they were shown to.
+    pub checkpoint: Checkpoint,
+    /// The block.
+    pub leaf: BlockLeaf,
+    /// The table as defined then.
+    pub table: Table,
+    /// What was asked.
+    pub claim: super::RowClaim,
+    /// The rows: one for a present row, none for an absent one, all in key order for a range.
+    pub rows: Vec<(Vec<u8>, Row)>,
+}
+
+/// Verifies proofs of one ledger. Remembers the last certified checkpoint, so that many proofs to
+/// the same one cost one signature check.
+pub struct Verifier {
+    trust: Trust,
+    certified: Option<(Hash, Checkpoint)>,
+}
+
+impl Verifier {
+    /// A verifier that believes the validators of `trust` and nobody else.
+    #[must_use]
+    pub fn new(trust: Trust) -> Self {
+        Self {
+            trust,
+            certified: None,
+        }
+    }
+
+    /// The pinned ledger.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Checks a proof file and gives what it shows.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: the first thing that does not hold.
+    pub fn verify(&mut self, file: &[u8]) -> Result<Proven, VerifyError> {
+        let proof = TlogProof::parse(file)?;
+        let evidence = Evidence::decode_all(proof.extra().ok_or(VerifyError::NoEvidence)?)?;
+        let checkpoint = self.certified_checkpoint(&proof)?;
+        match evidence {
+            Evidence::Transaction(evidence) => {
+                self.transaction(&proof, checkpoint, *evidence)
+            }
+            Evidence::Rows(evidence) => self.rows(&proof, checkpoint, *evidence),
+        }
+    }
+
+    fn certified_checkpoint(&mut self, proof: &TlogProof) -> Result<Checkpoint, VerifyError> {
+        let note = proof.checkpoint_note();
+        let digest = self
+            .trust
+            .suite
+            .hash(crate::Domain::Result, &[note.to_string().as_bytes()]);
+        if let Some((known, checkpoint)) = &self.certified
+            && *known == digest
+        {
+            return Ok(checkpoint.clone());
+        }
+        let checkpoint = verify_certificate(&self.trust.origin, &self.trust.validators, note)?;
+        self.certified = Some((digest, checkpoint.clone()));
+        Ok(checkpoint)
+    }
+
+    fn in_log(
+        &self,
+        proof: &TlogProof,
+        checkpoint: &Checkpoint,
+        leaf: &[u8],
+    ) -> Result<(), VerifyError> {
+        let leaf = log::leaf_hash(self.trust.suite, leaf);
+        proof
+            .verify_leaf(self.trust.suite, &leaf, checkpoint)
+            .map_err(|error| VerifyError::Log(error.to_string()))
+    }
+
+    fn transaction(
+        &self,
+        proof: &TlogProof,
+        checkpoint: Checkpoint,
+        evidence: TransactionEvidence,
+    ) -> Result<Proven, VerifyError> {
+        let suite = self.trust.suite;
+        let signed = evidence.signed;
+        let entry = Entry {
+            height: evidence.height,
+            index: evidence.index,
+            transaction: signed.id(suite),
+            outcome: evidence.outcome.hash(suite),
+        };
+        self.in_log(proof, &checkpoint, &entry.encode_to_vec())?;
+        signed.verify(suite, &self.trust.ledger)?;
+        if AccountId::of_key(suite, &signed.key) != signed.transaction.account {
+            return Err(VerifyError::Account(signed.transaction.account));
+        }
+        Ok(Proven::Transaction(Box::new(ProvenTransaction {
+            checkpoint,
+            entry,
+            signed,
+            outcome: evidence.outcome,
+        })))
+    }
+
+    fn rows(
+        &self,
+        proof: &TlogProof,
+        checkpoint: Checkpoint,
+        evidence: RowEvidence,
+    ) -> Result<Proven, VerifyError> {
+        self.in_log(proof, &checkpoint, &evidence.leaf.encode_to_vec())?;
+        let rows = evidence.check(self.trust.suite)?;
+        Ok(Proven::Rows(Box::new(ProvenRows {
+            checkpoint,
+            leaf: evidence.leaf,
+            table: evidence.table,
+            claim: evidence.claim,
+            rows,
+        })))
+    }
+}

@@ -1,0 +1,220 @@
+//! The data directory: what lies where, and how a ledger is made in an empty one.
+//!
+//! ```text
+//! format            version of this layout; another version is refused by name
+//! LOCK              held while a node runs on the directory
+//! genesis           the ledger's identity document; written last, so its presence means the rest is there
+//! trust.txt         what an offline verifier pins
+//! keys/<name>.key   keys of local users, the operator's among them
+//! validator.key     the key that signs checkpoints
+//! segments/         blocks and effects: the only files that cannot be made again
+//! index/            look-ups, derived from the segments
+//! log/              tile files of the log, derived from the segments
+//! state.db          rows, state tree and history, derived from the segments
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stele_core::crypto::SecretKey;
+use stele_core::genesis::{Genesis, Limits, ORIGIN_LEN_MAX};
+use stele_core::note::SignerKey;
+use stele_core::trust::Trust;
+use stele_core::validators::{Validator, ValidatorSet};
+use stele_core::{Decode, Encode, Suite};
+use stele_flow::{FileError, FileLock, Files, Runtime};
+use zeroize::Zeroize;
+
+use crate::error::NodeError;
+use crate::keys::{KeyStore, OPERATOR};
+
+/// Content of the file `format`.
+const FORMAT: &str = "stele data directory, format 1\n";
+/// Name of the first validator of a ledger.
+pub const FIRST_VALIDATOR: &str = "one";
+/// The rules this program executes blocks by.
+pub const EXECUTION_VERSION: u32 = 1;
+
+/// An opened data directory.
+pub struct Directory {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The ledger.
+    pub genesis: Genesis,
+    /// Keys of local users.
+    pub keys: KeyStore,
+    /// Signs checkpoints.
+    pub signer: SignerKey,
+    /// Whether this call made the ledger.
+    pub created: bool,
+    /// Held while the directory is open.
+    pub lock: Box<dyn FileLock>,
+}
+
+impl From<FileError> for NodeError {
+    fn from(error: FileError) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+impl Directory {
+    /// Opens the ledger of a directory, or makes one named `origin` if there is none.
+    ///
+    /// # Errors
+    /// When another process uses it, it is of another format, or a file cannot be read or written.
+    pub fn open(path: &Path, origin: &str, runtime: &Runtime) -> Result<Self, NodeError> {
+        let files = runtime.files.clone();
+        files.create_dir(path)?;
+        let lock = files.lock(
+            &path.join("LOCK"),
+            &format!("stele node, process {}", std::process::id()),
+        )?;
+        check_format(&files, path)?;
+        let suite = Suite::default();
+        let keys = KeyStore::open(files.clone(), &path.join("keys"), suite)?;
+        let secret = validator_key(&files, path, runtime)?;
+        let genesis_path = path.join("genesis");
+        let created = !files.exists(&genesis_path)?;
+        if created {
+            refuse_remains(&files, path)?;
+            let operator = match keys.get(OPERATOR) {
+                Some(key) => key,
+                None => keys.create(OPERATOR, runtime)?,
+            };
+            let genesis = make_genesis(origin, &secret, operator.public(), runtime)?;
+            files.replace(
+                &path.join("trust.txt"),
+                Trust::of_genesis(&genesis).to_string().as_bytes(),
+            )?;
+            files.replace(&genesis_path, &genesis.encode_to_vec())?;
+        }
+        let genesis = read_genesis(&files, path)?;
+        let signer = SignerKey::of_validator(&genesis.origin, FIRST_VALIDATOR, secret)
+            .map_err(|error| NodeError::Invalid(error.to_string()))?;
+        let known = genesis.validators.get(FIRST_VALIDATOR);
+        if known.map(|validator| validator.key) != Some(signer.verifier().key()) {
+            return Err(NodeError::Invalid(format!(
+                "{} is not the key the ledger was made with: restore the right one",
+                path.join("validator.key").display()
+            )));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            genesis,
+            keys,
+            signer,
+            created,
+            lock,
+        })
+    }
+}
+
+/// Reads the identity document of a data directory.
+///
+/// # Errors
+/// When it is not there or does not decode.
+pub fn read_genesis(files: &Arc<dyn Files>, path: &Path) -> Result<Genesis, NodeError> {
+    let path = path.join("genesis");
+    let bytes = files.read(&path)?;
+    Genesis::decode_all(&bytes).map_err(|error| {
+        NodeError::Storage(format!(
+            "{} is damaged: {error}; restore it from a copy (segments/00000001.seg holds it as its first record)",
+            path.display()
+        ))
+    })
+}
+
+/// Refuses a data directory of another format.
+///
+/// # Errors
+/// When its `format` file says another version.
+pub fn check_format(files: &Arc<dyn Files>, path: &Path) -> Result<(), NodeError> {
+    let file = path.join("format");
+    if !files.exists(&file)? {
+        return Ok(files.replace(&file, FORMAT.as_bytes())?);
+    }
+    let found = files.read(&file)?;
+    if found == FORMAT.as_bytes() {
+        return Ok(());
+    }
+    let found: String = String::from_utf8_lossy(&found).chars().take(80).collect();
+    Err(NodeError::Invalid(format!(
+        "{} says {:?}, this program reads {:?}: use the program version that wrote it, or another directory",
+        file.display(),
+        found.trim_end(),
+        FORMAT.trim_end()
+    )))
+}
+
+fn refuse_remains(files: &Arc<dyn Files>, path: &Path) -> Result<(), NodeError> {
+    let segments = path.join("segments");
+    if files.exists(&segments)? && !files.list(&segments)?.is_empty() {
+        return Err(NodeError::Invalid(format!(
+            "{} holds segments but no genesis file: restore `genesis` from a copy, or use an empty directory",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn validator_key(
+    files: &Arc<dyn Files>,
+    path: &Path,
+    runtime: &Runtime,
+) -> Result<SecretKey, NodeError> {
+    let path = path.join("validator.key");
+    let mut seed = [0; 32];
+    if files.exists(&path)? {
+        let mut text = files.read(&path)?;
+        let decoded = hex::decode_to_slice(text.trim_ascii(), &mut seed);
+        text.zeroize();
+        decoded.map_err(|_| {
+            NodeError::Invalid(format!(
+                "{} is not a key: it must hold 64 hexadecimal characters; restore it",
+                path.display()
+            ))
+        })?;
+    } else {
+        runtime.random.fill(&mut seed);
+        let mut text = hex::encode(seed);
+        let written = files.replace(&path, text.as_bytes());
+        text.zeroize();
+        written?;
+    }
+    let key = SecretKey::from_seed(&seed);
+    seed.zeroize();
+    Ok(key)
+}
+
+fn make_genesis(
+    origin: &str,
+    secret: &SecretKey,
+    operator: stele_core::crypto::PublicKey,
+    runtime: &Runtime,
+) -> Result<Genesis, NodeError> {
+    let fits = origin.len() <= ORIGIN_LEN_MAX
+        && stele_core::note::is_key_name(origin)
+        && !origin.contains("://");
+    if !fits {
+        return Err(NodeError::Invalid(format!(
+            "{origin:?} cannot be an origin: 1 to {ORIGIN_LEN_MAX} bytes without spaces, control characters, '+' or a scheme, such as ledger.example.org/trade"
+        )));
+    }
+    let mut nonce = [0; 16];
+    runtime.random.fill(&mut nonce);
+    let validators = ValidatorSet::new(vec![Validator {
+        name: FIRST_VALIDATOR.to_owned(),
+        key: secret.public(),
+    }])
+    .map_err(|error| NodeError::Invalid(error.to_string()))?;
+    Ok(Genesis {
+        suite: Suite::default(),
+        origin: origin.to_owned(),
+        created_us: runtime.clock.now_us(),
+        nonce,
+        validators,
+        operator,
+        execution_version: EXECUTION_VERSION,
+        limits: Limits::default(),
+    })
+}

@@ -1,0 +1,173 @@
+//! Transactions that wait for a block: bounded, in order of arrival, each identity once.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use parking_lot::Mutex;
+use stele_consensus::Due;
+use stele_core::Hash;
+use stele_core::transaction::SignedTransaction;
+
+use crate::config::{BlockPolicy, MempoolConfig};
+use crate::error::NodeError;
+use crate::receipt::Receipt;
+
+/// Where the outcome is sent.
+pub type ReceiptSender = oneshot::Sender<Result<Receipt, NodeError>>;
+
+/// A transaction on its way.
+pub struct Waiting {
+    /// Its identity.
+    pub id: Hash,
+    /// Decoded.
+    pub signed: Arc<SignedTransaction>,
+    /// Its canonical encoding, as it will stand in the block.
+    pub bytes: Vec<u8>,
+    /// Who waits for it.
+    pub sender: ReceiptSender,
+}
+
+/// The queue.
+pub struct Mempool {
+    bounds: MempoolConfig,
+    policy: BlockPolicy,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    known: HashMap<Hash, Arc<SignedTransaction>>,
+    bytes: usize,
+    /// When the oldest waiting transaction came, by the monotonic clock.
+    oldest_us: u64,
+    closed: bool,
+}
+
+impl Mempool {
+    /// An empty one.
+    #[must_use]
+    pub fn new(bounds: MempoolConfig, policy: BlockPolicy) -> Self {
+        Self {
+            bounds,
+            policy,
+            queue: Mutex::new(Queue::default()),
+        }
+    }
+
+    /// Adds a transaction at the end. `now_us` is monotonic time.
+    ///
+    /// # Errors
+    /// When it is known already, the bounds are reached or the node is stopping.
+    pub fn push(&self, waiting: Waiting, now_us: u64) -> Result<(), NodeError> {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(NodeError::Stopping);
+        }
+        if queue.known.contains_key(&waiting.id) {
+            return Err(NodeError::Duplicate {
+                id: waiting.id,
+                known: None,
+            });
+        }
+        if queue.known.len() >= self.bounds.transactions_max
+            || queue.bytes.saturating_add(waiting.bytes.len()) > self.bounds.bytes_max
+        {
+            return Err(NodeError::Busy {
+                waiting: queue.known.len(),
+            });
+        }
+        if queue.waiting.is_empty() {
+            queue.oldest_us = now_us;
+        }
+        queue.bytes += waiting.bytes.len();
+        queue.known.insert(waiting.id, waiting.signed.clone());
+        queue.waiting.push_back(waiting);
+        Ok(())
+    }
+
+    /// Whether a block should be closed now. `now_us` is monotonic time.
+    #[must_use]
+    pub fn due(&self, now_us: u64) -> Due {
+        let queue = self.queue.lock();
+        if queue.waiting.is_empty() {
+            return Due::Idle;
+        }
+        let age = now_us.saturating_sub(queue.oldest_us);
+        if queue.waiting.len() >= self.policy.transactions_max
+            || queue.bytes >= self.policy.bytes_max
+            || age >= self.policy.interval_us
+        {
+            Due::Now
+        } else {
+            Due::After(Duration::from_micros(self.policy.interval_us - age))
+        }
+    }
+
+    /// Takes the transactions of the next block, in order of arrival. They stay known until
+    /// [`Self::forget`].
+    #[must_use]
+    pub fn take(&self, now_us: u64) -> Vec<Waiting> {
+        let mut queue = self.queue.lock();
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = queue.waiting.front() {
+            let full = taken.len() >= self.policy.transactions_max
+                || (!taken.is_empty() && bytes + next.bytes.len() > self.policy.bytes_max);
+            if full {
+                break;
+            }
+            if let Some(next) = queue.waiting.pop_front() {
+                bytes += next.bytes.len();
+                taken.push(next);
+            }
+        }
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        queue.oldest_us = now_us;
+        taken
+    }
+
+    /// Lets go of transactions that stand in an applied block.
+    pub fn forget<'a>(&self, ids: impl Iterator<Item = &'a Hash>) {
+        let mut queue = self.queue.lock();
+        for id in ids {
+            queue.known.remove(id);
+        }
+    }
+
+    /// A transaction that waits or is being applied.
+    #[must_use]
+    pub fn get(&self, id: &Hash) -> Option<Arc<SignedTransaction>> {
+        self.queue.lock().known.get(id).cloned()
+    }
+
+    /// How many wait or are being applied.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.lock().known.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes no more, and gives those that wait back.
+    #[must_use]
+    pub fn close(&self) -> Vec<Waiting> {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        queue.bytes = 0;
+        let waiting: Vec<Waiting> = queue.waiting.drain(..).collect();
+        for transaction in &waiting {
+            queue.known.remove(&transaction.id);
+        }
+        waiting
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Putting a block together from waiting transactions.
+
+use stele_consensus::OrderedBlock;
+use stele_core::block::Header;
+use stele_core::codec::{put_bytes, put_len};
+use stele_core::crypto::PublicKey;
+use stele_core::{Domain, Encode, Hash, Suite};
+
+use crate::mempool::Waiting;
+
+/// What a new block stands on.
+pub struct Parent<'a> {
+    /// The ledger.
+    pub ledger: Hash,
+    /// Height of the block before; 0 for genesis.
+    pub height: u64,
+    /// Its hash; the ledger id for genesis.
+    pub hash: Hash,
+    /// Its time.
+    pub time_us: i64,
+    /// Newest certificate.
+    pub certificate: &'a str,
+}
+
+/// Builds the block that follows `parent` from transactions already encoded.
+///
+/// Its time is `now_us`, but always greater than the parent's.
+#[must_use]
+pub fn build_block(
+    suite: Suite,
+    parent: &Parent<'_>,
+    proposer: PublicKey,
+    now_us: i64,
+    transactions: &[Waiting],
+) -> OrderedBlock {
+    let digests: Vec<Hash> = transactions
+        .iter()
+        .map(|waiting| suite.hash(Domain::SignedTransaction, &[&waiting.bytes]))
+        .collect();
+    let header = Header {
+        ledger: parent.ledger,
+        height: parent.height + 1,
+        parent: parent.hash,
+        time_us: now_us.max(parent.time_us.saturating_add(1)),
+        proposer,
+        transaction_count: u32::try_from(transactions.len())
+            .expect("the policy bounds a block far below 2^32 transactions"),
+        transaction_root: suite.merkle_root(Domain::ListNode, &digests),
+        certificate: parent.certificate.as_bytes().to_vec(),
+    };
+    let mut bytes = header.encode_to_vec();
+    put_len(&mut bytes, transactions.len());
+    for waiting in transactions {
+        put_bytes(&mut bytes, &waiting.bytes);
+    }
+    OrderedBlock {
+        hash: header.hash(suite),
+        header,
+        bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::channel::oneshot;
+    use stele_core::block::Block;
+    use stele_core::crypto::SecretKey;
+    use stele_core::transaction::{Payload, Transaction};
+    use stele_core::{AccountId, Decode};
+
+    use super::*;
+
+    #[test]
+    fn built_bytes_are_the_blocks_one_encoding() {
+        let suite = Suite::default();
+        let key = SecretKey::from_seed(&[7; 32]);
+        let waiting: Vec<Waiting> = (0..3u8)
+            .map(|nonce| {
+                let signed = Transaction {
+                    ledger: Hash([9; 32]),
+                    account: AccountId::of_key(suite, &key.public()),
+                    nonce: [nonce; 16],
+                    time_us: 5,
+                    expiry_us: 6,
+                    seed: [0; 16],
+                    expected_versions: Vec::new(),
+                    payload: Payload::Record(vec![nonce; 100]),
+                }
+                .sign(suite, &key);
+                Waiting {
+                    id: signed.id(suite),
+                    bytes: signed.encode_to_vec(),
+                    signed: Arc::new(signed),
+                    sender: oneshot::channel().0,
+                }
+            })
+            .collect();
+        let parent = Parent {
+            ledger: Hash([9; 32]),
+            height: 4,
+            hash: Hash([8; 32]),
+            time_us: 1_000,
+            certificate: "",
+        };
+        let built = build_block(suite, &parent, key.public(), 10, &waiting);
+        assert_eq!(built.header.time_us, 1_001, "time goes forward whatever the clock says");
+        let block = Block::decode_all(&built.bytes).unwrap();
+        assert_eq!(block.encode_to_vec(), built.bytes);
+        assert_eq!(block.hash(suite), built.hash);
+        assert_eq!(
+            Block::transaction_root(suite, &block.transactions),
+            built.header.transaction_root
+        );
+        assert_eq!(block.transactions[2], *waiting[2].signed);
+    }
+}
