@@ -13,8 +13,5 @@
 mod evidence;
 mod verify;
 
-pub use evidence::{Evidence, RowClaim, RowEvidence, TransactionEvidence};
-pub use verify::{Proven, ProvenRows, ProvenTransaction, VerifyError, Verifier};
-
-#[cfg(test)]
-mod tests;
+pub use evidence::{Evidence, TransactionEvidence};
+pub use verify::{Proven, ProvenTransaction, Verifier, VerifyError};

@@ -41,7 +41,9 @@ pub struct Trust {
 
 /// Why a text is not a trust file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("not a trust file: {reason} (line {line}); `stele start` writes one as trust.txt in the data directory")]
+#[error(
+    "not a trust file: {reason} (line {line}); `stele start` writes one as trust.txt in the data directory"
+)]
 pub struct TrustError {
     line: usize,
     reason: String,
@@ -67,8 +69,7 @@ impl fmt::Display for Trust {
         writeln!(f, "ledger {}", self.ledger)?;
         writeln!(f, "origin {}", self.origin)?;
         for validator in self.validators.validators() {
-            let key =
-                VerifierKey::of_validator(&self.origin, validator).map_err(|_| fmt::Error)?;
+            let key = VerifierKey::of_validator(&self.origin, validator).map_err(|_| fmt::Error)?;
             writeln!(f, "validator {key}")?;
         }
         Ok(())

@@ -1,12 +1,7 @@
 //! What a proof file carries besides the path in the log.
 
-use super::verify::VerifyError;
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes};
-use crate::hash::Suite;
-use crate::leaf::{BlockLeaf, LogLeaf};
 use crate::outcome::Outcome;
-use crate::row::Row;
-use crate::schema::Table;
 use crate::transaction::{SignedTransaction, TRANSACTION_LEN_MAX};
 
 const EVIDENCE_VERSION: u8 = 1;
@@ -15,8 +10,6 @@ const EVIDENCE_VERSION: u8 = 1;
 pub enum Evidence {
     /// Of a transaction.
     Transaction(Box<TransactionEvidence>),
-    /// Of rows.
-    Rows(Box<RowEvidence>),
 }
 
 /// A transaction with its outcome and place.
@@ -30,4 +23,39 @@ pub struct TransactionEvidence {
     pub signed: SignedTransaction,
     /// Its outcome.
     pub outcome: Outcome,
+}
+
+impl Encode for Evidence {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(EVIDENCE_VERSION);
+        match self {
+            Self::Transaction(evidence) => {
+                out.push(1);
+                out.extend_from_slice(&evidence.height.to_be_bytes());
+                out.extend_from_slice(&evidence.index.to_be_bytes());
+                put_bytes(out, &evidence.signed.encode_to_vec());
+                evidence.outcome.encode(out);
+            }
+        }
+    }
+}
+
+impl Decode for Evidence {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.version("evidence", EVIDENCE_VERSION)?;
+        match reader.u8()? {
+            1 => Ok(Self::Transaction(Box::new(TransactionEvidence {
+                height: reader.u64()?,
+                index: reader.u32()?,
+                signed: SignedTransaction::decode_all(
+                    reader.bytes("transaction", TRANSACTION_LEN_MAX)?,
+                )?,
+                outcome: Outcome::decode(reader)?,
+            }))),
+            other => Err(DecodeError::UnknownVersion {
+                what: "evidence",
+                found: u32::from(other),
+            }),
+        }
+    }
 }
