@@ -2,7 +2,8 @@
 //!
 //! Per table an **ordered, history-independent** Merkle tree over (encoded primary key → row hash):
 //! the tree depends on the rows that are there and on nothing else, so anyone can recompute a root
-//! from rows alone, in any database. A small [`top`] tree joins the tables into the state root.
+//! from rows alone, in any database. A small top tree joins the tables
+//! into the [`state_root`].
 //!
 //! # Shape
 //! - An *entry* of level 0 is a row: its key and row hash. Level 0 starts with one entry that is
@@ -34,16 +35,21 @@
 //! updates them. Every write tells the hash it replaces, so a store that keeps (node, height of the
 //! replacement, old hash) for a window of heights can answer [`NodeStore`] *as of* any height in
 //! it: the node's value at height h is the old hash of the first replacement above h, or the
-//! current value where there is none. Proofs and [`diff`] read through [`NodeStore`] only, so such a
+//! current value where there is none. Proofs ([`Prover`]) and [`Diff`] read through [`NodeStore`] only, so such a
 //! view is all they need.
 
 mod build;
 mod cache;
+mod diff;
 mod error;
 mod group;
 mod node;
+mod path;
+mod proof;
+mod prove;
 mod run;
 mod store;
+mod top;
 mod update;
 
 #[cfg(test)]
@@ -51,9 +57,13 @@ mod tests;
 
 pub use build::{Builder, build, build_into};
 pub use cache::CACHE_ENTRIES_MAX;
+pub use diff::{Diff, DiffError, Difference};
 pub use error::TreeError;
 pub use node::{
     GROUP_ENTRIES_MAX, HEIGHT_MAX, KEY_LEN_MAX, RANK_MAX, empty_table_root, rank, table_root,
 };
+pub use proof::{AbsenceProof, PresenceProof, ProofError, ProvenRow, RANGE_ROWS_MAX, RangeProof};
+pub use prove::{ProvenRange, Prover};
 pub use store::{MemoryStore, Node, NodeChange, NodeStore, NodeStoreMut};
+pub use top::{TABLES_MAX, TableAbsenceProof, TableEntry, TableProof, TopError, state_root};
 pub use update::{Tree, Updated};

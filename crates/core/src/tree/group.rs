@@ -3,7 +3,7 @@
 use super::error::TreeError;
 use super::node::{GROUP_ENTRIES_MAX, group_hash, leaf_hash, node_hash};
 use super::store::NodeStore;
-use crate::hash::{Hash, Suite};
+use crate::hash::{Hash, Suite, split_point};
 use crate::schema::TableId;
 
 /// An entry of a group.
@@ -38,6 +38,17 @@ pub(super) struct Place {
     pub(super) end: Option<Vec<u8>>,
     /// Its hash, as the level above holds it.
     pub(super) hash: Hash,
+}
+
+impl Place {
+    /// The only group of the highest level.
+    pub(super) fn top(hash: Hash) -> Self {
+        Self {
+            name: Vec::new(),
+            end: None,
+            hash,
+        }
+    }
 }
 
 /// A group: never empty, its first entry's key is its name.
@@ -170,6 +181,32 @@ impl Group {
         self.hashed = self.entries.len();
     }
 
+    /// Roots of the subtrees that cover all entries outside `from..to`, left to right.
+    pub(super) fn cover(&self, from: usize, to: usize) -> Vec<Hash> {
+        let mut hashes = Vec::new();
+        self.cover_part(0, self.entries.len(), from, to, &mut hashes);
+        hashes
+    }
+
+    fn cover_part(&self, low: usize, high: usize, from: usize, to: usize, out: &mut Vec<Hash>) {
+        if high <= from || low >= to {
+            out.extend(self.subtree(low, high));
+        } else if high - low > 1 {
+            let middle = low + split_point(high - low);
+            self.cover_part(low, middle, from, to, out);
+            self.cover_part(middle, high, from, to, out);
+        }
+    }
+
+    /// Root of the RFC 6962 subtree over the entries `low..high`.
+    fn subtree(&self, low: usize, high: usize) -> Option<Hash> {
+        let height = (high - low).next_power_of_two().ilog2() as usize;
+        match height.checked_sub(1) {
+            None => self.entries.get(low).map(|entry| entry.leaf),
+            Some(layer) => self.layers.get(layer)?.get(low >> height).copied(),
+        }
+    }
+
     /// Where the child group that holds `key` lies; this group is on the level above it.
     pub(super) fn child(&self, key: &[u8]) -> Option<Place> {
         self.place_at(
@@ -187,7 +224,7 @@ impl Group {
     }
 
     /// Where the last child group lies whose index is below `after`.
-    fn place_at(&self, after: usize) -> Option<Place> {
+    pub(super) fn place_at(&self, after: usize) -> Option<Place> {
         let entry = self.entries.get(after.checked_sub(1)?)?;
         let next = self.entries.get(after).map(|next| &next.key);
         Some(Place {

@@ -242,7 +242,7 @@ impl Tree {
         top: &mut Top,
     ) -> Result<(), TreeError<S::Error>> {
         while let Some(level) = top.height.checked_sub(1) {
-            let place = top_place(*top);
+            let place = Place::top(top.hash);
             let only = self.read(store, table, level, place, |group| {
                 match group.entries.as_slice() {
                     [only] => Some(only.hash),
@@ -353,7 +353,7 @@ impl Tree {
         key: &[u8],
     ) -> Result<Place, TreeError<S::Error>> {
         if level + 1 >= top.height {
-            return Ok(top_place(top));
+            return Ok(Place::top(top.hash));
         }
         if let Some(parent) = self.cache.get(table, level + 1, key) {
             return parent.child(key).ok_or_else(|| lost(table, level, key));
@@ -397,14 +397,6 @@ pub(super) struct Batch {
 enum Level {
     Top(Top),
     Groups(Vec<Change>),
-}
-
-fn top_place(top: Top) -> Place {
-    Place {
-        name: Vec::new(),
-        end: None,
-        hash: top.hash,
-    }
 }
 
 fn lost<E>(table: TableId, level: u8, key: &[u8]) -> TreeError<E> {

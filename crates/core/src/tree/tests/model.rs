@@ -4,22 +4,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::hash::{Domain, Hash, Suite};
+use super::{Draw, SUITE, TABLE, key, row_hash};
+use crate::hash::Hash;
 use crate::schema::TableId;
 use crate::tree::{
     GROUP_ENTRIES_MAX, MemoryStore, Tree, TreeError, build, build_into, empty_table_root, rank,
 };
-
-const SUITE: Suite = Suite::Ed25519Sha256;
-const TABLE: TableId = TableId(1_000);
-
-fn row_hash(seed: u64) -> Hash {
-    SUITE.hash(Domain::Row, &[&seed.to_be_bytes()])
-}
-
-fn key(number: u64) -> Vec<u8> {
-    number.to_be_bytes().to_vec()
-}
 
 type Rows = BTreeMap<Vec<u8>, Hash>;
 type Batch = BTreeMap<Vec<u8>, Option<Hash>>;
@@ -54,19 +44,6 @@ fn check(tree: &mut Tree, store: &MemoryStore, rows: &Rows) {
         *store == fresh,
         "stored nodes differ from those built in one go"
     );
-}
-
-/// A small generator, so that long histories need no shrinking machinery.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
 }
 
 #[test]
