@@ -1,0 +1,456 @@
+//! Look-ups.
+
+use std::sync::atomic::Ordering;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use stele_core::block::{Block, BlockView, FIRST_HEIGHT};
+use stele_core::leaf::BlockLeaf;
+use stele_core::outcome::BlockEffects;
+use stele_core::{Decode, Hash};
+
+use super::{BlockStore, Inner};
+use crate::damage::{Damage, DamageKind};
+use crate::error::StoreError;
+use crate::index::BlockMeta;
+use crate::location::Location;
+use crate::segment::{self, HEADER_LEN, Kind, Scanner};
+
+/// How many blocks a range gives if no limit is named.
+pub const RANGE_LIMIT_DEFAULT: u64 = 1_000;
+/// How many bytes of blocks a page holds unless another bound is named: 4 MiB.
+pub const PAGE_BYTES_DEFAULT: usize = 4 * 1024 * 1024;
+
+/// A block read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Where it stands and what is known of it.
+    pub meta: BlockMeta,
+    /// Its encoding, as it was appended.
+    pub bytes: Vec<u8>,
+}
+
+impl StoredBlock {
+    /// Decodes it.
+    ///
+    /// # Errors
+    /// When it does not decode, which its checksum makes all but impossible.
+    pub fn decode(&self) -> Result<Block, StoreError> {
+        Block::decode_all(&self.bytes).map_err(|source| StoreError::Undecodable {
+            what: "block",
+            height: self.meta.height,
+            source,
+        })
+    }
+}
+
+/// A piece of a range of blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Blocks in order of height.
+    pub blocks: Vec<StoredBlock>,
+    /// If the range goes on but the page was full: the height to go on from, and how many blocks
+    /// are left of the limit.
+    pub next: Option<(u64, u64)>,
+}
+
+/// What a chain is and how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainInfo {
+    /// The ledger.
+    pub ledger: Hash,
+    /// Height of the newest block; 0 before the first.
+    pub height: u64,
+    /// Its hash; the ledger id before the first.
+    pub block_hash: Hash,
+    /// Hash of the block before it; the ledger id for block 1 and before.
+    pub parent_hash: Hash,
+    /// Its time, microseconds since 1970 UTC; 0 before the first.
+    pub time_us: i64,
+    /// Number of transactions of all blocks.
+    pub transaction_total: u64,
+    /// The leaf of the newest executed block, with its height and state root.
+    pub leaf: Option<BlockLeaf>,
+    /// Highest number of a segment file.
+    pub segment_number: u64,
+}
+
+/// Reads a block hash given as 64 hexadecimal digits or as base64 (standard or URL-safe alphabet).
+#[must_use]
+pub fn parse_block_hash(text: &str) -> Option<Hash> {
+    if let Some(hash) = Hash::from_hex(text) {
+        return Some(hash);
+    }
+    let bytes = STANDARD
+        .decode(text)
+        .or_else(|_| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')))
+        .ok()?;
+    Some(Hash(bytes.try_into().ok()?))
+}
+
+impl Inner {
+    fn check_readable(&self, height: u64) -> Result<(), StoreError> {
+        if self.rebuilding.load(Ordering::Acquire) {
+            return Err(StoreError::Rebuilding);
+        }
+        match &*self.damage.read() {
+            Some(damage) if damage.height <= height => Err(StoreError::Damaged(damage.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn meta(&self, height: u64) -> Result<Option<BlockMeta>, StoreError> {
+        self.check_readable(height)?;
+        if height == 0 || height > self.durable.height() {
+            return Ok(None);
+        }
+        let waiting = self.tail.read().blocks.get(&height).map(|block| block.meta);
+        match waiting {
+            Some(meta) => Ok(Some(meta)),
+            // What left the tail is in the index by then.
+            None => self.index.block(height),
+        }
+    }
+
+    fn stored(&self, meta: BlockMeta) -> Result<StoredBlock, StoreError> {
+        Ok(StoredBlock {
+            meta,
+            bytes: self.payload(meta.block, Kind::Block, meta.height)?,
+        })
+    }
+}
+
+impl BlockStore {
+    /// What is known of the block of a height; none if it is not stored or not yet durable.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the store is damaged there.
+    pub fn meta(&self, height: u64) -> Result<Option<BlockMeta>, StoreError> {
+        self.inner.meta(height)
+    }
+
+    /// The block of a height.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the store is damaged there.
+    pub fn block(&self, height: u64) -> Result<Option<StoredBlock>, StoreError> {
+        let meta = self.inner.meta(height)?;
+        meta.map(|meta| self.inner.stored(meta)).transpose()
+    }
+
+    /// The height of a block hash.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the store is damaged there.
+    pub fn height_of(&self, hash: &Hash) -> Result<Option<u64>, StoreError> {
+        let inner = &*self.inner;
+        inner.check_readable(0)?;
+        let found = {
+            // Held over both, so that a block on its way into the index is found in one of them.
+            let tail = inner.tail.read();
+            match tail.hashes.get(hash) {
+                Some(height) => Some(*height),
+                None => inner.index.height_of(hash)?,
+            }
+        };
+        match found {
+            Some(height) => Ok(inner.meta(height)?.map(|meta| meta.height)),
+            None => Ok(None),
+        }
+    }
+
+    /// The block of a hash. See [`parse_block_hash`] for texts.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the store is damaged there.
+    pub fn block_by_hash(&self, hash: &Hash) -> Result<Option<StoredBlock>, StoreError> {
+        match self.height_of(hash)? {
+            Some(height) => self.block(height),
+            None => Ok(None),
+        }
+    }
+
+    /// Height and index of the first transaction with an id.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the store is damaged there.
+    pub fn transaction_place(&self, id: &Hash) -> Result<Option<(u64, u32)>, StoreError> {
+        let inner = &*self.inner;
+        inner.check_readable(0)?;
+        let found = {
+            let tail = inner.tail.read();
+            // The index first: of an id stored twice the first place counts.
+            match inner.index.transaction(id)? {
+                Some(place) => Some(place),
+                None => tail.transactions.get(id).copied(),
+            }
+        };
+        match found {
+            Some((height, index)) => Ok(inner.meta(height)?.map(|meta| (meta.height, index))),
+            None => Ok(None),
+        }
+    }
+
+    /// The block that holds a transaction, and the transaction's index in it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the store is damaged there.
+    pub fn block_by_transaction(
+        &self,
+        id: &Hash,
+    ) -> Result<Option<(StoredBlock, u32)>, StoreError> {
+        let Some((height, index)) = self.transaction_place(id)? else {
+            return Ok(None);
+        };
+        Ok(self.block(height)?.map(|block| (block, index)))
+    }
+
+    /// Blocks from a height on, in order: at most `limit` (0: [`RANGE_LIMIT_DEFAULT`]) or as many as
+    /// exist. A page ends before `bytes_max` would be passed, but holds at least one block if there
+    /// is one; `next` then says how to go on.
+    ///
+    /// # Errors
+    /// [`StoreError::HeightBelowOne`] for a height of 0 or less; when a block cannot be read.
+    pub fn range(&self, from: i64, limit: u64, bytes_max: usize) -> Result<Page, StoreError> {
+        let from = u64::try_from(from)
+            .ok()
+            .filter(|from| *from >= FIRST_HEIGHT)
+            .ok_or(StoreError::HeightBelowOne { height: from })?;
+        let limit = match limit {
+            0 => RANGE_LIMIT_DEFAULT,
+            limit => limit,
+        };
+        let end = from.saturating_add(limit).min(self.durable_height() + 1);
+        let mut page = Page::default();
+        let mut bytes = 0usize;
+        for height in from..end {
+            let Some(meta) = self.inner.meta(height)? else {
+                break;
+            };
+            bytes = bytes.saturating_add(meta.block.len as usize);
+            if bytes > bytes_max && !page.blocks.is_empty() {
+                page.next = Some((height, limit - (height - from)));
+                break;
+            }
+            page.blocks.push(self.inner.stored(meta)?);
+        }
+        Ok(page)
+    }
+
+    /// The encoding of a block's effects; none if it has none yet.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the store is damaged there.
+    pub fn effects_bytes(&self, height: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(meta) = self.inner.meta(height)? else {
+            return Ok(None);
+        };
+        meta.effects
+            .map(|location| self.inner.payload(location, Kind::Effects, height))
+            .transpose()
+    }
+
+    /// A block's effects; none if it has none yet.
+    ///
+    /// # Errors
+    /// When they cannot be read or decoded, or the store is damaged there.
+    pub fn effects(&self, height: u64) -> Result<Option<BlockEffects>, StoreError> {
+        let Some(bytes) = self.effects_bytes(height)? else {
+            return Ok(None);
+        };
+        let effects =
+            BlockEffects::decode_all(&bytes).map_err(|source| StoreError::Undecodable {
+                what: "effects of block",
+                height,
+                source,
+            })?;
+        Ok(Some(effects))
+    }
+
+    /// The genesis record.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn genesis(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.segment_number() == 0 {
+            return Ok(None);
+        }
+        let file = self.inner.file(1)?;
+        let end = file.len()?;
+        match Scanner::new(file, HEADER_LEN as u64, end).next_record()? {
+            Ok(Some((_, frame))) if frame.kind == Kind::Genesis => Ok(Some(frame.payload.to_vec())),
+            Ok(_) => Ok(None),
+            Err(bad) => Err(StoreError::Damaged(Damage {
+                kind: DamageKind::Checksum,
+                segment: 1,
+                offset: bad.offset,
+                height: 1,
+                detail: bad.detail.to_owned(),
+            })),
+        }
+    }
+
+    /// The first certificate over a checkpoint at or after a height, with its height.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn certificate_from(&self, height: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let inner = &*self.inner;
+        inner.check_readable(height)?;
+        let found = {
+            let tail = inner.tail.read();
+            let waiting = tail.certificates.range(height..).next();
+            let waiting = waiting.map(|(height, (location, _))| (*height, *location));
+            let indexed = inner.index.certificate_from(height)?;
+            [waiting, indexed]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(height, _)| *height)
+        };
+        self.certificate(found)
+    }
+
+    /// The newest certificate, with its height.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn certificate_last(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let inner = &*self.inner;
+        inner.check_readable(0)?;
+        let found = {
+            let tail = inner.tail.read();
+            let waiting = tail.certificates.last_key_value();
+            let waiting = waiting.map(|(height, (location, _))| (*height, *location));
+            let indexed = inner.index.certificate_last()?;
+            [waiting, indexed]
+                .into_iter()
+                .flatten()
+                .max_by_key(|(height, _)| *height)
+        };
+        self.certificate(found)
+    }
+
+    fn certificate(
+        &self,
+        found: Option<(u64, Location)>,
+    ) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let Some((height, location)) = found else {
+            return Ok(None);
+        };
+        let note = self.inner.payload(location, Kind::Certificate, height)?;
+        Ok(Some((height, note)))
+    }
+
+    /// What the chain is and how far it has come.
+    ///
+    /// # Errors
+    /// When the newest block cannot be read.
+    pub fn info(&self) -> Result<ChainInfo, StoreError> {
+        let inner = &*self.inner;
+        let height = self.durable_height();
+        let mut info = ChainInfo {
+            ledger: inner.ledger,
+            height,
+            block_hash: inner.ledger,
+            parent_hash: inner.ledger,
+            time_us: 0,
+            transaction_total: 0,
+            leaf: self.leaf_up_to(height),
+            segment_number: self.segment_number(),
+        };
+        if let Some(meta) = inner.meta(height)? {
+            info.block_hash = meta.hash;
+            info.time_us = meta.time_us;
+            info.transaction_total = meta.transactions_through();
+        }
+        if let Some(parent) = inner.meta(height.saturating_sub(1))? {
+            info.parent_hash = parent.hash;
+        }
+        Ok(info)
+    }
+
+    /// The leaf of the newest executed block up to a height.
+    fn leaf_up_to(&self, height: u64) -> Option<BlockLeaf> {
+        let tail = self.inner.tail.read();
+        tail.blocks
+            .range(..=height)
+            .rev()
+            .find_map(|(_, block)| block.leaf)
+            .or(tail.indexed_leaf)
+    }
+
+    /// Where the block of a height stands: segment file, offset, length.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the store is damaged there.
+    pub fn location(&self, height: u64) -> Result<Option<Location>, StoreError> {
+        Ok(self.inner.meta(height)?.map(|meta| meta.block))
+    }
+
+    /// Highest number of a segment file; 0 if there is none.
+    #[must_use]
+    pub fn segment_number(&self) -> u64 {
+        let writer = self.inner.writer.lock();
+        match &writer.open {
+            Some(open) => open.number,
+            None => writer.next_number - 1,
+        }
+    }
+
+    /// Length of a segment file; none if there is none of that number.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn segment_len(&self, number: u64) -> Result<Option<u64>, StoreError> {
+        if number == 0 || number > self.segment_number() {
+            return Ok(None);
+        }
+        Ok(Some(self.inner.file(number)?.len()?))
+    }
+
+    /// Path of a segment file.
+    #[must_use]
+    pub fn segment_path(&self, number: u64) -> std::path::PathBuf {
+        self.inner.directory.join(segment::file_name(number))
+    }
+
+    /// The height of the block whose entries or block leaf stand at an index of the log; none if it
+    /// is past the newest durable block.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn height_of_leaf(&self, leaf: u64) -> Result<Option<u64>, StoreError> {
+        let (mut low, mut high) = (FIRST_HEIGHT, self.durable_height());
+        // Leaf indexes grow with height, so this is a search in an ordered list.
+        while low <= high {
+            let middle = low + (high - low) / 2;
+            let Some(meta) = self.inner.meta(middle)? else {
+                return Ok(None);
+            };
+            if leaf < meta.first_leaf() {
+                high = middle - 1;
+            } else if leaf > meta.block_leaf() {
+                low = middle + 1;
+            } else {
+                return Ok(Some(middle));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The header of the block of a height, without its transactions.
+    ///
+    /// # Errors
+    /// When it cannot be read or decoded.
+    pub fn header(&self, height: u64) -> Result<Option<stele_core::block::Header>, StoreError> {
+        let Some(block) = self.block(height)? else {
+            return Ok(None);
+        };
+        let view = BlockView::parse(&block.bytes).map_err(|source| StoreError::Undecodable {
+            what: "block",
+            height,
+            source,
+        })?;
+        Ok(Some(view.header))
+    }
+}
