@@ -1,1 +1,3 @@
-//! server
+//! The servers: what a node offers its clients over the network.
+
+pub mod http;

@@ -1,0 +1,185 @@
+//! The HTTP API: everything a node offers a program or a person that does not speak PostgreSQL.
+//!
+//! JSON by default, canonical bytes where a client asks for `application/octet-stream`; every
+//! failure is `{code, message, hint}` with a fitting status. The log is served at the C2SP paths
+//! `/checkpoint` and `/tile/…`; `/openapi.json` describes the rest.
+//!
+//! The node's key store signs for whoever can reach the listener, so it is bound to loopback alone,
+//! and a [`guard`] turns away what a web page could make a browser send. Bodies, requests at once,
+//! waits and open transactions are bounded by [`HttpConfig`] and the constants beside it.
+
+mod audit;
+mod block;
+mod block_view;
+mod body;
+mod config;
+mod context;
+mod error;
+mod extract;
+mod guard;
+mod kv;
+mod kv_lookup;
+mod kv_transaction;
+mod listener;
+mod metric;
+mod page;
+mod proof;
+mod receipt;
+mod record;
+mod sql;
+mod status;
+mod tile;
+mod transaction;
+mod transaction_view;
+mod value;
+
+pub use config::{HttpConfig, JSON_LEN_MAX, KV_VALUE_LEN_MAX, RAW_TRANSACTION_LEN_MAX};
+pub use error::ErrorView;
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::get;
+use stele_node::Node;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use context::App;
+use error::ApiError;
+use listener::BoundedListener;
+
+/// Why the HTTP API does not start or ended.
+#[derive(Debug, Error)]
+pub enum HttpServeError {
+    /// The listener can be reached from other machines.
+    #[error(
+        "HTTP would listen on {0}, which other machines can reach, without TLS and authentication: \
+         anyone there could sign with this node's keys. Listen on 127.0.0.1 or [::1], and let a \
+         reverse proxy that terminates TLS and authenticates (its name in the configuration's list of \
+         hosts) or `ssh -L` reach it"
+    )]
+    NotLoopback(SocketAddr),
+    /// The listener has no address or cannot accept.
+    #[error("HTTP cannot use its listener: {0}")]
+    Listener(#[from] std::io::Error),
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Stele",
+        description = "One SQL database that organisations keep together, with proofs of what is in it. \
+                       Failures are `{code, message, hint}`: the code is a SQLSTATE or a stable word.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(tile::tile)
+)]
+struct Description;
+
+/// Serves the API until `shutdown` resolves; requests under way are then finished.
+///
+/// # Errors
+/// [`HttpServeError::NotLoopback`] when other machines could reach the listener.
+pub async fn serve(
+    listener: TcpListener,
+    node: Node,
+    config: HttpConfig,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), HttpServeError> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        return Err(HttpServeError::NotLoopback(address));
+    }
+    let listener = BoundedListener::new(listener, config.connections_max, config.idle_timeout);
+    axum::serve(listener, router(node, config))
+        .with_graceful_shutdown(shutdown)
+        .await?;
+    Ok(())
+}
+
+/// The API as a service, for [`serve`] and for tests that need no socket.
+pub fn router(node: Node, config: HttpConfig) -> Router {
+    let app = App::new(node, config);
+    let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(page::page))
+        .routes(routes!(status::status))
+        .routes(routes!(status::chain))
+        .routes(routes!(status::state_root))
+        .routes(routes!(transaction::submit))
+        .routes(routes!(transaction::find))
+        .routes(routes!(transaction::prove))
+        .routes(routes!(sql::run))
+        .routes(routes!(block::list))
+        .routes(routes!(block::by_height))
+        .routes(routes!(block::by_hash))
+        .routes(routes!(block::by_transaction))
+        .routes(routes!(block::location))
+        .routes(routes!(record::append))
+        .routes(routes!(record::find))
+        .routes(routes!(record::find_at))
+        .routes(routes!(proof::row))
+        .routes(routes!(proof::range))
+        .routes(routes!(tile::checkpoint))
+        .routes(routes!(kv::get, kv::put, kv::delete))
+        .routes(routes!(kv_lookup::look_up))
+        .routes(routes!(kv_transaction::begin))
+        .routes(routes!(kv_transaction::state))
+        .routes(routes!(kv_transaction::commit))
+        .routes(routes!(kv_transaction::rollback))
+        .routes(routes!(audit::start))
+        .routes(routes!(audit::progress))
+        .split_for_parts();
+    // Health and metrics stay outside the bound on requests: they must answer when all else is busy.
+    let (watched, watched_description) = OpenApiRouter::new()
+        .routes(routes!(status::health))
+        .routes(routes!(metric::metrics))
+        .split_for_parts();
+    let description = description.merge_from(watched_description);
+    let description = description.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI description cannot be written");
+        "{}".to_owned()
+    });
+    let description = axum::body::Bytes::from(description);
+    router
+        .route("/tile/{*path}", get(tile::tile))
+        .route(
+            "/openapi.json",
+            get(move || async move {
+                (
+                    [(axum::http::header::CONTENT_TYPE, "application/json")],
+                    description,
+                )
+            }),
+        )
+        .layer(middleware::from_fn_with_state(app.clone(), guard::bound))
+        .merge(watched)
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .layer(middleware::from_fn(metric::count))
+        .with_state(app)
+}
+
+async fn no_route() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "no_route",
+        "there is nothing at this path",
+    )
+    .hint("/openapi.json lists the paths; text in a path is percent-encoded")
+}
+
+async fn no_method() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "no_method",
+        "this path does not take that method",
+    )
+    .hint("/openapi.json lists the methods of each path")
+}

@@ -1,0 +1,128 @@
+//! What every operation works with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use stele_node::{Node, NodeError};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use super::audit::Audits;
+use super::config::{HttpConfig, RECORD_BYTES_HELD_MAX};
+use super::error::ApiError;
+use super::kv_transaction::OpenTransactions;
+
+/// How often the height is looked at while a client waits for one.
+const HEIGHT_POLL: Duration = Duration::from_millis(5);
+/// Record bodies are accounted for in pieces of this size, in bytes.
+pub(super) const BODY_PERMIT_LEN: usize = 64 * 1024;
+
+/// The node, the settings and the open work of all requests. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct App(Arc<Inner>);
+
+struct Inner {
+    node: Node,
+    config: HttpConfig,
+    requests: Semaphore,
+    record_bytes: Semaphore,
+    transactions: OpenTransactions,
+    audits: Audits,
+}
+
+impl App {
+    pub(super) fn new(node: Node, config: HttpConfig) -> Self {
+        Self(Arc::new(Inner {
+            requests: Semaphore::new(config.requests_max),
+            record_bytes: Semaphore::new(RECORD_BYTES_HELD_MAX / BODY_PERMIT_LEN),
+            transactions: OpenTransactions::new(
+                config.kv_transactions_max,
+                config.kv_transaction_idle,
+            ),
+            audits: Audits::default(),
+            node,
+            config,
+        }))
+    }
+
+    pub(super) fn node(&self) -> &Node {
+        &self.0.node
+    }
+
+    pub(super) fn config(&self) -> &HttpConfig {
+        &self.0.config
+    }
+
+    /// One permit a request.
+    pub(super) fn requests(&self) -> &Semaphore {
+        &self.0.requests
+    }
+
+    /// One permit for each [`BODY_PERMIT_LEN`] of a record body.
+    pub(super) fn record_bytes(&self) -> &Semaphore {
+        &self.0.record_bytes
+    }
+
+    pub(super) fn transactions(&self) -> &OpenTransactions {
+        &self.0.transactions
+    }
+
+    pub(super) fn audits(&self) -> &Audits {
+        &self.0.audits
+    }
+
+    /// The key that signs: the one a request names, or the configured one.
+    pub(super) fn key(&self, named: Option<String>) -> String {
+        named.unwrap_or_else(|| self.0.config.key.clone())
+    }
+
+    /// Runs what may block for disk reads on a thread where it may.
+    pub(super) async fn blocking<T, E>(
+        &self,
+        work: impl FnOnce(&Node) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        let node = self.0.node.clone();
+        match tokio::task::spawn_blocking(move || work(&node)).await {
+            Ok(done) => done.map_err(Into::into),
+            Err(error) => {
+                tracing::error!(%error, "a request's work ended early");
+                Err(ApiError::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "the request failed inside the node",
+                )
+                .hint("the node's log has the cause; please report it"))
+            }
+        }
+    }
+
+    /// Waits until the state has the height a client has seen before: its read-your-writes token.
+    pub(super) async fn reach(&self, height: Option<u64>) -> Result<(), ApiError> {
+        let Some(wanted) = height else {
+            return Ok(());
+        };
+        let end = Instant::now() + self.0.config.wait_max;
+        loop {
+            let reached = self
+                .blocking(|node| Ok::<_, NodeError>(node.status().height))
+                .await?;
+            if reached >= wanted {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(ApiError::new(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "height_not_reached",
+                    format!("the state has height {reached}, the request wants {wanted}"),
+                )
+                .hint("send the request again, or leave min_height out to read what there is"));
+            }
+            sleep(HEIGHT_POLL).await;
+        }
+    }
+}
