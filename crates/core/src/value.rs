@@ -16,6 +16,7 @@ use crate::numeric::Numeric;
 pub use check::check;
 pub use coerce::coerce;
 pub use double::format_double;
+pub(crate) use double::shortest_digits;
 pub use error::ValueError;
 
 /// Longest text or byte string in one value, in bytes (16 MiB).

@@ -76,18 +76,15 @@ impl Moment {
     fn read(text: &str) -> Result<Self, DateTimeError> {
         let mut cursor = Cursor(text.trim_ascii().as_bytes());
         let days = cursor.date()?;
-        if cursor.is_done() {
-            return Ok(Self {
-                days,
-                of_day: 0,
-                zone_s: None,
-            });
-        }
+        let mut of_day = 0;
         let after_t = cursor.eat(b'T') || cursor.eat(b't');
-        if !after_t {
-            cursor.spaces()?;
+        let after_space = cursor.spaces().is_ok();
+        if after_t || (after_space && cursor.0.first().is_some_and(u8::is_ascii_digit)) {
+            of_day = cursor.time()?;
+        } else if cursor.0.first() == Some(&b'-') {
+            // A zone may follow the date at once, but this one would look like a part of it.
+            return Err(DateTimeError::Syntax);
         }
-        let of_day = cursor.time()?;
         cursor.spaces().ok();
         let zone_s = cursor.zone()?;
         if !cursor.is_done() {
@@ -148,7 +145,7 @@ impl Cursor<'_> {
 
     /// `YYYY-MM-DD`, or `YYYYMMDD`.
     fn date(&mut self) -> Result<i32, DateTimeError> {
-        let (year, len) = self.digits(4, 8)?;
+        let (year, len) = self.digits(3, 8)?;
         let (year, month, day) = if len == 8 {
             (year / 10_000, year / 100 % 100, year % 100)
         } else if self.eat(b'-') {

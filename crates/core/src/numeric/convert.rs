@@ -2,6 +2,7 @@
 
 use super::arithmetic::divide_rounded;
 use super::{Numeric, NumericError, pow10};
+use crate::value::shortest_digits;
 
 /// The sign bit of a big-endian 128-bit integer: flipped, so that bytes compare as numbers do.
 const SIGN: u128 = 1 << 127;
@@ -36,8 +37,7 @@ impl Numeric {
         if !value.is_finite() {
             return Err(NumericError::NotFinite);
         }
-        // Rust's `{:e}` writes the shortest digits that read back, on every platform.
-        let text = format!("{value:e}");
+        let text = shortest_digits(value);
         match Self::parse(&text) {
             Ok(exact) if exact.scale <= scale => Ok(exact),
             _ => Ok(Self::parse_rounded(&text, scale)?.normalized()),

@@ -99,11 +99,10 @@ impl<'a> Parts<'a> {
 }
 
 fn push_digit(coefficient: u128, digit: u8) -> Result<u128, NumericError> {
-    // Below 10^38 before, so below 10^39 here: no overflow of 128 bits by this step.
-    match coefficient * 10 + u128::from(digit) {
-        next if next < COEFFICIENT_END => Ok(next),
-        _ => Err(NumericError::Overflow),
+    if coefficient >= COEFFICIENT_END / 10 {
+        return Err(NumericError::Overflow);
     }
+    Ok(coefficient * 10 + u128::from(digit))
 }
 
 fn split_digits(bytes: &[u8]) -> (&[u8], &[u8]) {

@@ -7,7 +7,7 @@ use super::{Type, ValueError};
 pub(super) fn parse_bytea(text: &str) -> Result<Vec<u8>, ValueError> {
     match text.strip_prefix("\\x") {
         Some(hex) => parse_hex(hex),
-        None => parse_escape(text).ok_or_else(|| ValueError::syntax(Type::Bytea, text)),
+        None => parse_escape(text).ok_or(ValueError::Escape),
     }
 }
 

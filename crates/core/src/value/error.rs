@@ -85,6 +85,15 @@ pub enum ValueError {
     /// Hexadecimal bytea text with half a byte at the end.
     #[error("invalid hexadecimal data: odd number of digits")]
     HexOdd,
+    /// Bytea text in escape form with a backslash that begins neither `\\\\` nor three octal digits.
+    #[error("invalid input syntax for type bytea")]
+    Escape,
+    /// A text that is not JSON.
+    #[error("invalid input syntax for type json")]
+    Json {
+        /// How many bytes were read before it stopped being JSON.
+        at: usize,
+    },
     /// JSON nested deeper than any reader should have to follow.
     #[error("JSON is nested more than {max} levels deep")]
     JsonDepth {
@@ -106,7 +115,7 @@ impl ValueError {
     #[must_use]
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Syntax { .. } => "22P02",
+            Self::Syntax { .. } | Self::Escape | Self::Json { .. } => "22P02",
             Self::TextOutOfRange { .. }
             | Self::DoubleOutOfRange { .. }
             | Self::OutOfRange { .. }
@@ -133,6 +142,11 @@ impl ValueError {
                 }
             )),
             Self::DateTime { source, .. } => Some(source.to_string()),
+            Self::Escape => Some(
+                "Write \\x and hexadecimal digits, or \\\\ and \\ooo for backslash and other bytes."
+                    .to_owned(),
+            ),
+            Self::Json { at } => Some(format!("The text stops being JSON near byte {at}.")),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Whether a text is JSON (RFC 8259). The text is kept as given, so nothing is built.
 
-use super::{Type, ValueError};
+use super::ValueError;
 
 /// Deepest nesting of arrays and objects.
 pub const JSON_DEPTH_MAX: usize = 512;
@@ -8,13 +8,15 @@ pub const JSON_DEPTH_MAX: usize = 512;
 /// Checks that `text` is one JSON value with white space around it at most.
 ///
 /// # Errors
-/// [`ValueError::Syntax`] when it is not, [`ValueError::JsonDepth`] when it nests deeper than
+/// [`ValueError::Json`] when it is not, [`ValueError::JsonDepth`] when it nests deeper than
 /// [`JSON_DEPTH_MAX`].
 pub fn validate(text: &str) -> Result<(), ValueError> {
     let mut cursor = Cursor(text.as_bytes());
     match cursor.document() {
         Ok(()) => Ok(()),
-        Err(Refusal::Syntax) => Err(ValueError::syntax(Type::Json, text)),
+        Err(Refusal::Syntax) => Err(ValueError::Json {
+            at: text.len() - cursor.0.len(),
+        }),
         Err(Refusal::Depth) => Err(ValueError::JsonDepth {
             max: JSON_DEPTH_MAX,
         }),
