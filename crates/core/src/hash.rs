@@ -51,6 +51,8 @@ pub enum Domain {
     SegmentRecord = 0x1b,
     /// Result a client saw.
     Result = 0x1c,
+    /// Check value at the end of a proof file's evidence.
+    Evidence = 0x1d,
     /// State tree: entry of a table (key and row hash).
     TreeEntry = 0x20,
     /// State tree: interior node inside a group.

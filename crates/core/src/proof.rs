@@ -13,5 +13,8 @@
 mod evidence;
 mod verify;
 
-pub use evidence::{Evidence, TransactionEvidence};
-pub use verify::{Proven, ProvenTransaction, Verifier, VerifyError};
+pub use evidence::{Evidence, RANGE_ROWS_MAX, RowClaim, RowEvidence, RowPath, TransactionEvidence};
+pub use verify::{Proven, ProvenRows, ProvenTransaction, Verifier, VerifyError};
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,16 @@
 
 use thiserror::Error;
 
-use super::evidence::{Evidence, TransactionEvidence};
+use super::evidence::{Evidence, RowEvidence, TransactionEvidence};
 use crate::account::AccountId;
-use crate::codec::{Decode, DecodeError, Encode};
+use crate::codec::{DecodeError, Encode};
 use crate::hash::Hash;
-use crate::leaf::Entry;
+use crate::leaf::{BlockLeaf, Entry};
 use crate::log;
 use crate::note::{CertificateError, Checkpoint, NoteError, TlogProof, verify_certificate};
 use crate::outcome::Outcome;
+use crate::row::Row;
+use crate::schema::Table;
 use crate::transaction::{SignedTransaction, TransactionError};
 use crate::trust::Trust;
 
@@ -47,6 +49,8 @@ pub enum VerifyError {
 pub enum Proven {
     /// A transaction and how it ended.
     Transaction(Box<ProvenTransaction>),
+    /// Rows, or that there are none.
+    Rows(Box<ProvenRows>),
 }
 
 /// A transaction shown to be in the log.
@@ -60,6 +64,21 @@ pub struct ProvenTransaction {
     pub signed: SignedTransaction,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// Rows shown to be, or not to be, in the state after a block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProvenRows {
+    /// The checkpoint they were shown to.
+    pub checkpoint: Checkpoint,
+    /// The block.
+    pub leaf: BlockLeaf,
+    /// The table as defined then.
+    pub table: Table,
+    /// What was asked.
+    pub claim: super::RowClaim,
+    /// The rows: one for a present row, none for an absent one, all in key order for a range.
+    pub rows: Vec<(Vec<u8>, Row)>,
 }
 
 /// Verifies proofs of one ledger. Remembers the last certified checkpoint, so that many proofs to
@@ -91,10 +110,12 @@ impl Verifier {
     /// [`VerifyError`]: the first thing that does not hold.
     pub fn verify(&mut self, file: &[u8]) -> Result<Proven, VerifyError> {
         let proof = TlogProof::parse(file)?;
-        let evidence = Evidence::decode_all(proof.extra().ok_or(VerifyError::NoEvidence)?)?;
+        let extra = proof.extra().ok_or(VerifyError::NoEvidence)?;
+        let evidence = Evidence::from_checked_bytes(self.trust.suite, extra)?;
         let checkpoint = self.certified_checkpoint(&proof)?;
         match evidence {
             Evidence::Transaction(evidence) => self.transaction(&proof, checkpoint, *evidence),
+            Evidence::Rows(evidence) => self.rows(&proof, checkpoint, *evidence),
         }
     }
 
@@ -103,7 +124,7 @@ impl Verifier {
         let digest = self
             .trust
             .suite
-            .hash(crate::Domain::Result, &[note.to_string().as_bytes()]);
+            .hash(crate::Domain::Evidence, &[note.to_string().as_bytes()]);
         if let Some((known, checkpoint)) = &self.certified
             && *known == digest
         {
@@ -150,6 +171,23 @@ impl Verifier {
             entry,
             signed,
             outcome: evidence.outcome,
+        })))
+    }
+
+    fn rows(
+        &self,
+        proof: &TlogProof,
+        checkpoint: Checkpoint,
+        evidence: RowEvidence,
+    ) -> Result<Proven, VerifyError> {
+        self.in_log(proof, &checkpoint, &evidence.leaf.encode_to_vec())?;
+        let rows = evidence.check(self.trust.suite)?;
+        Ok(Proven::Rows(Box::new(ProvenRows {
+            checkpoint,
+            leaf: evidence.leaf,
+            table: evidence.table,
+            claim: evidence.claim,
+            rows,
         })))
     }
 }
