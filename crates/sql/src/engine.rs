@@ -1,1 +1,107 @@
-//! To come: engine.
+//! The one writer over SQLite, and its read snapshots.
+//!
+//! An [`Engine`] executes blocks: each transaction in a savepoint, with bounds on what it may cost,
+//! its row changes caught by SQLite's preupdate hook. What comes of it - outcomes, effects, the state
+//! root - depends on the block and the state alone. A block is executed, then committed or rolled
+//! back as a whole; a failure that is no outcome ([`EngineError`]) rolls it back by itself.
+//!
+//! Besides executing, the engine replays recorded effects ([`Engine::apply_effects`]), undoes them
+//! ([`Engine::unapply_effects`]), tries statements without keeping them ([`Engine::preview`]),
+//! compares rows and tree ([`Engine::audit`]) and serves reads and proofs ([`Readers`]).
+
+mod account;
+mod authoriser;
+mod block;
+mod budget;
+mod builtin;
+mod capture;
+mod config;
+mod digest;
+mod error;
+mod layout;
+mod meta;
+mod namespace;
+mod nodes;
+mod open;
+mod outcome;
+mod physical;
+mod row_log;
+mod rows;
+mod schema;
+mod state;
+mod statement;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stele_core::genesis::Limits;
+use stele_core::schema::TableId;
+use stele_core::{AccountId, Hash, Suite, Type};
+
+use crate::bound::Bound;
+use crate::catalogue::Catalogue;
+use crate::error::SqlError;
+use authoriser::Wall;
+use block::OpenBlock;
+use budget::Budget;
+use capture::CapturedConnection;
+use row_log::{RowLog, Stamp};
+use state::StateTree;
+use statement::StatementCache;
+
+pub use block::{BlockContext, ExecutableTransaction, ExecutedBlock};
+pub use builtin::{ACCOUNTS_TABLE, KV_NAMESPACES_TABLE, KV_TABLE};
+pub use config::{
+    CHANGED_BYTES_MAX, EngineConfig, PROOF_WINDOW, READER_CACHE_KIB, READERS, WRITER_CACHE_KIB,
+};
+pub use digest::result_digest;
+pub use error::{EngineError, ReadError};
+pub use meta::{Meta, STATE_FORMAT};
+
+/// Binds a statement: text, catalogue, account, types the client declared for parameters.
+type Binder = fn(&str, &Catalogue, AccountId, &[Option<Type>]) -> Result<Bound, SqlError>;
+
+/// The state of a ledger and the only one who writes it.
+pub struct Engine {
+    writer: CapturedConnection<RowLog>,
+    wall: Wall,
+    budget: Arc<Budget>,
+    statements: StatementCache,
+    binder: Binder,
+    path: String,
+    suite: Suite,
+    ledger: Hash,
+    limits: Limits,
+    proof_window: u64,
+    catalogue: Arc<Catalogue>,
+    versions: BTreeMap<TableId, Stamp>,
+    state: StateTree,
+    meta: Meta,
+    open: Option<OpenBlock>,
+}
+
+impl Engine {
+    /// Where the committed state stands.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The catalogue, changes of an open block included.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Height and place of the last success that changed a table.
+    #[must_use]
+    pub fn table_version(&self, table: TableId) -> Option<(u64, u32)> {
+        self.versions
+            .get(&table)
+            .map(|stamp| (stamp.height, stamp.index))
+    }
+}

@@ -1,0 +1,71 @@
+//! Cost bounds of the statement under way, counted so that every node counts the same.
+//!
+//! SQLite calls the progress handler each [`STEPS_PER_TICK`] steps of a statement whose step counter
+//! starts at zero, so the handler can only stop a statement that is over its bound anyway; what a
+//! statement cost is read exactly after it ended. Where it was stopped therefore never matters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rusqlite::Connection;
+
+/// Steps of SQLite's virtual machine between two looks at the bounds.
+pub(super) const STEPS_PER_TICK: i32 = 1_000;
+
+/// What the statement under way may still cost. Shared with the progress handler.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    active: AtomicBool,
+    stop: AtomicBool,
+    stopped: AtomicBool,
+    steps: AtomicU64,
+    steps_max: AtomicU64,
+}
+
+impl Budget {
+    /// Installs the progress handler on a connection.
+    pub(super) fn install(connection: &mut Connection) -> rusqlite::Result<Arc<Self>> {
+        let budget = Arc::new(Self::default());
+        let seen = Arc::clone(&budget);
+        connection.progress_handler(STEPS_PER_TICK, Some(move || seen.tick()))?;
+        Ok(budget)
+    }
+
+    fn tick(&self) -> bool {
+        if !self.active.load(Ordering::Relaxed) {
+            return false;
+        }
+        let ticked = u64::from(STEPS_PER_TICK.unsigned_abs());
+        let steps = self.steps.fetch_add(ticked, Ordering::Relaxed) + ticked;
+        let over = steps > self.steps_max.load(Ordering::Relaxed)
+            || self.stop.load(Ordering::Relaxed);
+        if over {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        over
+    }
+
+    /// Starts counting a statement that may take `steps_max` steps.
+    pub(super) fn start(&self, steps_max: u64) {
+        self.steps.store(0, Ordering::Relaxed);
+        self.steps_max.store(steps_max, Ordering::Relaxed);
+        self.stop.store(false, Ordering::Relaxed);
+        self.stopped.store(false, Ordering::Relaxed);
+        self.active.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends counting.
+    pub(super) fn end(&self) {
+        self.active.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks the handler to stop the statement: another bound was passed.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the handler stopped the statement.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}

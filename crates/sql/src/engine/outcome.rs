@@ -1,0 +1,58 @@
+//! The closed list: which failures are outcomes.
+
+use rusqlite::{Error, ErrorCode};
+
+use super::error::EngineError;
+use super::physical;
+use crate::error::SqlError;
+
+/// How a statement failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// An outcome: recorded, the same on every node.
+    Outcome(SqlError),
+    /// This node's own trouble: undoes the block, never recorded.
+    Engine(EngineError),
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        Self::Outcome(error)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// Sorts a SQLite failure of a user's statement. Only what follows from statement and state alone is
+/// an outcome: constraints, errors raised by our functions, values over SQLite's fixed size bounds,
+/// and text that SQLite itself refuses to prepare.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        if let Some(outcome) = physical::outcome_of(&error) {
+            return Self::Outcome(outcome);
+        }
+        let (code, text) = match &error {
+            Error::SqliteFailure(failure, text) => (failure.code, text.as_deref()),
+            Error::SqlInputError { error, msg, .. } => (error.code, Some(msg.as_str())),
+            _ => return Self::Engine(error.into()),
+        };
+        let text = text.unwrap_or_default().to_owned();
+        match code {
+            ErrorCode::TooBig => Self::Outcome(
+                SqlError::new("54000", "a value is too large").hint("store it in smaller pieces"),
+            ),
+            ErrorCode::AuthorizationForStatementDenied => Self::Outcome(SqlError::new(
+                "42501",
+                format!("the statement reaches what no statement may: {text}"),
+            )),
+            ErrorCode::Unknown | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange => {
+                Self::Outcome(SqlError::new("XX000", text))
+            }
+            _ => Self::Engine(error.into()),
+        }
+    }
+}

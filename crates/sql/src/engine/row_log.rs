@@ -1,0 +1,247 @@
+//! What statements did to rows, in order, and what is left of it at the end of a transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
+use stele_core::Value;
+use stele_core::genesis::Limits;
+use stele_core::outcome::RowChange;
+use stele_core::row::{Row, encode_row};
+use stele_core::schema::TableId;
+
+use super::budget::Budget;
+use super::capture::RowSink;
+use super::config::CHANGED_BYTES_MAX;
+use super::layout::Layout;
+use crate::error::SqlError;
+
+/// The transaction that wrote a row version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp {
+    /// Block height.
+    pub(super) height: u64,
+    /// Place in the block.
+    pub(super) index: u32,
+}
+
+/// One touch of one row.
+#[derive(Debug)]
+pub(super) struct Touch {
+    pub(super) table: TableId,
+    pub(super) key: Vec<u8>,
+    pub(super) before: Option<(Vec<u8>, Stamp)>,
+    pub(super) after: Option<Vec<u8>>,
+}
+
+/// What a transaction did to one row, all told.
+#[derive(Debug)]
+pub(super) struct NetChange {
+    /// The change.
+    pub(super) change: RowChange,
+    /// Who wrote the version before.
+    pub(super) written: Option<Stamp>,
+}
+
+/// Collects the touches of the transaction under way.
+#[derive(Debug, Default)]
+pub(super) struct RowLog {
+    layouts: BTreeMap<TableId, Arc<Layout>>,
+    limits: Limits,
+    budget: Arc<Budget>,
+    active: bool,
+    touches: Vec<Touch>,
+    rows: u64,
+    bytes: u64,
+    failure: Option<SqlError>,
+}
+
+impl RowLog {
+    pub(super) fn new(limits: Limits, budget: Arc<Budget>) -> Self {
+        Self {
+            limits,
+            budget,
+            ..Self::default()
+        }
+    }
+
+    /// Begins a transaction.
+    pub(super) fn clear(&mut self) {
+        self.touches.clear();
+        self.rows = 0;
+        self.bytes = 0;
+        self.failure = None;
+        self.active = false;
+    }
+
+    /// Whether rows are logged: only while a user's statement runs.
+    pub(super) fn set_active(&mut self, active: bool) {
+        self.active = active;
+    }
+
+    pub(super) fn set_layout(&mut self, layout: Arc<Layout>) {
+        self.layouts.insert(layout.table.id, layout);
+    }
+
+    pub(super) fn forget_layouts(&mut self) {
+        self.layouts.clear();
+    }
+
+    pub(super) fn layout(&self, table: TableId) -> Option<Arc<Layout>> {
+        self.layouts.get(&table).cloned()
+    }
+
+    /// What a logged row was refused for.
+    pub(super) fn take_failure(&mut self) -> Option<SqlError> {
+        self.failure.take()
+    }
+
+    /// Takes the touches of a table, as when it is dropped.
+    pub(super) fn take_table(&mut self, table: TableId) -> Vec<Touch> {
+        let (taken, kept) = std::mem::take(&mut self.touches)
+            .into_iter()
+            .partition(|touch| touch.table == table);
+        self.touches = kept;
+        taken
+    }
+
+    /// Takes all touches.
+    pub(super) fn take(&mut self) -> Vec<Touch> {
+        std::mem::take(&mut self.touches)
+    }
+
+    /// Adds a touch the engine itself made.
+    pub(super) fn push(&mut self, touch: Touch) {
+        self.rows += 1;
+        let len = |row: Option<usize>| row.unwrap_or_default() as u64;
+        self.bytes += len(touch.before.as_ref().map(|(row, _)| row.len()))
+            + len(touch.after.as_ref().map(Vec::len));
+        if self.rows > self.limits.rows_changed_max || self.bytes > CHANGED_BYTES_MAX {
+            let what = SqlError::new("54000", "the transaction changes too many rows")
+                .hint("split it into smaller transactions");
+            self.fail(what);
+        } else {
+            self.touches.push(touch);
+        }
+    }
+
+    fn fail(&mut self, error: SqlError) {
+        self.failure.get_or_insert(error);
+        self.touches = Vec::new();
+        self.budget.stop();
+    }
+
+    fn touch(
+        &mut self,
+        table: TableId,
+        before: Option<&[ValueRef<'_>]>,
+        after: Option<&[ValueRef<'_>]>,
+    ) -> Result<(), SqlError> {
+        let layout = self.layouts.get(&table).ok_or_else(|| {
+            SqlError::new("XX000", format!("rows of unknown table {} changed", table.0))
+        })?;
+        let before = before.map(|values| layout.read(values)).transpose()?;
+        let after = after.map(|values| layout.read(values)).transpose()?;
+        let encode = |values: Vec<Value>| -> Result<(Vec<u8>, Vec<u8>), SqlError> {
+            let row = Row::new(values);
+            let key = row
+                .key(&layout.table)
+                .map_err(|e| SqlError::new(e.sqlstate(), e.to_string()))?;
+            let bytes = encode_row(&layout.table, &row)
+                .map_err(|e| SqlError::new(e.sqlstate(), e.to_string()))?;
+            Ok((key, bytes))
+        };
+        let before = before
+            .map(|(values, stamp)| encode(values).map(|(key, row)| (key, (row, stamp))))
+            .transpose()?;
+        let after = after.map(|(values, _)| encode(values)).transpose()?;
+        match (before, after) {
+            (Some((old_key, before)), Some((key, after))) if old_key == key => self.push(Touch {
+                table,
+                key,
+                before: Some(before),
+                after: Some(after),
+            }),
+            (before, after) => {
+                if let Some((key, before)) = before {
+                    self.push(Touch {
+                        table,
+                        key,
+                        before: Some(before),
+                        after: None,
+                    });
+                }
+                if let Some((key, after)) = after {
+                    self.push(Touch {
+                        table,
+                        key,
+                        before: None,
+                        after: Some(after),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RowSink for RowLog {
+    fn row(
+        &mut self,
+        table: &str,
+        before: Option<&[ValueRef<'_>]>,
+        after: Option<&[ValueRef<'_>]>,
+    ) {
+        if !self.active || self.failure.is_some() {
+            return;
+        }
+        let id = table.strip_prefix('t').and_then(|id| id.parse().ok());
+        let Some(id) = id else { return };
+        if let Err(error) = self.touch(TableId(id), before, after) {
+            self.fail(error);
+        }
+    }
+}
+
+/// A transaction's touches, netted out.
+#[derive(Debug, Default)]
+pub(super) struct Net {
+    /// Rows that differ afterwards, in order of table and key.
+    pub(super) changes: Vec<NetChange>,
+    /// Rows touched and left as they were: they keep the stamp of who wrote them.
+    pub(super) untouched: Vec<(TableId, Vec<u8>, Stamp)>,
+}
+
+/// Nets touches out: per row the state before the first and after the last. Sorted, so the result
+/// does not depend on SQLite's order of work.
+pub(super) fn net(mut touches: Vec<Touch>) -> Net {
+    touches.sort_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
+    let mut net = Net {
+        changes: Vec::with_capacity(touches.len()),
+        untouched: Vec::new(),
+    };
+    let mut touches = touches.into_iter().peekable();
+    while let Some(first) = touches.next() {
+        let mut after = first.after;
+        while let Some(next) =
+            touches.next_if(|next| next.table == first.table && next.key == first.key)
+        {
+            after = next.after;
+        }
+        let (before, written) = first.before.unzip();
+        if before != after {
+            net.changes.push(NetChange {
+                change: RowChange {
+                    table: first.table,
+                    key: first.key,
+                    before,
+                    after,
+                },
+                written,
+            });
+        } else if let Some(written) = written {
+            net.untouched.push((first.table, first.key, written));
+        }
+    }
+    net
+}

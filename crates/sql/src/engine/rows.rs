@@ -1,0 +1,227 @@
+//! Rows by key, without the binder: what applying and undoing effects, history and proofs use.
+
+use rusqlite::{Connection, Statement};
+use stele_core::key::decode_key;
+use stele_core::row::{Row, decode_row, encode_row};
+use stele_core::schema::{ColumnId, Table};
+use stele_core::{Type, Value};
+
+use super::error::EngineError;
+use super::layout::{HEIGHT_COLUMN, INDEX_COLUMN, Layout, stamp};
+use super::physical;
+use super::row_log::Stamp;
+
+/// The texts of a table's statements.
+#[derive(Debug)]
+pub(super) struct TableSql {
+    get: String,
+    insert: String,
+    delete: String,
+    restamp: String,
+    archive: String,
+    archived: String,
+    unarchive: String,
+    pub(super) scan: String,
+}
+
+impl TableSql {
+    pub(super) fn new(table: &Table) -> Self {
+        let name = physical::table_name(table.id);
+        let history = physical::history_name(table.id);
+        let (h, x) = (HEIGHT_COLUMN, INDEX_COLUMN);
+        let (to_h, to_x) = ("_h2", "_x2");
+        let list = |ids: &[ColumnId]| {
+            let names: Vec<String> = ids.iter().map(|id| physical::column_name(*id)).collect();
+            names.join(", ")
+        };
+        let all: Vec<ColumnId> = table.columns.iter().map(|column| column.id).collect();
+        let columns = list(&all);
+        let marks = |count: usize| vec!["?"; count].join(", ");
+        let key = list(&table.primary_key);
+        let equal: Vec<String> = table
+            .primary_key
+            .iter()
+            .zip(1..)
+            .map(|(id, n)| format!("{} = ?{n}", physical::column_name(*id)))
+            .collect();
+        let equal = equal.join(" AND ");
+        let after = table.primary_key.len();
+        let (first, second) = (after + 1, after + 2);
+        Self {
+            get: format!("SELECT {columns}, {h}, {x} FROM {name} WHERE {equal}"),
+            insert: format!(
+                "INSERT INTO {name} ({columns}, {h}, {x}) VALUES ({})",
+                marks(all.len() + 2)
+            ),
+            delete: format!("DELETE FROM {name} WHERE {equal}"),
+            restamp: format!("UPDATE {name} SET {h} = ?{first}, {x} = ?{second} WHERE {equal}"),
+            archive: format!(
+                "INSERT INTO {history} ({columns}, {h}, {x}, {to_h}, {to_x}) VALUES ({})",
+                marks(all.len() + 4)
+            ),
+            archived: format!(
+                "SELECT {h}, {x} FROM {history} WHERE {equal} AND {to_h} = ?{first} AND {to_x} = ?{second}"
+            ),
+            unarchive: format!(
+                "DELETE FROM {history} WHERE {equal} AND {to_h} = ?{first} AND {to_x} = ?{second}"
+            ),
+            scan: format!("SELECT {columns}, {h}, {x} FROM {name} ORDER BY {key}"),
+        }
+    }
+}
+
+impl Layout {
+    /// The encoded row of a key and who wrote it.
+    pub(super) fn get(
+        &self,
+        connection: &Connection,
+        key: &[u8],
+    ) -> Result<Option<(Vec<u8>, Stamp)>, EngineError> {
+        let mut statement = connection.prepare_cached(&self.sql.get)?;
+        self.bind_key(&mut statement, key)?;
+        let mut rows = statement.raw_query();
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        self.selected(row).map(Some)
+    }
+
+    /// Encodes a row selected as columns, height, index.
+    pub(super) fn selected(&self, row: &rusqlite::Row<'_>) -> Result<(Vec<u8>, Stamp), EngineError> {
+        let width = self.table.columns.len();
+        let mut values = Vec::with_capacity(width);
+        for (place, column) in self.table.columns.iter().enumerate() {
+            let value = physical::from_sqlite(column.ty, row.get_ref(place)?);
+            values.push(value.map_err(|error| self.damaged(&error.message))?);
+        }
+        let written = stamp(row.get_ref(width)?, row.get_ref(width + 1)?);
+        let row = encode_row(&self.table, &Row::new(values));
+        Ok((row.map_err(|error| self.damaged(&error.to_string()))?, written))
+    }
+
+    pub(super) fn insert(
+        &self,
+        connection: &Connection,
+        row: &[u8],
+        written: Stamp,
+    ) -> Result<(), EngineError> {
+        let mut statement = connection.prepare_cached(&self.sql.insert)?;
+        let next = self.bind_row(&mut statement, row)?;
+        bind_stamp(&mut statement, next, written)?;
+        statement.raw_execute()?;
+        Ok(())
+    }
+
+    /// Deletes the row of a key; tells whether there was one.
+    pub(super) fn delete(&self, connection: &Connection, key: &[u8]) -> Result<bool, EngineError> {
+        let mut statement = connection.prepare_cached(&self.sql.delete)?;
+        self.bind_key(&mut statement, key)?;
+        Ok(statement.raw_execute()? > 0)
+    }
+
+    /// Sets who wrote the row of a key.
+    pub(super) fn restamp(
+        &self,
+        connection: &Connection,
+        key: &[u8],
+        written: Stamp,
+    ) -> Result<(), EngineError> {
+        let mut statement = connection.prepare_cached(&self.sql.restamp)?;
+        let next = self.bind_key(&mut statement, key)?;
+        bind_stamp(&mut statement, next, written)?;
+        statement.raw_execute()?;
+        Ok(())
+    }
+
+    /// Adds a superseded version to the history.
+    pub(super) fn archive(
+        &self,
+        connection: &Connection,
+        row: &[u8],
+        from: Stamp,
+        to: Stamp,
+    ) -> Result<(), EngineError> {
+        let mut statement = connection.prepare_cached(&self.sql.archive)?;
+        let next = self.bind_row(&mut statement, row)?;
+        let next = bind_stamp(&mut statement, next, from)?;
+        bind_stamp(&mut statement, next, to)?;
+        statement.raw_execute()?;
+        Ok(())
+    }
+
+    /// Takes the version a transaction superseded out of the history; gives who wrote it.
+    pub(super) fn unarchive(
+        &self,
+        connection: &Connection,
+        key: &[u8],
+        to: Stamp,
+    ) -> Result<Option<Stamp>, EngineError> {
+        let mut statement = connection.prepare_cached(&self.sql.archived)?;
+        let next = self.bind_key(&mut statement, key)?;
+        bind_stamp(&mut statement, next, to)?;
+        let mut rows = statement.raw_query();
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let from = stamp(row.get_ref(0)?, row.get_ref(1)?);
+        drop(rows);
+        let mut statement = connection.prepare_cached(&self.sql.unarchive)?;
+        let next = self.bind_key(&mut statement, key)?;
+        bind_stamp(&mut statement, next, to)?;
+        statement.raw_execute()?;
+        Ok(Some(from))
+    }
+
+    fn bind_key(&self, statement: &mut Statement<'_>, key: &[u8]) -> Result<usize, EngineError> {
+        let types: Vec<Type> = self
+            .table
+            .primary_key
+            .iter()
+            .filter_map(|id| self.table.column(*id).map(|column| column.ty))
+            .collect();
+        let values = decode_key(&types, key).map_err(|error| self.damaged(&error.to_string()))?;
+        for (place, (ty, value)) in types.iter().zip(&values).enumerate() {
+            self.bind(statement, place + 1, *ty, value)?;
+        }
+        Ok(values.len() + 1)
+    }
+
+    fn bind_row(&self, statement: &mut Statement<'_>, row: &[u8]) -> Result<usize, EngineError> {
+        let row =
+            decode_row(&self.table, row).map_err(|error| self.damaged(&error.to_string()))?;
+        for (place, (column, value)) in self.table.columns.iter().zip(&row.values).enumerate() {
+            self.bind(statement, place + 1, column.ty, value)?;
+        }
+        Ok(row.values.len() + 1)
+    }
+
+    fn bind(
+        &self,
+        statement: &mut Statement<'_>,
+        place: usize,
+        ty: Type,
+        value: &Value,
+    ) -> Result<(), EngineError> {
+        let value = physical::to_sqlite(ty, value);
+        let value = value.map_err(|error| self.damaged(&error.message))?;
+        statement.raw_bind_parameter(place, value)?;
+        Ok(())
+    }
+
+    fn damaged(&self, cause: &str) -> EngineError {
+        EngineError::Corrupt {
+            path: String::new(),
+            cause: format!("table {}: {cause}", self.table.name),
+        }
+    }
+}
+
+fn bind_stamp(
+    statement: &mut Statement<'_>,
+    next: usize,
+    written: Stamp,
+) -> Result<usize, EngineError> {
+    statement.raw_bind_parameter(next, written.height)?;
+    statement.raw_bind_parameter(next + 1, written.index)?;
+    Ok(next + 2)
+}

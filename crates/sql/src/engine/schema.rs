@@ -1,0 +1,186 @@
+//! Catalogue changes: the definition, SQLite's tables, the state root.
+//!
+//! A dropped table is only taken out of the catalogue: its rows, history and tree stay as they were
+//! before the transaction until the proof window has passed, so that a block can be undone and older
+//! heights proven. Names in SQLite are numbers that are never used again, so nothing gets in the way.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use stele_core::AccountId;
+use stele_core::outcome::Change;
+use stele_core::schema::{Table, TableId};
+
+use super::Engine;
+use super::error::EngineError;
+use super::layout::Layout;
+use super::outcome::Failure;
+use super::physical;
+use super::row_log::net;
+use crate::bound::SchemaChange;
+use crate::catalogue::Catalogue;
+use crate::error::SqlError;
+use crate::result::StatementResult;
+
+/// Creates a table's SQLite tables.
+pub(super) fn create_physical(connection: &Connection, table: &Table) -> Result<(), EngineError> {
+    let statements = physical::create_table_sql(table).map_err(internal)?;
+    for sql in statements {
+        connection.execute_batch(&sql)?;
+    }
+    Ok(())
+}
+
+pub(super) fn internal(error: SqlError) -> EngineError {
+    EngineError::Internal {
+        cause: error.to_string(),
+    }
+}
+
+impl Engine {
+    /// Makes a user's catalogue change; adds what changed to `changes`.
+    pub(super) fn change_schema(
+        &mut self,
+        account: AccountId,
+        change: &SchemaChange,
+        height: u64,
+        changes: &mut Vec<Change>,
+    ) -> Result<StatementResult, Failure> {
+        let mut made = Vec::new();
+        let tag = match change {
+            SchemaChange::Nothing { tag, .. } => tag,
+            SchemaChange::CreateTable { table } => {
+                let mut table = table.clone();
+                table.id = self.catalogue.next_table();
+                table.owner = account;
+                made.push((table.id, None, Some(table)));
+                "CREATE TABLE"
+            }
+            SchemaChange::DropTable { tables } => {
+                for id in tables {
+                    let before = Box::new(self.defined(*id)?.as_ref().clone());
+                    made.push((*id, Some(before), None));
+                }
+                "DROP TABLE"
+            }
+            SchemaChange::AlterTable { table, tag } => {
+                let before = Box::new(self.defined(table.id)?.as_ref().clone());
+                made.push((table.id, Some(before), Some(table.clone())));
+                tag
+            }
+        };
+        for (table, before, after) in made {
+            self.set_definition(table, before.as_deref(), after.as_deref(), height)?;
+            changes.push(Change::Schema {
+                table,
+                before,
+                after,
+            });
+        }
+        Ok(StatementResult {
+            tag: tag.to_owned(),
+            ..StatementResult::default()
+        })
+    }
+
+    fn defined(&self, id: TableId) -> Result<&Arc<Table>, SqlError> {
+        self.catalogue
+            .table(id)
+            .ok_or_else(|| SqlError::new("42P01", format!("table {} does not exist", id.0)))
+    }
+
+    /// Brings catalogue, SQLite and state root from one definition of a table to another.
+    pub(super) fn set_definition(
+        &mut self,
+        id: TableId,
+        before: Option<&Table>,
+        after: Option<&Table>,
+        height: u64,
+    ) -> Result<(), Failure> {
+        // What is prepared must be prepared anew: a statement that SQLite prepares again by itself
+        // counts other steps.
+        self.writer.flush_prepared_statement_cache();
+        match (before, after) {
+            (None, Some(table)) if self.is_kept(id)? => self.unkeep(table)?,
+            (None, Some(table)) => {
+                for sql in physical::create_table_sql(table)? {
+                    self.writer.execute_batch(&sql)?;
+                }
+            }
+            (Some(before), Some(after)) => {
+                for sql in physical::alter_table_sql(before, after)? {
+                    self.writer.execute_batch(&sql)?;
+                }
+            }
+            (Some(table), None) => self.keep_dropped(table, height)?,
+            (None, None) => {}
+        }
+        meta_definition(self, id, after, height)?;
+        let catalogue: &mut Catalogue = Arc::make_mut(&mut self.catalogue);
+        match after {
+            Some(table) => {
+                catalogue.put(table.clone());
+                self.state.put_table(&self.writer, table)?;
+                let table = Arc::new(table.clone());
+                let layout = Arc::new(Layout::load(&self.writer, &table).map_err(EngineError::from)?);
+                self.writer.sink(|log| log.set_layout(layout));
+            }
+            None => {
+                catalogue.remove(id);
+                self.state.remove_table(id);
+            }
+        }
+        self.statements.clear();
+        self.writer.flush_prepared_statement_cache();
+        Ok(())
+    }
+
+    /// Puts a table aside as it was before the transaction.
+    fn keep_dropped(&mut self, table: &Table, height: u64) -> Result<(), EngineError> {
+        let touches = self.writer.sink(|log| log.take_table(table.id));
+        if let Some(layout) = self.writer.sink(|log| log.layout(table.id)) {
+            let net = net(touches);
+            for change in &net.changes {
+                layout.delete(&self.writer, &change.change.key)?;
+            }
+            for change in net.changes {
+                if let (Some(row), Some(written)) = (change.change.before, change.written) {
+                    layout.insert(&self.writer, &row, written)?;
+                }
+            }
+            for (_, key, written) in net.untouched {
+                layout.restamp(&self.writer, &key, written)?;
+            }
+        }
+        self.writer
+            .prepare_cached("INSERT OR REPLACE INTO _dropped VALUES (?1, ?2)")?
+            .execute(params![table.id.0, height])?;
+        Ok(())
+    }
+
+    /// Whether a table of that id was dropped and is still there.
+    fn is_kept(&self, id: TableId) -> Result<bool, EngineError> {
+        Ok(self
+            .writer
+            .prepare_cached("SELECT 1 FROM _dropped WHERE id = ?1")?
+            .exists([id.0])?)
+    }
+
+    /// Takes a dropped table back, as undoing its drop does.
+    fn unkeep(&self, table: &Table) -> Result<(), EngineError> {
+        self.writer
+            .prepare_cached("DELETE FROM _dropped WHERE id = ?1")?
+            .execute([table.id.0])?;
+        Ok(())
+    }
+}
+
+fn meta_definition(
+    engine: &Engine,
+    id: TableId,
+    definition: Option<&Table>,
+    height: u64,
+) -> Result<(), EngineError> {
+    super::meta::write_definition(&engine.writer, id, definition, height)?;
+    Ok(())
+}

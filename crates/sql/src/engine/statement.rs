@@ -1,0 +1,254 @@
+//! Running one statement inside its bounds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::StatementStatus;
+use stele_core::outcome::Change;
+use stele_core::value::coerce;
+use stele_core::{AccountId, Type, Value};
+
+use super::Engine;
+use super::outcome::Failure;
+use super::physical;
+use super::row_log::Stamp;
+use crate::bound::{Bound, Operation};
+use crate::error::SqlError;
+use crate::result::{OutputColumn, StatementResult};
+
+/// Bound statements kept.
+const STATEMENTS_MAX: usize = 4_096;
+
+/// Statements bound against the catalogue as it is. Emptied when the catalogue changes.
+#[derive(Debug, Default)]
+pub(super) struct StatementCache {
+    bound: HashMap<AccountId, HashMap<String, Arc<Bound>>>,
+    count: usize,
+}
+
+impl StatementCache {
+    pub(super) fn clear(&mut self) {
+        self.bound.clear();
+        self.count = 0;
+    }
+
+    fn get(&self, account: AccountId, sql: &str) -> Option<Arc<Bound>> {
+        self.bound.get(&account)?.get(sql).cloned()
+    }
+
+    fn put(&mut self, account: AccountId, sql: &str, bound: Arc<Bound>) {
+        if self.count >= STATEMENTS_MAX {
+            self.clear();
+        }
+        self.count += 1;
+        let of_account = self.bound.entry(account).or_default();
+        of_account.insert(sql.to_owned(), bound);
+    }
+}
+
+/// What the transaction under way has left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    pub(super) vm_steps: u64,
+    pub(super) result_rows: u64,
+    pub(super) result_bytes: u64,
+}
+
+/// A user's lowered statement, ready to run.
+struct Lowered<'a> {
+    sqlite: &'a str,
+    types: &'a [Type],
+    columns: &'a [OutputColumn],
+    /// Who writes; none for a read.
+    writer: Option<Stamp>,
+}
+
+impl Engine {
+    /// Binds a statement for an account, or remembers it.
+    pub(super) fn bind(&mut self, account: AccountId, sql: &str) -> Result<Arc<Bound>, SqlError> {
+        if let Some(bound) = self.statements.get(account, sql) {
+            return Ok(bound);
+        }
+        let bound = Arc::new((self.binder)(sql, &self.catalogue, account, &[])?);
+        self.statements.put(account, sql, Arc::clone(&bound));
+        Ok(bound)
+    }
+
+    /// Runs a bound statement in the open transaction.
+    pub(super) fn run_bound(
+        &mut self,
+        account: AccountId,
+        bound: &Bound,
+        parameters: &[Value],
+        stamp: Stamp,
+        allowance: &mut Allowance,
+        changes: &mut Vec<Change>,
+    ) -> Result<StatementResult, Failure> {
+        match bound {
+            Bound::Schema(change) => self.change_schema(account, change, stamp.height, changes),
+            Bound::Query(query) => {
+                let lowered = Lowered {
+                    sqlite: &query.sqlite,
+                    types: &query.parameters,
+                    columns: &query.columns,
+                    writer: None,
+                };
+                let rows = self.run_lowered(&lowered, parameters, allowance)?;
+                Ok(StatementResult {
+                    tag: format!("SELECT {}", rows.len()),
+                    columns: query.columns.clone(),
+                    rows,
+                    rows_affected: 0,
+                })
+            }
+            Bound::Write(write) => {
+                let lowered = Lowered {
+                    sqlite: &write.sqlite,
+                    types: &write.parameters,
+                    columns: &write.columns,
+                    writer: Some(stamp),
+                };
+                let rows = self.run_lowered(&lowered, parameters, allowance)?;
+                let rows_affected = self.writer.changes();
+                let tag = match write.operation {
+                    Operation::Insert => format!("INSERT 0 {rows_affected}"),
+                    Operation::Update => format!("UPDATE {rows_affected}"),
+                    Operation::Delete => format!("DELETE {rows_affected}"),
+                };
+                Ok(StatementResult {
+                    tag,
+                    columns: write.columns.clone(),
+                    rows,
+                    rows_affected,
+                })
+            }
+        }
+    }
+
+    fn run_lowered(
+        &self,
+        lowered: &Lowered<'_>,
+        parameters: &[Value],
+        allowance: &mut Allowance,
+    ) -> Result<Vec<Vec<Value>>, Failure> {
+        self.wall.raise();
+        self.writer.sink(|log| log.set_active(true));
+        self.budget.start(allowance.vm_steps);
+        let ran = self.step(lowered, parameters, allowance);
+        self.budget.end();
+        let refused = self.writer.sink(|log| {
+            log.set_active(false);
+            log.take_failure()
+        });
+        self.wall.lower();
+        if let Some(failure) = self.writer.take_failure() {
+            return Err(Failure::Engine(super::EngineError::Internal {
+                cause: failure.to_owned(),
+            }));
+        }
+        match (refused, ran) {
+            // A full disk is a full disk, whatever else happened.
+            (_, Err(Failure::Engine(error))) => Err(Failure::Engine(error)),
+            (Some(refused), _) => Err(refused.into()),
+            (None, ran) => ran,
+        }
+    }
+
+    fn step(
+        &self,
+        lowered: &Lowered<'_>,
+        parameters: &[Value],
+        allowance: &mut Allowance,
+    ) -> Result<Vec<Vec<Value>>, Failure> {
+        let mut statement = self.writer.prepare_cached(lowered.sqlite)?;
+        statement.reset_status(StatementStatus::VmStep);
+        bind_parameters(&mut statement, lowered.types, parameters)?;
+        if let Some(stamp) = lowered.writer {
+            let next = lowered.types.len() + 1;
+            statement.raw_bind_parameter(next, stamp.height)?;
+            statement.raw_bind_parameter(next + 1, stamp.index)?;
+        }
+        let mut results = Vec::new();
+        let mut rows = statement.raw_query();
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => results.push(read_row(row, lowered.columns, allowance)?),
+                Ok(None) => break,
+                Err(_) if self.budget.has_stopped() => return Err(too_long().into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        drop(rows);
+        let steps = statement.reset_status(StatementStatus::VmStep);
+        let steps = u64::from(steps.cast_unsigned());
+        allowance.vm_steps = allowance
+            .vm_steps
+            .checked_sub(steps)
+            .ok_or_else(|| Failure::from(too_long()))?;
+        Ok(results)
+    }
+}
+
+/// Reads a result row and takes it from the allowance.
+pub(super) fn read_row(
+    row: &rusqlite::Row<'_>,
+    columns: &[OutputColumn],
+    allowance: &mut Allowance,
+) -> Result<Vec<Value>, Failure> {
+    let mut values = Vec::with_capacity(columns.len());
+    let mut bytes = 0;
+    for (place, column) in columns.iter().enumerate() {
+        let value = physical::from_sqlite(column.ty, row.get_ref(place)?)?;
+        bytes += value_len(&value);
+        values.push(value);
+    }
+    let left = |had: u64, takes: u64| {
+        had.checked_sub(takes).ok_or_else(|| {
+            SqlError::new("54000", "the result is too large").hint("ask for fewer rows, with LIMIT")
+        })
+    };
+    allowance.result_rows = left(allowance.result_rows, 1)?;
+    allowance.result_bytes = left(allowance.result_bytes, bytes)?;
+    Ok(values)
+}
+
+/// Bytes a value counts for in a result.
+fn value_len(value: &Value) -> u64 {
+    let len = match value {
+        Value::Text(text) | Value::Json(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 16,
+    };
+    len as u64
+}
+
+/// Binds the user's parameters, each brought to the type the binder gave it.
+pub(super) fn bind_parameters(
+    statement: &mut rusqlite::Statement<'_>,
+    types: &[Type],
+    parameters: &[Value],
+) -> Result<(), Failure> {
+    if types.len() != parameters.len() {
+        return Err(SqlError::new(
+            "08P01",
+            format!(
+                "the statement takes {} parameters, {} were given",
+                types.len(),
+                parameters.len()
+            ),
+        )
+        .into());
+    }
+    for (place, (ty, value)) in types.iter().zip(parameters).enumerate() {
+        let value = coerce(*ty, value.clone())
+            .map_err(|error| SqlError::new(error.sqlstate(), error.to_string()))?;
+        let value = physical::to_sqlite(*ty, &value)?;
+        statement.raw_bind_parameter(place + 1, value)?;
+    }
+    Ok(())
+}
+
+fn too_long() -> SqlError {
+    SqlError::new("54000", "the transaction takes too many steps")
+        .hint("narrow it with an indexed condition, or split it into smaller transactions")
+}

@@ -1,0 +1,306 @@
+//! One transaction: all or nothing, in a savepoint.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stele_core::outcome::{Change, Code, TransactionEffects};
+use stele_core::schema::TableId;
+use stele_core::transaction::{ExpectedVersion, Payload, SignedTransaction, Statement};
+use stele_core::AccountId;
+
+use super::Engine;
+use super::block::ExecutableTransaction;
+use super::digest::result_digest;
+use super::error::EngineError;
+use super::outcome::Failure;
+use super::row_log::{Net, NetChange, RowLog, Stamp, net};
+use super::state::{StateError, StateMark};
+use super::statement::Allowance;
+use crate::catalogue::Catalogue;
+use crate::error::SqlError;
+use crate::result::StatementResult;
+
+/// What a transaction gave a client: results, or why it failed.
+pub type TransactionResult = Result<Vec<StatementResult>, SqlError>;
+
+/// What a transaction's statements gave.
+struct Done {
+    results: Vec<StatementResult>,
+    changes: Vec<Change>,
+    rows_affected: u64,
+}
+
+/// Everything beside SQLite's own savepoint that a failed transaction goes back to.
+struct Savepoint {
+    catalogue: Arc<Catalogue>,
+    state: StateMark,
+    versions: BTreeMap<TableId, Stamp>,
+}
+
+impl Engine {
+    /// Executes a transaction of the open block.
+    pub(super) fn run_transaction(
+        &mut self,
+        transaction: &ExecutableTransaction<'_>,
+        stamp: Stamp,
+        time_us: i64,
+        update_tree: bool,
+    ) -> Result<(TransactionEffects, TransactionResult), EngineError> {
+        let done = match transaction.refused {
+            Some(code) => Err(Failure::Outcome(refusal(code))),
+            None => self.try_transaction(transaction.signed, stamp, time_us, update_tree),
+        };
+        match done {
+            Ok(done) => {
+                let effects = TransactionEffects::new(
+                    self.suite,
+                    Code::SUCCESS,
+                    done.rows_affected,
+                    done.changes,
+                );
+                Ok((effects, Ok(done.results)))
+            }
+            Err(Failure::Outcome(error)) => {
+                Ok((TransactionEffects::failed(self.suite, error.code), Err(error)))
+            }
+            Err(Failure::Engine(error)) => Err(error),
+        }
+    }
+
+    fn try_transaction(
+        &mut self,
+        signed: &SignedTransaction,
+        stamp: Stamp,
+        _time_us: i64,
+        update_tree: bool,
+    ) -> Result<Done, Failure> {
+        self.check_account(signed)?;
+        let body = &signed.transaction;
+        self.check_versions(&body.expected_versions)?;
+        let nothing = Done {
+            results: Vec::new(),
+            changes: Vec::new(),
+            rows_affected: 0,
+        };
+        match &body.payload {
+            Payload::Statements(statements) => {
+                self.in_savepoint(update_tree, |engine| {
+                    engine.run_statements(body.account, statements, stamp, update_tree)
+                })
+            }
+            Payload::Governance(_) => Err(SqlError::unsupported(
+                "a governance change",
+                "this version of the ledger has none",
+            )
+            .into()),
+            Payload::Record(_)
+            | Payload::Chunk(_)
+            | Payload::Manifest(_)
+            | Payload::Commitment { .. } => Ok(nothing),
+        }
+    }
+
+    /// Runs `work` so that nothing is left of it when it fails.
+    pub(super) fn in_savepoint<T>(
+        &mut self,
+        updates_tree: bool,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let before = Savepoint {
+            catalogue: Arc::clone(&self.catalogue),
+            state: self.state.mark(),
+            versions: self.versions.clone(),
+        };
+        self.control("SAVEPOINT tx")?;
+        self.writer.sink(RowLog::clear);
+        let done = work(self);
+        self.writer.sink(RowLog::clear);
+        match done {
+            Ok(done) => {
+                self.control("RELEASE tx")?;
+                Ok(done)
+            }
+            Err(Failure::Outcome(error)) => {
+                self.control("ROLLBACK TO tx")?;
+                self.control("RELEASE tx")?;
+                self.go_back(before, updates_tree)?;
+                Err(Failure::Outcome(error))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn go_back(&mut self, before: Savepoint, updated_tree: bool) -> Result<(), EngineError> {
+        let changed_schema = !Arc::ptr_eq(&self.catalogue, &before.catalogue);
+        self.versions = before.versions;
+        if changed_schema || updated_tree {
+            self.state.reset(before.state);
+        }
+        if changed_schema {
+            self.catalogue = before.catalogue;
+            self.forget_schema()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was prepared and bound for a catalogue that is no more.
+    pub(super) fn forget_schema(&mut self) -> Result<(), EngineError> {
+        self.statements.clear();
+        self.writer.flush_prepared_statement_cache();
+        self.load_layouts()?;
+        self.writer.flush_prepared_statement_cache();
+        Ok(())
+    }
+
+    fn control(&self, sql: &str) -> Result<(), EngineError> {
+        self.writer.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// What a fresh transaction may cost.
+    pub(super) fn allowance(&self) -> Allowance {
+        Allowance {
+            vm_steps: self.limits.vm_steps_max,
+            result_rows: self.limits.result_rows_max,
+            result_bytes: self.limits.result_bytes_max,
+        }
+    }
+
+    fn run_statements(
+        &mut self,
+        account: AccountId,
+        statements: &[Statement],
+        stamp: Stamp,
+        update_tree: bool,
+    ) -> Result<Done, Failure> {
+        let mut allowance = self.allowance();
+        let mut changes = Vec::new();
+        let mut results = Vec::with_capacity(statements.len());
+        let mut rows_affected = 0u64;
+        for statement in statements {
+            let bound = self.bind(account, &statement.sql)?;
+            let result = self.run_bound(
+                account,
+                &bound,
+                &statement.parameters,
+                stamp,
+                &mut allowance,
+                &mut changes,
+            )?;
+            if let Some(seen) = statement.result
+                && seen != result_digest(self.suite, &result)
+            {
+                return Err(SqlError::new(
+                    "40001",
+                    "could not serialize access: a result is not what the client saw",
+                )
+                .hint("run the transaction again")
+                .into());
+            }
+            rows_affected = rows_affected.saturating_add(result.rows_affected);
+            results.push(result);
+        }
+        let touches = self.writer.sink(RowLog::take);
+        let mut net = net(touches);
+        self.check_builtin(account, &mut net, stamp)?;
+        if let Some(refused) = self.writer.sink(RowLog::take_failure) {
+            return Err(refused.into());
+        }
+        self.finish_changes(net, stamp, &mut changes)?;
+        let done = Done {
+            results,
+            changes,
+            rows_affected,
+        };
+        if update_tree {
+            self.update_tree_now(&done.changes, stamp.height)?;
+        }
+        Ok(done)
+    }
+
+    /// Writes what follows from the net changes: history, kept stamps, table versions; adds the row
+    /// changes to the schema changes.
+    fn finish_changes(
+        &mut self,
+        net: Net,
+        stamp: Stamp,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), EngineError> {
+        for (table, key, written) in net.untouched {
+            if let Some(layout) = self.writer.sink(|log| log.layout(table)) {
+                layout.restamp(&self.writer, &key, written)?;
+            }
+        }
+        for change in changes.iter() {
+            if let Change::Schema { table, .. } = change {
+                self.versions.insert(*table, stamp);
+            }
+        }
+        changes.reserve(net.changes.len());
+        let mut layout = None;
+        for NetChange { change, written } in net.changes {
+            if layout.as_ref().is_none_or(|(table, _)| *table != change.table) {
+                let found = self.writer.sink(|log| log.layout(change.table));
+                let found = found.ok_or(EngineError::NoTable(change.table))?;
+                layout = Some((change.table, found));
+                self.versions.insert(change.table, stamp);
+            }
+            if let (Some(row), Some(written), Some((_, layout))) =
+                (&change.before, written, &layout)
+            {
+                layout.archive(&self.writer, row, written, stamp)?;
+            }
+            changes.push(Change::Row(change));
+        }
+        Ok(())
+    }
+
+    fn update_tree_now(&mut self, changes: &[Change], height: u64) -> Result<(), Failure> {
+        let rows = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Row(row) => Some((row.table, row.key.as_slice(), row.after.as_ref())),
+                Change::Schema { .. } => None,
+            })
+            .collect();
+        let keep = self.proof_window > 0;
+        match self.state.update_rows(&self.writer, height, keep, rows) {
+            Ok(()) => Ok(()),
+            Err(StateError::GroupTooLarge(what)) => Err(SqlError::new("54000", what).into()),
+            Err(StateError::Engine(error)) => Err(error.into()),
+        }
+    }
+
+    fn check_versions(&self, expected: &[ExpectedVersion]) -> Result<(), SqlError> {
+        for version in expected {
+            let held = self.versions.get(&version.table);
+            let fits = held.is_some_and(|held| {
+                held.height == version.height && held.index == version.index
+            });
+            if !fits {
+                return Err(SqlError::new(
+                    "40001",
+                    format!(
+                        "could not serialize access: table {} is not at version ({}, {}) any more",
+                        version.table.0, version.height, version.index
+                    ),
+                )
+                .hint("read again and run the transaction again"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The words for a code the node decided.
+fn refusal(code: Code) -> SqlError {
+    let message = match code {
+        Code::DUPLICATE => "the same transaction is in the ledger already",
+        Code::EXPIRED => "the transaction expired, or its time is too far from its block's",
+        _ => "the node refused the transaction",
+    };
+    SqlError {
+        code,
+        ..SqlError::new("XX000", message)
+    }
+}
