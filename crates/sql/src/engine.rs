@@ -61,6 +61,7 @@ pub use config::{
 pub use digest::result_digest;
 pub use error::{EngineError, ReadError};
 pub use meta::{Meta, STATE_FORMAT};
+pub use transaction::TransactionResult;
 
 /// Binds a statement: text, catalogue, account, types the client declared for parameters.
 type Binder = fn(&str, &Catalogue, AccountId, &[Option<Type>]) -> Result<Bound, SqlError>;

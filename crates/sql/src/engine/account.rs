@@ -23,9 +23,12 @@ impl Engine {
         if fits {
             return Ok(());
         }
-        Err(SqlError::new("28000", format!("the signing key is no current key of {account}"))
-            .hint("sign with the key that stele.accounts holds for the account")
-            .into())
+        Err(SqlError::new(
+            "28000",
+            format!("the signing key is no current key of {account}"),
+        )
+        .hint("sign with the key that stele.accounts holds for the account")
+        .into())
     }
 
     fn rotated_key(&self, account: AccountId) -> Result<Option<Vec<u8>>, EngineError> {
@@ -43,7 +46,9 @@ impl Engine {
             name("account"),
         );
         let mut statement = self.writer.prepare_cached(&sql)?;
-        Ok(statement.query_row([account.0], |row| row.get(0)).optional()?)
+        Ok(statement
+            .query_row([account.0], |row| row.get(0))
+            .optional()?)
     }
 }
 

@@ -95,5 +95,7 @@ const REFUSED: [&str; 24] = [
 ];
 
 fn is_refused_function(name: &str) -> bool {
-    REFUSED.iter().any(|refused| refused.eq_ignore_ascii_case(name))
+    REFUSED
+        .iter()
+        .any(|refused| refused.eq_ignore_ascii_case(name))
 }

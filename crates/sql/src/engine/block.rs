@@ -119,7 +119,10 @@ impl Engine {
         }
         if updates == TreeUpdates::ByBlock {
             let keep = self.proof_window > 0;
-            match self.state.update(&self.writer, context.height, keep, effects.iter()) {
+            match self
+                .state
+                .update(&self.writer, context.height, keep, effects.iter())
+            {
                 Ok(()) => {}
                 Err(StateError::GroupTooLarge(_)) => return Ok(None),
                 Err(StateError::Engine(error)) => return Err(error),
@@ -129,7 +132,7 @@ impl Engine {
         Ok(Some(ExecutedBlock {
             effects,
             results,
-            state_root: self.state.root(),
+            state_root: self.state.root()?,
         }))
     }
 
@@ -179,20 +182,21 @@ impl Engine {
         let Some(open) = &self.open else {
             return Err(EngineError::Order("no block is open"));
         };
-        let meta = Meta {
-            height: open.height,
-            block,
-            state_root: self.state.root(),
-            cursor: cursor.to_vec(),
-        };
-        if let Err(error) = self.try_commit(meta) {
+        let height = open.height;
+        if let Err(error) = self.try_commit(height, cursor, block) {
             return Err(self.undone(error));
         }
         self.open = None;
         Ok(())
     }
 
-    fn try_commit(&mut self, meta: Meta) -> Result<(), EngineError> {
+    fn try_commit(&mut self, height: u64, cursor: &[u8], block: Hash) -> Result<(), EngineError> {
+        let meta = Meta {
+            height,
+            block,
+            state_root: self.state.root()?,
+            cursor: cursor.to_vec(),
+        };
         self.store_meta(meta.clone())?;
         self.writer.prepare_cached("COMMIT")?.execute([])?;
         self.meta = meta;

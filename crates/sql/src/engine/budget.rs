@@ -37,8 +37,8 @@ impl Budget {
         }
         let ticked = u64::from(STEPS_PER_TICK.unsigned_abs());
         let steps = self.steps.fetch_add(ticked, Ordering::Relaxed) + ticked;
-        let over = steps > self.steps_max.load(Ordering::Relaxed)
-            || self.stop.load(Ordering::Relaxed);
+        let over =
+            steps > self.steps_max.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
         if over {
             self.stopped.store(true, Ordering::Relaxed);
         }

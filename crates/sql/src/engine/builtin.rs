@@ -80,7 +80,11 @@ fn table(id: TableId, name: &str, key: usize, columns: &[(&str, Type, bool)]) ->
         indexes: Vec::new(),
         checks: Vec::new(),
         salted: false,
-        next_column: ColumnId(u16::try_from(columns.len()).unwrap_or(u16::MAX).saturating_add(1)),
+        next_column: ColumnId(
+            u16::try_from(columns.len())
+                .unwrap_or(u16::MAX)
+                .saturating_add(1),
+        ),
         columns,
     }
 }

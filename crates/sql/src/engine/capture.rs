@@ -129,8 +129,7 @@ unsafe extern "C" fn on_change<S: RowSink>(
     }
 }
 
-type Getter =
-    unsafe extern "C" fn(*mut ffi::sqlite3, c_int, *mut *mut ffi::sqlite3_value) -> c_int;
+type Getter = unsafe extern "C" fn(*mut ffi::sqlite3, c_int, *mut *mut ffi::sqlite3_value) -> c_int;
 
 /// # Safety
 /// Only inside the hook, with its handle; the values must not outlive it.

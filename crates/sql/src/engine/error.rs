@@ -12,13 +12,17 @@ use crate::error::SqlError;
 pub enum EngineError {
     /// No room for the database or its write-ahead log. The block was undone; **executing it again
     /// when there is room gives the same outcome**.
-    #[error("no space left for the state database {path}: free some room; the same block is then executed again")]
+    #[error(
+        "no space left for the state database {path}: free some room; the same block is then executed again"
+    )]
     NoSpace {
         /// The database.
         path: String,
     },
     /// Reading or writing failed.
-    #[error("the state database {path} cannot be read or written ({cause}): check the disk and the file's permissions, then start again")]
+    #[error(
+        "the state database {path} cannot be read or written ({cause}): check the disk and the file's permissions, then start again"
+    )]
     Io {
         /// The database.
         path: String,
@@ -26,7 +30,9 @@ pub enum EngineError {
         cause: String,
     },
     /// The database is damaged.
-    #[error("the state database {path} is damaged ({cause}): move it away and start again, it is rebuilt from the block files")]
+    #[error(
+        "the state database {path} is damaged ({cause}): move it away and start again, it is rebuilt from the block files"
+    )]
     Corrupt {
         /// The database.
         path: String,
@@ -34,7 +40,9 @@ pub enum EngineError {
         cause: String,
     },
     /// Memory ran out.
-    #[error("out of memory while executing on the state database {path}: give the process more memory and start again")]
+    #[error(
+        "out of memory while executing on the state database {path}: give the process more memory and start again"
+    )]
     NoMemory {
         /// The database.
         path: String,
@@ -46,7 +54,9 @@ pub enum EngineError {
         path: String,
     },
     /// Written by another version of the program.
-    #[error("the state database {path} has format {found}, this program writes format {expected}: move it away, it is rebuilt from the block files")]
+    #[error(
+        "the state database {path} has format {found}, this program writes format {expected}: move it away, it is rebuilt from the block files"
+    )]
     Format {
         /// The database.
         path: String,
@@ -56,7 +66,9 @@ pub enum EngineError {
         found: u32,
     },
     /// Belongs to another ledger.
-    #[error("the state database {path} belongs to ledger {found}, not {expected}: point to the right data directory")]
+    #[error(
+        "the state database {path} belongs to ledger {found}, not {expected}: point to the right data directory"
+    )]
     WrongLedger {
         /// The database.
         path: String,
@@ -66,7 +78,9 @@ pub enum EngineError {
         found: Hash,
     },
     /// SQLite was built without something the engine relies on.
-    #[error("SQLite lacks {option}: build in the project's directory, so that .cargo/config.toml takes effect, or set LIBSQLITE3_FLAGS as it says")]
+    #[error(
+        "SQLite lacks {option}: build in the project's directory, so that .cargo/config.toml takes effect, or set LIBSQLITE3_FLAGS as it says"
+    )]
     CompileOption {
         /// The option.
         option: &'static str,
@@ -83,7 +97,9 @@ pub enum EngineError {
     #[error("{0}")]
     Order(&'static str),
     /// Recorded effects do not fit the state: one of them was changed.
-    #[error("the effects of block {height} do not fit the state: table {table}, key {key}: {cause}; audit the state and the block files")]
+    #[error(
+        "the effects of block {height} do not fit the state: table {table}, key {key}: {cause}; audit the state and the block files"
+    )]
     Mismatch {
         /// The block.
         height: u64,
@@ -95,7 +111,9 @@ pub enum EngineError {
         cause: String,
     },
     /// Applying a block's effects gave another state than its leaf says.
-    #[error("after block {height} the state root is {found}, its leaf says {expected}: audit the state and the block files")]
+    #[error(
+        "after block {height} the state root is {found}, its leaf says {expected}: audit the state and the block files"
+    )]
     RootMismatch {
         /// The block.
         height: u64,
@@ -105,7 +123,9 @@ pub enum EngineError {
         found: Hash,
     },
     /// The asked height is outside the proof window.
-    #[error("proofs are given for heights {oldest} to {newest}, not {asked}: ask for height {nearest}")]
+    #[error(
+        "proofs are given for heights {oldest} to {newest}, not {asked}: ask for height {nearest}"
+    )]
     OutsideWindow {
         /// What was asked.
         asked: u64,

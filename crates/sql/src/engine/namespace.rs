@@ -30,7 +30,11 @@ impl Engine {
         net: &mut Net,
         stamp: Stamp,
     ) -> Result<(), Failure> {
-        if net.changes.first().is_none_or(|first| first.change.table > ACCOUNTS_TABLE) {
+        if net
+            .changes
+            .first()
+            .is_none_or(|first| first.change.table > ACCOUNTS_TABLE)
+        {
             return Ok(());
         }
         for change in of_table(net, KV_NAMESPACES_TABLE) {
@@ -171,7 +175,9 @@ impl Engine {
 }
 
 fn of_table(net: &Net, table: TableId) -> impl Iterator<Item = &NetChange> {
-    net.changes.iter().filter(move |change| change.change.table == table)
+    net.changes
+        .iter()
+        .filter(move |change| change.change.table == table)
 }
 
 fn namespace_key(name: &str) -> Result<Vec<u8>, SqlError> {

@@ -34,7 +34,15 @@ impl NodeStore for Nodes<'_> {
         to: Option<&[u8]>,
         limit: usize,
     ) -> rusqlite::Result<Vec<Node>> {
-        range(self.connection, table, level, from, to, limit, |key, hash, _| Some((key, hash)))
+        range(
+            self.connection,
+            table,
+            level,
+            from,
+            to,
+            limit,
+            |key, hash, _| Some((key, hash)),
+        )
     }
 }
 

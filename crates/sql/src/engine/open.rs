@@ -104,11 +104,7 @@ impl Engine {
         Self::open_at(&config, &place, binder).map_err(|error| error.at(&place.shown))
     }
 
-    fn open_at(
-        config: &EngineConfig,
-        place: &Place,
-        binder: Binder,
-    ) -> Result<Self, EngineError> {
+    fn open_at(config: &EngineConfig, place: &Place, binder: Binder) -> Result<Self, EngineError> {
         let mut connection = place.connect(config.cache_kib)?;
         check_build(&connection)?;
         prepare_file(&connection, place)?;
@@ -193,7 +189,7 @@ impl Engine {
         self.catalogue = Arc::new(catalogue);
         self.load_layouts()?;
         self.state.load(&self.writer, &self.catalogue)?;
-        self.meta.state_root = self.state.root();
+        self.meta.state_root = self.state.root()?;
         let meta = self.meta.clone();
         self.store_meta(meta)?;
         self.writer.execute_batch("COMMIT")?;

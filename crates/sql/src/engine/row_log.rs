@@ -138,7 +138,10 @@ impl RowLog {
         after: Option<&[ValueRef<'_>]>,
     ) -> Result<(), SqlError> {
         let layout = self.layouts.get(&table).ok_or_else(|| {
-            SqlError::new("XX000", format!("rows of unknown table {} changed", table.0))
+            SqlError::new(
+                "XX000",
+                format!("rows of unknown table {} changed", table.0),
+            )
         })?;
         let before = before.map(|values| layout.read(values)).transpose()?;
         let after = after.map(|values| layout.read(values)).transpose()?;

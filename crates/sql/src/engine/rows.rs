@@ -87,7 +87,10 @@ impl Layout {
     }
 
     /// Encodes a row selected as columns, height, index.
-    pub(super) fn selected(&self, row: &rusqlite::Row<'_>) -> Result<(Vec<u8>, Stamp), EngineError> {
+    pub(super) fn selected(
+        &self,
+        row: &rusqlite::Row<'_>,
+    ) -> Result<(Vec<u8>, Stamp), EngineError> {
         let width = self.table.columns.len();
         let mut values = Vec::with_capacity(width);
         for (place, column) in self.table.columns.iter().enumerate() {
@@ -96,7 +99,10 @@ impl Layout {
         }
         let written = stamp(row.get_ref(width)?, row.get_ref(width + 1)?);
         let row = encode_row(&self.table, &Row::new(values));
-        Ok((row.map_err(|error| self.damaged(&error.to_string()))?, written))
+        Ok((
+            row.map_err(|error| self.damaged(&error.to_string()))?,
+            written,
+        ))
     }
 
     pub(super) fn insert(
@@ -187,8 +193,7 @@ impl Layout {
     }
 
     fn bind_row(&self, statement: &mut Statement<'_>, row: &[u8]) -> Result<usize, EngineError> {
-        let row =
-            decode_row(&self.table, row).map_err(|error| self.damaged(&error.to_string()))?;
+        let row = decode_row(&self.table, row).map_err(|error| self.damaged(&error.to_string()))?;
         for (place, (column, value)) in self.table.columns.iter().zip(&row.values).enumerate() {
             self.bind(statement, place + 1, column.ty, value)?;
         }

@@ -122,7 +122,8 @@ impl Engine {
                 catalogue.put(table.clone());
                 self.state.put_table(&self.writer, table)?;
                 let table = Arc::new(table.clone());
-                let layout = Arc::new(Layout::load(&self.writer, &table).map_err(EngineError::from)?);
+                let layout =
+                    Arc::new(Layout::load(&self.writer, &table).map_err(EngineError::from)?);
                 self.writer.sink(|log| log.set_layout(layout));
             }
             None => {

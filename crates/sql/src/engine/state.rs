@@ -6,19 +6,12 @@ use rusqlite::Connection;
 use stele_core::outcome::{Change, TransactionEffects};
 use stele_core::row::row_hash;
 use stele_core::schema::{Table, TableId};
-use stele_core::tree::{Tree, TreeError};
-use stele_core::{Domain, Hash, Suite};
+use stele_core::tree::{TableEntry, Tree, TreeError, state_root};
+use stele_core::{Hash, Suite};
 
 use super::error::EngineError;
 use super::nodes::Nodes;
 use crate::catalogue::Catalogue;
-
-/// What the state root commits to of one table.
-#[derive(Clone, Copy, Debug)]
-struct TableEntry {
-    definition: Hash,
-    root: Hash,
-}
 
 /// The trees of all tables and the root over them.
 #[derive(Debug)]
@@ -78,12 +71,17 @@ impl StateTree {
         connection: &Connection,
         table: &Table,
     ) -> Result<(), EngineError> {
-        let definition = table.hash(self.suite);
+        let catalogue_hash = table.hash(self.suite);
         let root = match self.tables.get(&table.id) {
             Some(entry) => entry.root,
             None => self.tree.root(&reading(connection), table.id)?,
         };
-        self.tables.insert(table.id, TableEntry { definition, root });
+        let entry = TableEntry {
+            table: table.id,
+            catalogue_hash,
+            root,
+        };
+        self.tables.insert(table.id, entry);
         Ok(())
     }
 
@@ -153,24 +151,11 @@ impl StateTree {
     }
 
     /// The state root.
-    pub(super) fn root(&self) -> Hash {
-        let leaves: Vec<Hash> = self
-            .tables
-            .iter()
-            .map(|(table, entry)| {
-                self.suite.hash(
-                    Domain::TreeTop,
-                    &[&table.0.to_be_bytes(), &entry.definition.0, &entry.root.0],
-                )
-            })
-            .collect();
-        let root = match leaves.as_slice() {
-            [] => Hash::ZERO,
-            leaves => self.suite.merkle_root(Domain::TreeNode, leaves),
-        };
-        let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
-        self.suite
-            .hash(Domain::TreeRoot, &[&count.to_be_bytes(), &root.0])
+    pub(super) fn root(&self) -> Result<Hash, EngineError> {
+        let tables: Vec<TableEntry> = self.tables.values().copied().collect();
+        state_root(self.suite, &tables).map_err(|error| EngineError::Internal {
+            cause: error.to_string(),
+        })
     }
 }
 

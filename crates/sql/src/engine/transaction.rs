@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use stele_core::AccountId;
 use stele_core::outcome::{Change, Code, TransactionEffects};
 use stele_core::schema::TableId;
 use stele_core::transaction::{ExpectedVersion, Payload, SignedTransaction, Statement};
-use stele_core::AccountId;
 
 use super::Engine;
 use super::block::ExecutableTransaction;
@@ -60,9 +60,10 @@ impl Engine {
                 );
                 Ok((effects, Ok(done.results)))
             }
-            Err(Failure::Outcome(error)) => {
-                Ok((TransactionEffects::failed(self.suite, error.code), Err(error)))
-            }
+            Err(Failure::Outcome(error)) => Ok((
+                TransactionEffects::failed(self.suite, error.code),
+                Err(error),
+            )),
             Err(Failure::Engine(error)) => Err(error),
         }
     }
@@ -83,11 +84,9 @@ impl Engine {
             rows_affected: 0,
         };
         match &body.payload {
-            Payload::Statements(statements) => {
-                self.in_savepoint(update_tree, |engine| {
-                    engine.run_statements(body.account, statements, stamp, update_tree)
-                })
-            }
+            Payload::Statements(statements) => self.in_savepoint(update_tree, |engine| {
+                engine.run_statements(body.account, statements, stamp, update_tree)
+            }),
             Payload::Governance(_) => Err(SqlError::unsupported(
                 "a governance change",
                 "this version of the ledger has none",
@@ -239,7 +238,10 @@ impl Engine {
         changes.reserve(net.changes.len());
         let mut layout = None;
         for NetChange { change, written } in net.changes {
-            if layout.as_ref().is_none_or(|(table, _)| *table != change.table) {
+            if layout
+                .as_ref()
+                .is_none_or(|(table, _)| *table != change.table)
+            {
                 let found = self.writer.sink(|log| log.layout(change.table));
                 let found = found.ok_or(EngineError::NoTable(change.table))?;
                 layout = Some((change.table, found));
@@ -274,9 +276,8 @@ impl Engine {
     fn check_versions(&self, expected: &[ExpectedVersion]) -> Result<(), SqlError> {
         for version in expected {
             let held = self.versions.get(&version.table);
-            let fits = held.is_some_and(|held| {
-                held.height == version.height && held.index == version.index
-            });
+            let fits = held
+                .is_some_and(|held| held.height == version.height && held.index == version.index);
             if !fits {
                 return Err(SqlError::new(
                     "40001",

@@ -1,0 +1,131 @@
+//! Blocks: outcomes, effects, and what failing transactions leave behind.
+
+use stele_core::outcome::{Change, Code};
+use stele_core::row::decode_row;
+use stele_core::transaction::Payload;
+
+use super::support::*;
+
+#[test]
+fn a_block_gives_outcomes_and_net_changes_in_key_order() {
+    let mut ledger = Ledger::in_memory();
+    assert_eq!(ledger.one(&[(CREATE, vec![])]), Code::SUCCESS);
+    let first = ledger.sign(&[
+        (INSERT, vec![int(3), text("c"), int(30)]),
+        (INSERT, vec![int(1), text("a"), int(10)]),
+        (ADD, vec![int(1), int(5)]),
+        (INSERT, vec![int(2), text("b"), int(20)]),
+        (DELETE, vec![int(2)]),
+    ]);
+    let second = ledger.sign(&[(ADD_ALL, vec![int(1)])]);
+    let effects = ledger.block(&[first, second]);
+    let table = ledger
+        .engine
+        .catalogue()
+        .table_named("public", "account")
+        .unwrap()
+        .clone();
+    let changes: Vec<Vec<_>> = effects
+        .transactions
+        .iter()
+        .map(|effects| {
+            let rows = effects.changes.iter().map(|change| {
+                let Change::Row(row) = change else { panic!() };
+                let balance = |row: &Option<Vec<u8>>| {
+                    row.as_ref()
+                        .map(|row| decode_row(&table, row).unwrap().values[2].clone())
+                };
+                (balance(&row.before), balance(&row.after))
+            });
+            rows.collect()
+        })
+        .collect();
+    let some = |n| Some(int(n));
+    assert_eq!(changes[0], [(None, some(15)), (None, some(30))]);
+    assert_eq!(changes[1], [(some(15), some(16)), (some(30), some(31))]);
+    assert_eq!(effects.transactions[0].outcome.rows_affected, 5);
+    assert_eq!(ledger.engine.table_version(table.id), Some((2, 1)));
+}
+
+#[test]
+fn a3_a_failing_transaction_leaves_nothing_and_its_code_is_the_outcome() {
+    let mut ledger = Ledger::in_memory();
+    ledger.one(&[(CREATE, vec![])]);
+    ledger.one(&[(INSERT, vec![int(1), text("a"), int(10)])]);
+    let root = ledger.root();
+    let twice = [
+        (INSERT, vec![int(2), text("b"), int(0)]),
+        (INSERT, vec![int(1), text("z"), int(0)]),
+    ];
+    assert_eq!(ledger.one(&twice).as_str(), "23505");
+    assert_eq!(
+        ledger
+            .one(&[(INSERT, vec![int(9), text("a"), int(0)])])
+            .as_str(),
+        "23505"
+    );
+    assert_eq!(
+        ledger
+            .one(&[(INSERT, vec![int(9), text("q"), stele_core::Value::Null])])
+            .as_str(),
+        "23502"
+    );
+    assert_eq!(
+        ledger
+            .one(&[(INSERT, vec![text("x"), text("q"), int(0)])])
+            .as_str(),
+        "22P02"
+    );
+    assert_eq!(ledger.one(&[("SELEKT", vec![])]).as_str(), "42601");
+    assert_eq!(ledger.one(&[(ADD, vec![int(1)])]).as_str(), "08P01");
+    assert_eq!(ledger.root(), root);
+    // A failed schema change leaves nothing either.
+    let failing = [(DROP, vec![]), (ADD, vec![int(1), int(1)])];
+    assert_eq!(ledger.one(&failing).as_str(), "42P01");
+    assert_eq!(ledger.root(), root);
+    assert_eq!(ledger.one(&[(ADD, vec![int(1), int(1)])]), Code::SUCCESS);
+    assert_ne!(ledger.root(), root);
+}
+
+#[test]
+fn records_succeed_without_changes() {
+    let mut ledger = Ledger::in_memory();
+    let root = ledger.root();
+    let record = ledger.sign_payload(Payload::Record(vec![1, 2, 3]));
+    let effects = ledger.block(&[record]);
+    assert_eq!(effects.transactions[0].outcome.code, Code::SUCCESS);
+    assert_eq!(ledger.root(), root);
+}
+
+#[test]
+fn a_reopened_state_is_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let mut ledger = Ledger::at(path.clone());
+    ledger.one(&[(CREATE, vec![])]);
+    ledger.one(&[(INSERT, vec![int(1), text("a"), int(10)])]);
+    let meta = ledger.engine.meta().clone();
+    drop(ledger);
+    let mut ledger = Ledger::at(path);
+    assert_eq!(*ledger.engine.meta(), meta);
+    assert_eq!(meta.cursor, 2u64.to_be_bytes());
+    assert_eq!(ledger.one(&[(ADD, vec![int(1), int(1)])]), Code::SUCCESS);
+}
+
+#[test]
+fn an_update_that_changes_nothing_is_no_change() {
+    let mut ledger = Ledger::in_memory();
+    ledger.one(&[(CREATE, vec![])]);
+    ledger.one(&[(INSERT, vec![int(1), text("a"), int(10)])]);
+    let signed = ledger.sign(&[(ADD, vec![int(1), int(0)])]);
+    let effects = ledger.block(&[signed]);
+    assert_eq!(effects.transactions[0].outcome.rows_affected, 1);
+    assert!(effects.transactions[0].changes.is_empty());
+    let table = ledger
+        .engine
+        .catalogue()
+        .table_named("public", "account")
+        .unwrap()
+        .id;
+    assert_eq!(ledger.engine.table_version(table), Some((2, 0)));
+}
