@@ -23,6 +23,7 @@ pub mod record;
 mod sample;
 pub mod segment;
 pub mod store;
+pub mod tiles;
 
 pub use config::{Access, StoreConfig};
 pub use damage::{Damage, DamageKind};
@@ -31,3 +32,4 @@ pub use index::{BlockMeta, FjallIndex, Index, MemoryIndex};
 pub use location::Location;
 pub use record::BlockRecord;
 pub use store::{BlockStore, ChainInfo, Page, RecoveryReport, StoredBlock, SyncHandle};
+pub use tiles::TileStore;

@@ -4,7 +4,9 @@ mod append;
 mod lookup;
 mod open;
 mod read;
+mod rebuild;
 mod recover;
+mod restore;
 mod sync;
 mod tail;
 mod walk;
@@ -26,6 +28,9 @@ pub use lookup::{ChainInfo, Page, StoredBlock, parse_block_hash};
 pub use lookup::{PAGE_BYTES_DEFAULT, RANGE_LIMIT_DEFAULT};
 pub use open::read_ledger_id;
 pub use recover::{RecoveryReport, TornTail};
+pub use restore::{
+    IncomingBlock, RestoreError, RestoreReport, RestoreStop, VerifiedLink, Verifier,
+};
 pub use sync::SyncHandle;
 
 use read::Readers;

@@ -1,3 +1,4 @@
+mod copies;
 mod crash;
 mod lookups;
 mod recovery;
