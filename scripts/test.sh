@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs everything. Debian or Ubuntu, as root or with sudo; needs
+# Rust (rustup) and Python 3.11. A part alone: scripts/test.sh rust|lint|wire|verifier|fuzz|deny
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+say() { printf '\n== %s (%s)\n' "$1" "$(date -u +%H:%M:%S)"; }
+
+install_packages() {
+    command -v psql >/dev/null && return
+    say "installing the PostgreSQL client"
+    as_root apt-get -o DPkg::Lock::Timeout=300 update -qq
+    as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq postgresql-client
+}
+
+python_environment() {
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+}
+
+part_lint() {
+    say "format and lints"
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets --release -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --release --quiet
+}
+
+part_rust() {
+    say "Rust tests"
+    cargo test --workspace --release
+}
+
+part_wire() {
+    say "real clients against the real process"
+    install_packages
+    python_environment
+    cargo build --release -p stele
+    .venv/bin/python -m unittest discover -s tests -p 'test_*.py' -v
+}
+
+part_verifier() {
+    say "the independent verifier"
+    python_environment
+    (cd verifier/python && ../../.venv/bin/python -m unittest -v test_verify)
+}
+
+part_fuzz() {
+    say "fuzz targets, a short run each"
+    fuzz/run.sh "${STELE_FUZZ_SECONDS:-5}"
+}
+
+part_deny() {
+    say "licences, sources and bans of dependencies"
+    command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
+    cargo deny --offline check licenses bans sources
+}
+
+if [ $# -eq 0 ]; then set -- lint rust wire verifier fuzz deny; fi
+for part in "$@"; do "part_$part"; done
+say "all passed"
