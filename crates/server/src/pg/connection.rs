@@ -1,0 +1,269 @@
+//! One connection: reads messages, hands them to the session, writes its replies.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use stele_node::{Node, NodeError};
+use stele_sql::SqlError;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::cancel::{Cancels, Registration};
+use super::config::PgConfig;
+use super::error::{node_error, stopping};
+use super::message::{Message, MessageError, Opening};
+use super::reply::{Replies, Severity};
+use super::session::{Next, Session, blocking};
+use super::startup::Startup;
+
+/// Bytes read at a time.
+const READ_LEN: usize = 16 * 1024;
+/// Replies that wait are sent once they are this long, even inside a batch.
+const REPLIES_LEN_MAX: usize = 256 * 1024;
+/// An empty input buffer larger than this is given back.
+const IDLE_BUFFER_LEN_MAX: usize = 256 * 1024;
+/// Encryption requests a client may make before its start-up message.
+const ENCRYPTION_REQUESTS_MAX: usize = 2;
+const REFUSED: &[u8] = b"N";
+
+/// A connection of a client.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    input: BytesMut,
+    config: Arc<PgConfig>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client closed it, or it broke.
+    Closed,
+    /// The server closes it and says why.
+    Told(SqlError),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        tracing::debug!(%error, "a PostgreSQL connection broke");
+        Self::Closed
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        stream: TcpStream,
+        config: Arc<PgConfig>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            stream,
+            input: BytesMut::new(),
+            config,
+            stopping,
+        }
+    }
+
+    /// Serves the client until it leaves or must go.
+    pub(crate) async fn run(mut self, node: Node, cancels: Cancels) {
+        // Without it a reply may wait for the acknowledgement of the one before.
+        if self.stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let end = match self.open(node, &cancels).await {
+            Ok((session, _registration)) => self.serve(session).await,
+            Err(end) => end,
+        };
+        if let End::Told(error) = end {
+            self.tell(&error).await;
+        }
+    }
+
+    /// Waits for the client's start-up message and answers with an error.
+    pub(crate) async fn refuse(mut self, error: SqlError) {
+        match timeout(
+            self.config.startup_timeout,
+            self.opening(&Cancels::default()),
+        )
+        .await
+        {
+            Ok(Ok(_)) => self.tell(&error).await,
+            Ok(Err(End::Told(other))) => self.tell(&other).await,
+            Ok(Err(End::Closed)) | Err(_) => {}
+        }
+    }
+
+    async fn tell(&mut self, error: &SqlError) {
+        let mut replies = Replies::default();
+        replies.error(Severity::Fatal, error);
+        // The client may be gone already; there is nobody else to tell.
+        if self.send(&mut replies).await.is_ok() {
+            let _ = timeout(Duration::from_secs(1), self.stream.shutdown()).await;
+        }
+    }
+
+    async fn open(
+        &mut self,
+        node: Node,
+        cancels: &Cancels,
+    ) -> Result<(Session, Registration), End> {
+        let limit = self.config.startup_timeout;
+        let (minor, parameters) = timeout(limit, self.opening(cancels)).await.map_err(|_| {
+            End::Told(SqlError::new(
+                "08P01",
+                "the client did not start its session in time",
+            ))
+        })??;
+        let startup = Startup::read(parameters).map_err(End::Told)?;
+        let key = blocking(|| node.keys().find(&startup.user))
+            .map_err(|error| End::Told(no_such_user(&startup.user, error)))?;
+        let registration = cancels.register();
+        let mut replies = Replies::default();
+        if minor > 0 || !startup.unknown_options.is_empty() {
+            replies.negotiate(startup.unknown_options);
+        }
+        replies.authenticated();
+        for report in startup.settings.reports() {
+            replies.setting(report);
+        }
+        for warning in &startup.warnings {
+            replies.notice("WARNING", warning);
+        }
+        replies.key_data(registration.pid, registration.secret);
+        let session = Session::new(node, &key, self.config.clone(), startup.settings);
+        replies.ready(session.status());
+        self.send(&mut replies).await?;
+        tracing::debug!(
+            user = startup.user,
+            pid = registration.pid,
+            "PostgreSQL session opened"
+        );
+        Ok((session, registration))
+    }
+
+    /// The start-up message: its minor protocol version and parameters.
+    async fn opening(&mut self, cancels: &Cancels) -> Result<(u16, Vec<(String, String)>), End> {
+        let mut requests = 0;
+        loop {
+            match Opening::take(&mut self.input).map_err(End::Told)? {
+                None => self.receive().await?,
+                Some(Opening::Ssl | Opening::Gss) => {
+                    requests += 1;
+                    if requests > ENCRYPTION_REQUESTS_MAX {
+                        return Err(End::Closed);
+                    }
+                    self.stream.write_all(REFUSED).await?;
+                }
+                Some(Opening::Cancel { pid, secret }) => {
+                    let known = cancels.is_known(pid, &secret);
+                    tracing::debug!(pid, known, "cancel request ignored");
+                    return Err(End::Closed);
+                }
+                Some(Opening::Startup { minor, parameters }) => return Ok((minor, parameters)),
+            }
+        }
+    }
+
+    async fn serve(&mut self, mut session: Session) -> End {
+        loop {
+            match Message::take(&mut self.input, self.config.message_len_max) {
+                Ok(Some(message)) => {
+                    if session.handle(message).await == Next::Close {
+                        return End::Closed;
+                    }
+                }
+                Ok(None) => match self.wait(&mut session).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
+                Err(MessageError::Skipped(error)) => session.refuse_message(error),
+                Err(MessageError::Fatal(error)) => {
+                    if let Err(end) = self.send(session.replies()).await {
+                        return end;
+                    }
+                    return End::Told(error);
+                }
+            }
+            if session.replies().len() > REPLIES_LEN_MAX
+                && let Err(end) = self.send(session.replies()).await
+            {
+                return end;
+            }
+        }
+    }
+
+    /// Sends what waits and reads on, with the time-out of the session's state.
+    async fn wait(&mut self, session: &mut Session) -> Result<(), End> {
+        self.send(session.replies()).await?;
+        if self.input.is_empty() && self.input.capacity() > IDLE_BUFFER_LEN_MAX {
+            self.input = BytesMut::new();
+        }
+        let (limit, error) = if !self.input.is_empty() {
+            let error = SqlError::new("08P01", "the client stopped inside a message");
+            (Some(self.config.stall_timeout), error)
+        } else if session.in_transaction() {
+            let error = SqlError::new(
+                "25P03",
+                "terminating connection due to idle-in-transaction timeout",
+            )
+            .hint("The transaction had no effect. COMMIT or ROLLBACK sooner.");
+            (Some(self.config.idle_transaction_timeout), error)
+        } else {
+            (None, stopping())
+        };
+        let mut stop = self.stopping.clone();
+        let told = async {
+            // An error means that the server is gone: the same as being told to stop.
+            let _ = stop.wait_for(|stopping| *stopping).await;
+        };
+        let silence = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            received = self.receive() => received,
+            () = told => Err(End::Told(stopping())),
+            () = silence => Err(End::Told(error)),
+        }
+    }
+
+    async fn receive(&mut self) -> Result<(), End> {
+        self.input.reserve(READ_LEN);
+        match self.stream.read_buf(&mut self.input).await? {
+            0 => Err(End::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, replies: &mut Replies) -> Result<(), End> {
+        if replies.is_empty() {
+            return Ok(());
+        }
+        let bytes = replies.take();
+        match timeout(self.config.stall_timeout, self.write(&bytes)).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(End::Closed),
+        }
+    }
+
+    /// Writes in pieces, so that the time-out is one of progress for long replies too.
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+}
+
+fn no_such_user(user: &str, error: NodeError) -> SqlError {
+    match error {
+        NodeError::NotFound { hint, .. } => SqlError::new(
+            "28000",
+            format!("role {user:?} does not exist: the node's key store has no key of that name"),
+        )
+        .hint(hint),
+        other => node_error(other),
+    }
+}

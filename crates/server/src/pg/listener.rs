@@ -1,0 +1,102 @@
+//! Accepts connections, bounded, until told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stele_node::Node;
+use stele_sql::SqlError;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::cancel::Cancels;
+use super::config::PgConfig;
+use super::connection::Connection;
+use super::error::ServeError;
+
+/// Connections over the bound that are told so at the same time; more are just closed.
+const REFUSALS_MAX: usize = 64;
+/// Pause after a failed accept, as when there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves PostgreSQL clients on a listening socket until `shutdown` resolves; then sessions end
+/// after what they are doing, within [`PgConfig::stop_timeout`].
+///
+/// # Errors
+/// [`ServeError::NotLoopback`] when other machines could reach the address.
+pub async fn serve(
+    listener: TcpListener,
+    node: Node,
+    config: PgConfig,
+    shutdown: impl Future,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback { address });
+    }
+    let config = Arc::new(config);
+    let cancels = Cancels::default();
+    let slots = Arc::new(Semaphore::new(config.connections_max));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    let (stop, stopping) = watch::channel(false);
+    let mut sessions = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            _ = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+            // Ended sessions are forgotten; one that panicked took only itself down.
+            Some(ended) = sessions.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a PostgreSQL session was cut off by a defect");
+                }
+                continue;
+            }
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a PostgreSQL connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if let Ok(slot) = slots.clone().try_acquire_owned() {
+            let connection = Connection::new(stream, config.clone(), stopping.clone());
+            let (node, cancels) = (node.clone(), cancels.clone());
+            sessions.spawn(async move {
+                connection.run(node, cancels).await;
+                drop(slot);
+            });
+        } else if let Ok(slot) = refusals.clone().try_acquire_owned() {
+            sessions.spawn(refuse(stream, config.clone(), stopping.clone(), slot));
+        }
+    }
+    drop(listener);
+    stop.send_replace(true);
+    let all_ended = async { while sessions.join_next().await.is_some() {} };
+    if tokio::time::timeout(config.stop_timeout, all_ended)
+        .await
+        .is_err()
+    {
+        tracing::warn!(open = sessions.len(), "PostgreSQL sessions cut off");
+        sessions.shutdown().await;
+    }
+    Ok(())
+}
+
+async fn refuse(
+    stream: TcpStream,
+    config: Arc<PgConfig>,
+    stopping: watch::Receiver<bool>,
+    _slot: tokio::sync::OwnedSemaphorePermit,
+) {
+    let error = SqlError::new("53300", "sorry, too many clients already").hint(format!(
+        "The node takes {} connections: close some, or use a pool.",
+        config.connections_max
+    ));
+    Connection::new(stream, config, stopping)
+        .refuse(error)
+        .await;
+}

@@ -1,0 +1,219 @@
+//! What the server sends, appended to a buffer.
+
+use bytes::{BufMut, BytesMut};
+use pgwire::messages::data::{
+    FORMAT_CODE_BINARY, FORMAT_CODE_TEXT, FieldDescription, NoData, ParameterDescription,
+    RowDescription,
+};
+use pgwire::messages::extendedquery::{
+    BindComplete, CloseComplete, ParseComplete, PortalSuspended,
+};
+use pgwire::messages::response::{
+    CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery,
+    TransactionStatus,
+};
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
+};
+use pgwire::messages::{Message, data};
+use stele_core::{Type, Value};
+use stele_sql::{OutputColumn, SqlError};
+
+use super::codec::{self, Format, Formats};
+use super::settings::Report;
+use super::wire_type::WireType;
+
+/// Longest text in an error or notice, in bytes.
+const TEXT_LEN_MAX: usize = 8 * 1024;
+
+/// Whether the session can go on after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// The statement failed.
+    Error,
+    /// The connection ends.
+    Fatal,
+}
+
+/// Replies waiting to be sent.
+#[derive(Debug, Default)]
+pub(crate) struct Replies {
+    bytes: BytesMut,
+}
+
+impl Replies {
+    /// Bytes waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Takes what waits.
+    pub(crate) fn take(&mut self) -> BytesMut {
+        self.bytes.split()
+    }
+
+    /// Appends replies made elsewhere.
+    pub(crate) fn append(&mut self, other: Self) {
+        if self.bytes.is_empty() {
+            self.bytes = other.bytes;
+        } else {
+            self.bytes.extend_from_slice(&other.bytes);
+        }
+    }
+
+    fn put(&mut self, message: &impl Message) {
+        let start = self.bytes.len();
+        // Only a reply longer than the protocol allows fails, and those are bounded before.
+        if message.encode(&mut self.bytes).is_err() {
+            self.bytes.truncate(start);
+        }
+    }
+
+    /// The user is accepted.
+    pub(crate) fn authenticated(&mut self) {
+        self.put(&Authentication::Ok);
+    }
+
+    /// The value of a setting.
+    pub(crate) fn setting(&mut self, report: Report) {
+        self.put(&ParameterStatus::new(report.name.to_owned(), report.value));
+    }
+
+    /// What a cancel request for this session must hold.
+    pub(crate) fn key_data(&mut self, pid: i32, secret: i32) {
+        self.put(&BackendKeyData::new(pid, SecretKey::I32(secret)));
+    }
+
+    /// The newest protocol version spoken here is 3.0, and these options are not known.
+    pub(crate) fn negotiate(&mut self, unknown: Vec<String>) {
+        self.put(&NegotiateProtocolVersion::new(0, unknown));
+    }
+
+    /// Ready for the next statement.
+    pub(crate) fn ready(&mut self, status: TransactionStatus) {
+        self.put(&ReadyForQuery::new(status));
+    }
+
+    /// A statement is prepared.
+    pub(crate) fn parse_complete(&mut self) {
+        self.put(&ParseComplete::new());
+    }
+
+    /// A portal is made.
+    pub(crate) fn bind_complete(&mut self) {
+        self.put(&BindComplete::new());
+    }
+
+    /// A statement or portal is dropped.
+    pub(crate) fn close_complete(&mut self) {
+        self.put(&CloseComplete::new());
+    }
+
+    /// The row limit was reached.
+    pub(crate) fn portal_suspended(&mut self) {
+        self.put(&PortalSuspended::new());
+    }
+
+    /// The text held no statement.
+    pub(crate) fn empty_query(&mut self) {
+        self.put(&EmptyQueryResponse::new());
+    }
+
+    /// A statement is done.
+    pub(crate) fn command_complete(&mut self, tag: &str) {
+        self.put(&CommandComplete::new(tag.to_owned()));
+    }
+
+    /// Types of parameters.
+    pub(crate) fn parameter_description(&mut self, oids: Vec<u32>) {
+        self.put(&ParameterDescription::new(oids));
+    }
+
+    /// Columns of a result; NoData when there are none.
+    pub(crate) fn row_description(&mut self, columns: &[OutputColumn], formats: &Formats) {
+        if columns.is_empty() {
+            self.put(&NoData::new());
+            return;
+        }
+        let fields = columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| {
+                let wire = WireType::of(column.ty);
+                let format = match formats.of(place) {
+                    Format::Text => FORMAT_CODE_TEXT,
+                    Format::Binary => FORMAT_CODE_BINARY,
+                };
+                let name = column.name.replace('\0', "");
+                FieldDescription::new(name, 0, 0, wire.oid, wire.size, wire.modifier, format)
+            })
+            .collect();
+        self.put(&RowDescription::new(fields));
+    }
+
+    /// A row.
+    pub(crate) fn row(&mut self, columns: &[OutputColumn], row: &[Value], formats: &Formats) {
+        let start = self.bytes.len();
+        self.bytes.put_u8(data::MESSAGE_TYPE_BYTE_DATA_ROW);
+        self.bytes.put_u32(0);
+        self.bytes.put_u16(row.len() as u16);
+        for (place, value) in row.iter().enumerate() {
+            let ty = columns.get(place).map_or(Type::Text, |column| column.ty);
+            codec::put(ty, value, formats.of(place), &mut self.bytes);
+        }
+        let len = (self.bytes.len() - start - 1) as u32;
+        if let Some(place) = self.bytes.get_mut(start + 1..start + 5) {
+            place.copy_from_slice(&len.to_be_bytes());
+        }
+    }
+
+    /// A failure.
+    pub(crate) fn error(&mut self, severity: Severity, error: &SqlError) {
+        let severity = match severity {
+            Severity::Error => "ERROR",
+            Severity::Fatal => "FATAL",
+        };
+        self.put(&ErrorResponse::new(fields(severity, error)));
+    }
+
+    /// Something the user should know.
+    pub(crate) fn notice(&mut self, severity: &'static str, notice: &SqlError) {
+        self.put(&NoticeResponse::new(fields(severity, notice)));
+    }
+}
+
+fn fields(severity: &str, error: &SqlError) -> Vec<(u8, String)> {
+    let mut fields = vec![
+        (b'S', severity.to_owned()),
+        (b'V', severity.to_owned()),
+        (b'C', error.code.as_str().to_owned()),
+        (b'M', shown(&error.message)),
+    ];
+    let optional = [
+        (b'D', &error.detail),
+        (b'H', &error.hint),
+        (b'n', &error.constraint),
+    ];
+    for (code, text) in optional {
+        if let Some(text) = text {
+            fields.push((code, shown(text)));
+        }
+    }
+    if let Some(position) = error.position {
+        fields.push((b'P', position.to_string()));
+    }
+    fields
+}
+
+/// A NUL would end the field early.
+fn shown(text: &str) -> String {
+    let end = text.floor_char_boundary(TEXT_LEN_MAX);
+    text.get(..end)
+        .unwrap_or_default()
+        .replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,219 @@
+//! A session: what one connection has prepared, opened and set.
+//!
+//! **Writes wait for the end of their batch.** A write is not run when Execute arrives, but kept
+//! until its result is needed: at Sync (or the end of a simple-query message) a transaction that
+//! nobody opened is submitted and answered from its receipt; one opened with BEGIN is previewed.
+//! So a lone write costs no preview, and a pipelined batch costs one. [`Deferred`] holds such a
+//! write with the replies that must follow its result.
+
+mod control;
+mod extended;
+mod plan;
+mod run;
+mod simple;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pgwire::messages::response::TransactionStatus;
+use stele_core::AccountId;
+use stele_flow::Random;
+use stele_flow::real::SystemRandom;
+use stele_node::Node;
+use stele_node::keys::LocalKey;
+use stele_sql::SqlError;
+
+use self::extended::Portal;
+use self::plan::Work;
+use self::run::Deferred;
+use super::config::PgConfig;
+use super::message::Message;
+use super::reply::{Replies, Severity};
+use super::settings::Settings;
+use super::transaction::{Bounds, Transaction};
+
+/// Whether a connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It does.
+    GoOn,
+    /// The client said good-bye.
+    Close,
+}
+
+/// One client's session.
+pub(crate) struct Session {
+    node: Node,
+    key: String,
+    account: AccountId,
+    config: Arc<PgConfig>,
+    settings: Settings,
+    prepared: BTreeMap<String, Work>,
+    portals: BTreeMap<String, Portal>,
+    transaction: Option<Transaction>,
+    deferred: Vec<Deferred>,
+    /// After an error, messages up to the next Sync are skipped.
+    skipping: bool,
+    out: Replies,
+}
+
+impl Session {
+    pub(crate) fn new(
+        node: Node,
+        key: &LocalKey,
+        config: Arc<PgConfig>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            node,
+            key: key.name.clone(),
+            account: key.account,
+            config,
+            settings,
+            prepared: BTreeMap::new(),
+            portals: BTreeMap::new(),
+            transaction: None,
+            deferred: Vec::new(),
+            skipping: false,
+            out: Replies::default(),
+        }
+    }
+
+    /// Does what a message asks for; replies are in [`Session::replies`] afterwards.
+    pub(crate) async fn handle(&mut self, message: Message) -> Next {
+        if self.skipping && !matches!(message, Message::Sync | Message::Terminate) {
+            return Next::GoOn;
+        }
+        let done = match message {
+            Message::Terminate => return Next::Close,
+            Message::Sync => {
+                self.sync().await;
+                Ok(())
+            }
+            Message::Query(text) => {
+                self.query(&text).await;
+                Ok(())
+            }
+            Message::Parse { name, sql, types } => self.parse(name, &sql, &types),
+            Message::Bind(bind) => self.bind(bind),
+            Message::Describe(target, name) => self.describe(target, &name),
+            Message::Execute { portal, rows_max } => self.execute(&portal, rows_max).await,
+            Message::Close(target, name) => {
+                self.close(target, &name);
+                Ok(())
+            }
+            Message::Flush => self.preview_deferred(),
+            Message::Copy => Ok(()),
+        };
+        if let Err(error) = done {
+            self.fail(error);
+            self.skipping = true;
+        }
+        Next::GoOn
+    }
+
+    /// Answers a message that could not be read.
+    pub(crate) fn refuse_message(&mut self, error: SqlError) {
+        if !self.skipping {
+            self.fail(error);
+            self.skipping = true;
+        }
+    }
+
+    /// Replies to be sent.
+    pub(crate) fn replies(&mut self) -> &mut Replies {
+        &mut self.out
+    }
+
+    /// Whether BEGIN opened a transaction that is still open.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.explicit)
+    }
+
+    /// What ReadyForQuery says.
+    pub(crate) fn status(&self) -> TransactionStatus {
+        match &self.transaction {
+            Some(transaction) if transaction.is_failed() => TransactionStatus::Error,
+            Some(transaction) if transaction.explicit => TransactionStatus::Transaction,
+            _ => TransactionStatus::Idle,
+        }
+    }
+
+    /// Where the next reply goes: behind the writes whose results are still to come.
+    fn next_replies(&mut self) -> &mut Replies {
+        match self.deferred.last_mut() {
+            Some(deferred) => &mut deferred.after,
+            None => &mut self.out,
+        }
+    }
+
+    /// Answers with an error. A transaction nobody opened is gone; an open one is failed.
+    fn fail(&mut self, error: SqlError) {
+        // PostgreSQL would have run these before it met the error.
+        let error = match self.preview_deferred() {
+            Ok(()) => error,
+            Err(earlier) => earlier,
+        };
+        self.drop_deferred(0);
+        match &mut self.transaction {
+            Some(transaction) if transaction.explicit => {
+                if !transaction.is_failed() {
+                    transaction.fail(transaction.statements().len());
+                }
+            }
+            _ => self.transaction = None,
+        }
+        self.out.error(Severity::Error, &error);
+    }
+
+    /// Ends a batch: answers what was deferred, submits a transaction that nobody opened.
+    async fn end_batch(&mut self) -> Result<(), SqlError> {
+        if self.in_transaction() {
+            return self.preview_deferred();
+        }
+        if self.transaction.is_some() {
+            return self.commit().await;
+        }
+        Ok(())
+    }
+
+    /// The open transaction, or a new one that lasts to the end of the batch.
+    fn begin(&mut self) -> &mut Transaction {
+        let (node, settings) = (&self.node, &self.settings);
+        self.transaction.get_or_insert_with(|| {
+            let mut seed = [0; 16];
+            SystemRandom.fill(&mut seed);
+            let read_only = settings.is_on("default_transaction_read_only");
+            Transaction::new(false, read_only, node.now_us(), seed, settings.clone())
+        })
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            statements_max: self.config.transaction_statements_max,
+            previews_max: self.config.transaction_steps_max,
+        }
+    }
+
+    /// Refuses statements in a failed transaction.
+    fn check_not_failed(&self) -> Result<(), SqlError> {
+        match &self.transaction {
+            Some(transaction) if transaction.is_failed() => Err(SqlError::new(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Runs something that blocks without holding up other connections.
+pub(crate) fn blocking<R>(work: impl FnOnce() -> R) -> R {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}

@@ -1,0 +1,247 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close, Sync.
+
+use stele_core::Value;
+use stele_sql::SqlError;
+
+use super::Session;
+use super::plan::{Class, Work};
+use super::run::{Delivery, Rows};
+use crate::pg::codec::{self, Formats};
+use crate::pg::error::moved;
+use crate::pg::message::{Bind, Target};
+use crate::pg::scanner::split;
+
+/// A prepared statement with its parameters.
+pub(super) struct Portal {
+    work: Work,
+    parameters: Vec<Value>,
+    formats: Formats,
+    run: Run,
+}
+
+/// How far a portal has been run.
+enum Run {
+    NotYet,
+    /// Some rows are still to be given.
+    Partly(Rows),
+    Done,
+}
+
+impl Portal {
+    /// Keeps rows beyond the limit for the next Execute.
+    pub(super) fn keep(&mut self, rows: Rows) {
+        self.run = Run::Partly(rows);
+    }
+}
+
+impl Session {
+    /// Parse.
+    pub(super) fn parse(&mut self, name: String, sql: &str, oids: &[u32]) -> Result<(), SqlError> {
+        let pieces = split(sql)?;
+        let work = match pieces.as_slice() {
+            [] => Work::Empty,
+            [piece] => self
+                .prepare(piece.sql, oids)
+                .map_err(|error| moved(error, piece.characters_before))?,
+            _ => {
+                return Err(SqlError::new(
+                    "42601",
+                    "cannot insert multiple commands into a prepared statement",
+                ));
+            }
+        };
+        if !name.is_empty() {
+            if self.prepared.contains_key(&name) {
+                return Err(SqlError::new(
+                    "42P05",
+                    format!("prepared statement \"{name}\" already exists"),
+                ));
+            }
+            let max = self.config.prepared_statements_max;
+            if self.prepared.len() >= max {
+                return Err(SqlError::new(
+                    "54000",
+                    format!("more than {max} prepared statements on one connection"),
+                )
+                .hint("DEALLOCATE those no longer needed."));
+            }
+            if let Some(deferred) = self.deferred.last_mut() {
+                deferred.prepared.push(name.clone());
+            }
+        }
+        self.prepared.insert(name, work);
+        self.next_replies().parse_complete();
+        Ok(())
+    }
+
+    fn statement(&self, name: &str) -> Result<&Work, SqlError> {
+        self.prepared.get(name).ok_or_else(|| {
+            SqlError::new(
+                "26000",
+                format!("prepared statement \"{name}\" does not exist"),
+            )
+        })
+    }
+
+    /// Bind.
+    pub(super) fn bind(&mut self, bind: Bind) -> Result<(), SqlError> {
+        let work = self.statement(&bind.statement)?;
+        let wanted = work.parameters();
+        let given = bind.parameters.len();
+        if given != wanted.len() {
+            return Err(SqlError::new(
+                "08P01",
+                format!(
+                    "bind message supplies {given} parameters, but prepared statement \"{}\" requires {}",
+                    bind.statement,
+                    wanted.len()
+                ),
+            ));
+        }
+        let formats = Formats::new(&bind.parameter_formats, given, "parameter")?;
+        let mut parameters = Vec::with_capacity(given);
+        for (place, (parameter, bytes)) in wanted.iter().zip(&bind.parameters).enumerate() {
+            parameters.push(match bytes {
+                None => Value::Null,
+                Some(bytes) => codec::read(*parameter, place + 1, formats.of(place), bytes)?,
+            });
+        }
+        let columns = match work {
+            Work::Plan(plan) => plan.columns.as_ref().map(Vec::len),
+            Work::Command(command) => Some(command.columns().len()),
+            Work::Empty => Some(0),
+        };
+        let codes = &bind.result_formats;
+        let portal = Portal {
+            formats: Formats::new(codes, columns.unwrap_or(codes.len()), "result")?,
+            work: work.clone(),
+            parameters,
+            run: Run::NotYet,
+        };
+        let max = self.config.portals_max;
+        if self.portals.len() >= max && !self.portals.contains_key(&bind.portal) {
+            return Err(SqlError::new(
+                "54000",
+                format!("more than {max} portals on one connection"),
+            )
+            .hint("Close those no longer needed."));
+        }
+        if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
+            return Err(SqlError::new(
+                "42P03",
+                format!("cursor \"{}\" already exists", bind.portal),
+            ));
+        }
+        self.portals.insert(bind.portal, portal);
+        self.next_replies().bind_complete();
+        Ok(())
+    }
+
+    /// Describe.
+    pub(super) fn describe(&mut self, target: Target, name: &str) -> Result<(), SqlError> {
+        let (work, formats, parameters) = match target {
+            Target::Statement => (self.statement(name)?.clone(), Formats::default(), None),
+            Target::Portal => {
+                let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+                let parameters = Some(portal.parameters.clone());
+                (portal.work.clone(), portal.formats.clone(), parameters)
+            }
+        };
+        if target == Target::Statement {
+            let oids = work
+                .parameters()
+                .iter()
+                .map(|parameter| parameter.oid)
+                .collect();
+            self.next_replies().parameter_description(oids);
+        }
+        let columns = match &work {
+            Work::Empty => Vec::new(),
+            Work::Command(command) => command.columns(),
+            Work::Plan(plan) => match &plan.columns {
+                Some(columns) => columns.clone(),
+                None => self.columns_by_preview(plan, parameters)?,
+            },
+        };
+        self.next_replies().row_description(&columns, &formats);
+        Ok(())
+    }
+
+    /// Execute.
+    pub(super) async fn execute(&mut self, name: &str, rows_max: usize) -> Result<(), SqlError> {
+        let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
+        match std::mem::replace(&mut portal.run, Run::Done) {
+            Run::NotYet => {}
+            Run::Partly(mut rows) => {
+                if !rows.give(&portal.formats, rows_max, &mut self.out) {
+                    portal.run = Run::Partly(rows);
+                }
+                return Ok(());
+            }
+            Run::Done => {
+                if matches!(&portal.work, Work::Plan(plan) if plan.class == Class::Read) {
+                    self.next_replies().command_complete("SELECT 0");
+                    return Ok(());
+                }
+                return Err(SqlError::new(
+                    "55000",
+                    format!("portal \"{name}\" cannot be run"),
+                ));
+            }
+        }
+        let delivery = Delivery {
+            formats: portal.formats.clone(),
+            portal: (rows_max > 0).then(|| name.to_owned()),
+            rows_max,
+            ..Delivery::default()
+        };
+        match portal.work.clone() {
+            Work::Empty => {
+                self.next_replies().empty_query();
+                Ok(())
+            }
+            Work::Command(command) => self.control(&command, &delivery).await,
+            Work::Plan(plan) => {
+                let parameters = std::mem::take(&mut portal.parameters);
+                self.run(&plan, parameters, delivery)
+            }
+        }
+    }
+
+    /// Close.
+    pub(super) fn close(&mut self, target: Target, name: &str) {
+        // Closing what is not there is no error.
+        match target {
+            Target::Statement => {
+                self.prepared.remove(name);
+            }
+            Target::Portal => {
+                self.portals.remove(name);
+            }
+        }
+        self.next_replies().close_complete();
+    }
+
+    /// Sync.
+    pub(super) async fn sync(&mut self) {
+        if !std::mem::take(&mut self.skipping)
+            && let Err(error) = self.end_batch().await
+        {
+            self.fail(error);
+        }
+        self.finish_batch();
+    }
+
+    /// The end of a batch: says that the session is ready.
+    pub(super) fn finish_batch(&mut self) {
+        if !self.in_transaction() {
+            self.portals.clear();
+        }
+        let status = self.status();
+        self.out.ready(status);
+    }
+}
+
+fn no_portal(name: &str) -> SqlError {
+    SqlError::new("34000", format!("portal \"{name}\" does not exist"))
+}

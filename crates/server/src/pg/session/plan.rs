@@ -1,0 +1,190 @@
+//! What a statement's text turns out to be.
+
+use std::sync::Arc;
+
+use stele_core::Type;
+use stele_sql::{Bound, OutputColumn, SchemaChange, SqlError};
+
+use super::Session;
+use crate::pg::codec::Parameter;
+use crate::pg::command::{self, Command};
+use crate::pg::scanner::{Scanner, Token};
+use crate::pg::wire_type::{self, WireType};
+
+/// A prepared statement: what is to be done.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// Nothing.
+    Empty,
+    /// Something the session does.
+    Command(Command),
+    /// Something the ledger does.
+    Plan(Arc<Plan>),
+}
+
+/// A statement for the ledger.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Its text.
+    pub(super) sql: String,
+    /// What it does.
+    pub(super) class: Class,
+    /// Its parameters.
+    pub(super) parameters: Vec<Parameter>,
+    /// Columns of its result; none when only execution can tell.
+    pub(super) columns: Option<Vec<OutputColumn>>,
+}
+
+/// What a statement does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Reads.
+    Read,
+    /// Changes rows.
+    Write,
+    /// Changes the catalogue.
+    Schema,
+    /// `IF NOT EXISTS` or `IF EXISTS` with nothing to do.
+    Nothing {
+        /// Its tag.
+        tag: &'static str,
+        /// What was skipped.
+        notice: String,
+    },
+}
+
+impl Work {
+    /// Its parameters.
+    pub(super) fn parameters(&self) -> &[Parameter] {
+        match self {
+            Self::Plan(plan) => &plan.parameters,
+            Self::Empty | Self::Command(_) => &[],
+        }
+    }
+}
+
+impl Session {
+    /// Reads a statement's text; `oids` are the parameter types the client declares.
+    pub(super) fn prepare(&self, sql: &str, oids: &[u32]) -> Result<Work, SqlError> {
+        if let Some(command) = command::parse(sql)? {
+            return Ok(Work::Command(command));
+        }
+        self.check_not_failed()?;
+        self.plan(sql, oids).map(|plan| Work::Plan(Arc::new(plan)))
+    }
+
+    fn plan(&self, sql: &str, oids: &[u32]) -> Result<Plan, SqlError> {
+        let declared: Vec<Option<Type>> = oids
+            .iter()
+            .enumerate()
+            .map(|(place, oid)| wire_type::declared(*oid, place + 1))
+            .collect::<Result<_, _>>()?;
+        let unsure = self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.changes_schema());
+        let bound = match self.bind_types(sql, &declared) {
+            Ok(bound) => bound,
+            // It may need a table that only this transaction knows: execution will tell.
+            Err(_) if unsure => return Ok(unbound(sql, oids, &declared)),
+            Err(error) => return Err(error),
+        };
+        let parameters = bound
+            .parameters()
+            .iter()
+            .enumerate()
+            .map(|(place, ty)| Parameter {
+                oid: match oids.get(place) {
+                    None | Some(0 | &wire_type::UNKNOWN) => WireType::of(*ty).oid,
+                    Some(oid) => *oid,
+                },
+                ty: Some(*ty),
+            })
+            .collect();
+        let class = match bound.as_ref() {
+            Bound::Query(_) => Class::Read,
+            Bound::Write(_) => Class::Write,
+            Bound::Schema(SchemaChange::Nothing { tag, notice }) if !unsure => Class::Nothing {
+                tag,
+                notice: notice.clone(),
+            },
+            Bound::Schema(_) => Class::Schema,
+        };
+        Ok(Plan {
+            sql: sql.to_owned(),
+            class,
+            parameters,
+            columns: Some(bound.columns().to_vec()),
+        })
+    }
+
+    /// Binds a statement. A client declares NUMERIC without precision and scale; the column a
+    /// parameter meets knows better, so the binder is asked first what it would infer.
+    fn bind_types(&self, sql: &str, declared: &[Option<Type>]) -> Result<Arc<Bound>, SqlError> {
+        let is_numeric = |ty: &Option<Type>| matches!(ty, Some(Type::Numeric { .. }));
+        if declared.iter().any(is_numeric) {
+            let open: Vec<Option<Type>> = declared
+                .iter()
+                .map(|ty| ty.filter(|_| !is_numeric(ty)))
+                .collect();
+            if let Ok(bound) = self.node.describe(self.account, sql, &open) {
+                let inferred = bound.parameters();
+                let fits = |(place, ty): (usize, &Option<Type>)| {
+                    !is_numeric(ty) || is_numeric(&inferred.get(place).copied())
+                };
+                if declared.iter().enumerate().all(fits) {
+                    return Ok(bound);
+                }
+            }
+        }
+        self.node.describe(self.account, sql, declared)
+    }
+}
+
+/// A plan made without the binder.
+fn unbound(sql: &str, oids: &[u32], declared: &[Option<Type>]) -> Plan {
+    let mut scanner = Scanner::new(sql);
+    let mut first: Option<Token<'_>> = None;
+    let mut writes = false;
+    let mut count = declared.len();
+    while let Some((token, _, _)) = scanner.next_token() {
+        if token != Token::Symbol(b'(') {
+            first.get_or_insert(token);
+        }
+        writes |= ["insert", "update", "delete"]
+            .iter()
+            .any(|word| token.is(word));
+        if let Token::Word(word) = token
+            && let Some(number) = word.strip_prefix('$')
+        {
+            let number = number.parse::<u16>().map_or(0, usize::from);
+            count = count.max(number);
+        }
+    }
+    let starts = |words: &[&str]| first.is_some_and(|token| words.iter().any(|w| token.is(w)));
+    let class = if starts(&["insert", "update", "delete", "truncate"]) {
+        Class::Write
+    } else if starts(&["select", "values", "table"]) || (starts(&["with"]) && !writes) {
+        Class::Read
+    } else if starts(&["with"]) {
+        Class::Write
+    } else {
+        Class::Schema
+    };
+    let parameters = (0..count)
+        .map(|place| Parameter {
+            oid: oids
+                .get(place)
+                .copied()
+                .filter(|oid| *oid != 0)
+                .unwrap_or(wire_type::UNKNOWN),
+            ty: declared.get(place).copied().flatten(),
+        })
+        .collect();
+    Plan {
+        sql: sql.to_owned(),
+        class,
+        parameters,
+        columns: None,
+    }
+}

@@ -1,0 +1,46 @@
+//! The simple protocol: a text with statements.
+
+use stele_sql::SqlError;
+
+use super::Session;
+use super::plan::Work;
+use super::run::Delivery;
+use crate::pg::error::moved;
+use crate::pg::scanner::{Piece, split};
+
+impl Session {
+    /// Runs all statements of a message as one transaction and says that the session is ready.
+    pub(super) async fn query(&mut self, text: &str) {
+        if let Err(error) = self.query_pieces(text).await {
+            self.fail(error);
+        }
+        self.finish_batch();
+    }
+
+    async fn query_pieces(&mut self, text: &str) -> Result<(), SqlError> {
+        let pieces = split(text)?;
+        if pieces.is_empty() {
+            self.next_replies().empty_query();
+        }
+        for piece in pieces {
+            self.query_piece(piece).await?;
+        }
+        self.end_batch().await
+    }
+
+    async fn query_piece(&mut self, piece: Piece<'_>) -> Result<(), SqlError> {
+        let work = self
+            .prepare(piece.sql, &[])
+            .map_err(|error| moved(error, piece.characters_before))?;
+        let delivery = Delivery::simple(piece.characters_before);
+        match work {
+            Work::Empty => Ok(()),
+            Work::Command(command) => self.control(&command, &delivery).await,
+            Work::Plan(plan) if !plan.parameters.is_empty() => {
+                Err(SqlError::new("42P02", "there is no parameter $1")
+                    .hint("Parameters need the extended protocol: use the driver's own."))
+            }
+            Work::Plan(plan) => self.run(&plan, Vec::new(), delivery),
+        }
+    }
+}
