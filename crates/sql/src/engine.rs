@@ -10,6 +10,7 @@
 //! compares rows and tree ([`Engine::audit`]) and serves reads and proofs ([`Readers`]).
 
 mod account;
+mod apply;
 mod authoriser;
 mod block;
 mod budget;
@@ -25,12 +26,14 @@ mod nodes;
 mod open;
 mod outcome;
 mod physical;
+mod preview;
 mod row_log;
 mod rows;
 mod schema;
 mod state;
 mod statement;
 mod transaction;
+mod undo;
 
 #[cfg(test)]
 mod tests;

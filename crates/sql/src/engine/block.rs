@@ -55,6 +55,8 @@ pub(super) struct OpenBlock {
     catalogue: Arc<Catalogue>,
     versions: BTreeMap<TableId, Stamp>,
     state: StateMark,
+    /// Whether the tree has written nodes: only then must it forget what it remembers.
+    touched_tree: bool,
 }
 
 /// When the state tree learns of row changes.
@@ -112,8 +114,7 @@ impl Engine {
                 index,
             };
             let by_transaction = updates == TreeUpdates::ByTransaction;
-            let (effect, result) =
-                self.run_transaction(transaction, stamp, context.time_us, by_transaction)?;
+            let (effect, result) = self.run_transaction(transaction, stamp, by_transaction)?;
             effects.push(effect);
             results.push(result);
         }
@@ -160,8 +161,16 @@ impl Engine {
             catalogue: Arc::clone(&self.catalogue),
             versions: self.versions.clone(),
             state: self.state.mark(),
+            touched_tree: false,
         });
         Ok(())
+    }
+
+    /// Notes that the open block writes to the state tree.
+    pub(super) fn touch_tree(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.touched_tree = true;
+        }
     }
 
     pub(super) fn store_versions(&self, height: u64) -> Result<(), EngineError> {
@@ -217,7 +226,9 @@ impl Engine {
         }
         self.writer.sink(super::row_log::RowLog::clear);
         self.versions = open.versions;
-        self.state.reset(open.state);
+        if open.touched_tree || !Arc::ptr_eq(&self.catalogue, &open.catalogue) {
+            self.state.reset(open.state);
+        }
         if !Arc::ptr_eq(&self.catalogue, &open.catalogue) {
             self.catalogue = open.catalogue;
             self.forget_schema()?;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Statement};
 use stele_core::key::decode_key;
 use stele_core::row::{Row, decode_row, encode_row};
-use stele_core::schema::{ColumnId, Table};
+use stele_core::schema::{Column, ColumnId, Table};
 use stele_core::{Type, Value};
 
 use super::error::EngineError;
@@ -123,6 +123,28 @@ impl Layout {
         let mut statement = connection.prepare_cached(&self.sql.delete)?;
         self.bind_key(&mut statement, key)?;
         Ok(statement.raw_execute()? > 0)
+    }
+
+    /// A row's encoding under the table's definition as it is, from one under an older definition:
+    /// without the columns that were dropped since.
+    pub(super) fn fit(&self, row: &[u8], older: &[&Table]) -> Result<Vec<u8>, EngineError> {
+        let refused = match decode_row(&self.table, row) {
+            Ok(_) => return Ok(row.to_vec()),
+            Err(error) => error,
+        };
+        for definition in older {
+            let Ok(old) = decode_row(definition, row) else {
+                continue;
+            };
+            let value = |column: &Column| old.get(definition, column.id).cloned();
+            let columns = self.table.columns.iter();
+            let values = columns
+                .map(|column| value(column).unwrap_or_else(|| column.missing.clone()))
+                .collect();
+            let row = encode_row(&self.table, &Row::new(values));
+            return row.map_err(|error| self.damaged(&error.to_string()));
+        }
+        Err(self.damaged(&refused.to_string()))
     }
 
     /// Sets who wrote the row of a key.

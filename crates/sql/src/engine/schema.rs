@@ -14,6 +14,7 @@ use stele_core::schema::{Table, TableId};
 use super::Engine;
 use super::error::EngineError;
 use super::layout::Layout;
+use super::meta;
 use super::outcome::Failure;
 use super::physical;
 use super::row_log::net;
@@ -101,7 +102,6 @@ impl Engine {
         // counts other steps.
         self.writer.flush_prepared_statement_cache();
         match (before, after) {
-            (None, Some(table)) if self.is_kept(id)? => self.unkeep(table)?,
             (None, Some(table)) => {
                 for sql in physical::create_table_sql(table)? {
                     self.writer.execute_batch(&sql)?;
@@ -115,7 +115,7 @@ impl Engine {
             (Some(table), None) => self.keep_dropped(table, height)?,
             (None, None) => {}
         }
-        meta_definition(self, id, after, height)?;
+        meta::write_definition(&self.writer, id, after, height).map_err(EngineError::from)?;
         let catalogue: &mut Catalogue = Arc::make_mut(&mut self.catalogue);
         match after {
             Some(table) => {
@@ -160,7 +160,7 @@ impl Engine {
     }
 
     /// Whether a table of that id was dropped and is still there.
-    fn is_kept(&self, id: TableId) -> Result<bool, EngineError> {
+    pub(super) fn is_kept(&self, id: TableId) -> Result<bool, EngineError> {
         Ok(self
             .writer
             .prepare_cached("SELECT 1 FROM _dropped WHERE id = ?1")?
@@ -168,20 +168,10 @@ impl Engine {
     }
 
     /// Takes a dropped table back, as undoing its drop does.
-    fn unkeep(&self, table: &Table) -> Result<(), EngineError> {
+    pub(super) fn unkeep(&self, id: TableId) -> Result<(), EngineError> {
         self.writer
             .prepare_cached("DELETE FROM _dropped WHERE id = ?1")?
-            .execute([table.id.0])?;
+            .execute([id.0])?;
         Ok(())
     }
-}
-
-fn meta_definition(
-    engine: &Engine,
-    id: TableId,
-    definition: Option<&Table>,
-    height: u64,
-) -> Result<(), EngineError> {
-    super::meta::write_definition(&engine.writer, id, definition, height)?;
-    Ok(())
 }

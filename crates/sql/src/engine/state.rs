@@ -100,6 +100,11 @@ impl StateTree {
         self.tables = mark.0;
     }
 
+    /// Forgets what is remembered of nodes that went behind the tree's back.
+    pub(super) fn forget_nodes(&mut self) {
+        self.tree.discard();
+    }
+
     /// Applies the row changes of transactions, in order.
     pub(super) fn update<'e>(
         &mut self,

@@ -1,2 +1,3 @@
 mod blocks;
+mod replay;
 mod support;

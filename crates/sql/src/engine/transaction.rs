@@ -9,6 +9,7 @@ use stele_core::schema::TableId;
 use stele_core::transaction::{ExpectedVersion, Payload, SignedTransaction, Statement};
 
 use super::Engine;
+use super::apply::older_definitions;
 use super::block::ExecutableTransaction;
 use super::digest::result_digest;
 use super::error::EngineError;
@@ -24,8 +25,8 @@ use crate::result::StatementResult;
 pub type TransactionResult = Result<Vec<StatementResult>, SqlError>;
 
 /// What a transaction's statements gave.
-struct Done {
-    results: Vec<StatementResult>,
+pub(super) struct Done {
+    pub(super) results: Vec<StatementResult>,
     changes: Vec<Change>,
     rows_affected: u64,
 }
@@ -43,12 +44,11 @@ impl Engine {
         &mut self,
         transaction: &ExecutableTransaction<'_>,
         stamp: Stamp,
-        time_us: i64,
         update_tree: bool,
     ) -> Result<(TransactionEffects, TransactionResult), EngineError> {
         let done = match transaction.refused {
             Some(code) => Err(Failure::Outcome(refusal(code))),
-            None => self.try_transaction(transaction.signed, stamp, time_us, update_tree),
+            None => self.try_transaction(transaction.signed, stamp, update_tree),
         };
         match done {
             Ok(done) => {
@@ -72,11 +72,11 @@ impl Engine {
         &mut self,
         signed: &SignedTransaction,
         stamp: Stamp,
-        _time_us: i64,
         update_tree: bool,
     ) -> Result<Done, Failure> {
         self.check_account(signed)?;
         let body = &signed.transaction;
+        self.start_context(body.time_us, body.seed);
         self.check_versions(&body.expected_versions)?;
         let nothing = Done {
             results: Vec::new(),
@@ -98,6 +98,9 @@ impl Engine {
             | Payload::Commitment { .. } => Ok(nothing),
         }
     }
+
+    /// Sets what `now()` and `random()` give until the next transaction.
+    pub(super) fn start_context(&self, _now_us: i64, _seed: [u8; 16]) {}
 
     /// Runs `work` so that nothing is left of it when it fails.
     pub(super) fn in_savepoint<T>(
@@ -165,7 +168,7 @@ impl Engine {
         }
     }
 
-    fn run_statements(
+    pub(super) fn run_statements(
         &mut self,
         account: AccountId,
         statements: &[Statement],
@@ -235,7 +238,7 @@ impl Engine {
                 self.versions.insert(*table, stamp);
             }
         }
-        changes.reserve(net.changes.len());
+        let mut rows = Vec::with_capacity(net.changes.len());
         let mut layout = None;
         for NetChange { change, written } in net.changes {
             if layout
@@ -250,10 +253,17 @@ impl Engine {
             if let (Some(row), Some(written), Some((_, layout))) =
                 (&change.before, written, &layout)
             {
-                layout.archive(&self.writer, row, written, stamp)?;
+                let older = older_definitions(changes, change.table);
+                if older.is_empty() {
+                    layout.archive(&self.writer, row, written, stamp)?;
+                } else {
+                    let row = layout.fit(row, &older)?;
+                    layout.archive(&self.writer, &row, written, stamp)?;
+                }
             }
-            changes.push(Change::Row(change));
+            rows.push(Change::Row(change));
         }
+        changes.append(&mut rows);
         Ok(())
     }
 
@@ -266,6 +276,7 @@ impl Engine {
             })
             .collect();
         let keep = self.proof_window > 0;
+        self.touch_tree();
         match self.state.update_rows(&self.writer, height, keep, rows) {
             Ok(()) => Ok(()),
             Err(StateError::GroupTooLarge(what)) => Err(SqlError::new("54000", what).into()),

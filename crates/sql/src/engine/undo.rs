@@ -1,0 +1,121 @@
+//! What undoing a block takes back beside rows: definitions, versions, kept tree nodes.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+use stele_core::outcome::{BlockEffects, Change};
+use stele_core::schema::{Table, TableId};
+
+use super::Engine;
+use super::error::EngineError;
+use super::layout::Layout;
+use super::meta;
+use super::physical;
+use super::schema::internal;
+
+impl Engine {
+    /// Takes a definition back to what it was before a change.
+    pub(super) fn undo_definition(
+        &mut self,
+        id: TableId,
+        before: Option<&Table>,
+        after: Option<&Table>,
+        height: u64,
+    ) -> Result<(), EngineError> {
+        let has = self.catalogue.table(id).map(Arc::as_ref);
+        if has != after {
+            return Err(EngineError::Mismatch {
+                height,
+                table: id.0.to_string(),
+                key: String::new(),
+                cause: "the definition after the change is another".to_owned(),
+            });
+        }
+        self.writer.flush_prepared_statement_cache();
+        match (before, after) {
+            (None, Some(_)) => self.remove_physical(id)?,
+            (Some(_), None) => {
+                if !self.is_kept(id)? {
+                    return Err(EngineError::Mismatch {
+                        height,
+                        table: id.0.to_string(),
+                        key: String::new(),
+                        cause: "the dropped table is gone for good: restore a snapshot".to_owned(),
+                    });
+                }
+                self.unkeep(id)?;
+            }
+            (Some(before), Some(after)) => {
+                for sql in physical::alter_table_sql(after, before).map_err(internal)? {
+                    self.writer.execute_batch(&sql)?;
+                }
+            }
+            (None, None) => {}
+        }
+        meta::write_definition(&self.writer, id, before, height)?;
+        let catalogue = Arc::make_mut(&mut self.catalogue);
+        match before {
+            Some(table) => {
+                catalogue.put(table.clone());
+                self.state.put_table(&self.writer, table)?;
+                let layout = Layout::load(&self.writer, &Arc::new(table.clone()))?;
+                self.writer.sink(|log| log.set_layout(Arc::new(layout)));
+            }
+            None => {
+                catalogue.remove(id);
+                self.state.remove_table(id);
+            }
+        }
+        self.statements.clear();
+        self.writer.flush_prepared_statement_cache();
+        Ok(())
+    }
+
+    /// Removes a table's rows, history and nodes for good.
+    fn remove_physical(&mut self, id: TableId) -> Result<(), EngineError> {
+        self.writer.execute_batch(&format!(
+            "DROP TABLE {}; DROP TABLE {}; DELETE FROM _tree WHERE id = {id}; DELETE FROM _versions WHERE id = {id};",
+            physical::table_name(id),
+            physical::history_name(id),
+            id = id.0,
+        ))?;
+        self.state.forget_nodes();
+        Ok(())
+    }
+
+    /// Forgets what a height replaced, once the state is back below it.
+    pub(super) fn forget_height(&mut self, height: u64) -> Result<(), EngineError> {
+        // Nodes are back; they were written when the kept ones say.
+        self.writer.execute(
+            "UPDATE _tree SET since = old.since FROM _tree_old AS old
+             WHERE old.replaced = ?1 AND old.id = _tree.id AND old.level = _tree.level AND old.key = _tree.key",
+            [height],
+        )?;
+        for table in ["_tree_old", "_catalogue_old"] {
+            let sql = format!("DELETE FROM {table} WHERE replaced = ?1");
+            self.writer.execute(&sql, [height])?;
+        }
+        self.writer
+            .execute("DELETE FROM _versions WHERE height = ?1", params![height])?;
+        self.versions = meta::read_versions(&self.writer)?.into_iter().collect();
+        Ok(())
+    }
+
+    /// Frees the ids of tables an undone block created: executed again, it takes them again.
+    pub(super) fn free_table_ids(&mut self, effects: &BlockEffects) {
+        let changes = effects.transactions.iter().flat_map(|one| &one.changes);
+        let created = changes.filter_map(|change| match change {
+            Change::Schema {
+                table,
+                before: None,
+                ..
+            } => Some(*table),
+            _ => None,
+        });
+        if let Some(first) = created.min() {
+            let catalogue = Arc::make_mut(&mut self.catalogue);
+            let version = catalogue.version();
+            catalogue.set_counters(version, first);
+        }
+    }
+}
