@@ -56,7 +56,7 @@ mod update;
 mod tests;
 
 pub use build::{Builder, build, build_into};
-pub use cache::CACHE_ENTRIES_MAX;
+pub use cache::{CACHE_ENTRIES_MAX, CACHE_ROWS_MAX};
 pub use diff::{Diff, DiffError, Difference};
 pub use error::TreeError;
 pub use node::{

@@ -6,14 +6,24 @@ use std::ops::Bound;
 use super::group::Group;
 use crate::schema::TableId;
 
-/// Most entries of groups kept in memory (about 150 bytes each).
-pub const CACHE_ENTRIES_MAX: usize = 65_536;
+/// Most level 0 entries kept in memory (about 150 bytes each): enough for the ends of tables that grow in order of key.
+pub const CACHE_ROWS_MAX: usize = 16_384;
+/// Most entries of higher levels kept in memory (about 150 bytes each): all of a few tables of a million rows, so that
+/// a change anywhere reads one group.
+pub const CACHE_ENTRIES_MAX: usize = 131_072;
+
+/// Rows and what is above them, apart: rows read once must not push out groups that are needed for every row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cache {
+    rows: Generations,
+    above: Generations,
+}
 
 type Groups = BTreeMap<(TableId, u8), BTreeMap<Vec<u8>, Group>>;
 
 /// Two generations of groups: used ones move to the young; when that is full the old one is dropped.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cache {
+struct Generations {
     young: Groups,
     old: Groups,
     /// Entries of the young generation's groups.
@@ -23,39 +33,58 @@ pub(super) struct Cache {
 impl Cache {
     /// The cached group of a level that holds `key`.
     pub(super) fn get(&mut self, table: TableId, level: u8, key: &[u8]) -> Option<&Group> {
-        if find(&self.young, (table, level), key).is_none() {
+        let at = (table, level);
+        if find(&self.of(level).young, at, key).is_none() {
             let group = self.take(table, level, key)?;
             self.insert(table, level, group);
         }
-        find(&self.young, (table, level), key)
+        find(&self.of(level).young, at, key)
     }
 
     /// Takes out the cached group of a level that holds `key`.
     pub(super) fn take(&mut self, table: TableId, level: u8, key: &[u8]) -> Option<Group> {
         let at = (table, level);
-        if let Some(group) = remove(&mut self.young, at, key) {
-            self.young_entries = self.young_entries.saturating_sub(group.entries.len());
+        let generations = self.of(level);
+        if let Some(group) = remove(&mut generations.young, at, key) {
+            let entries = generations.young_entries;
+            generations.young_entries = entries.saturating_sub(group.entries.len());
             return Some(group);
         }
-        remove(&mut self.old, at, key)
+        remove(&mut generations.old, at, key)
     }
 
     /// Keeps a group.
     pub(super) fn insert(&mut self, table: TableId, level: u8, group: Group) {
+        let most = if level == 0 {
+            CACHE_ROWS_MAX
+        } else {
+            CACHE_ENTRIES_MAX
+        };
         let entries = group.entries.len();
-        if self.young_entries + entries > CACHE_ENTRIES_MAX / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_entries = 0;
+        let generations = self.of(level);
+        if generations.young_entries + entries > most / 2 {
+            generations.old = std::mem::take(&mut generations.young);
+            generations.young_entries = 0;
         }
-        self.young_entries += entries;
-        let groups = self.young.entry((table, level)).or_default();
+        generations.young_entries += entries;
+        let groups = generations.young.entry((table, level)).or_default();
         groups.insert(group.name().to_vec(), group);
     }
 
     /// Forgets everything of a table.
     pub(super) fn forget_table(&mut self, table: TableId) {
-        for groups in [&mut self.young, &mut self.old] {
-            groups.retain(|(of, _), _| *of != table);
+        for generations in [&mut self.rows, &mut self.above] {
+            for groups in [&mut generations.young, &mut generations.old] {
+                groups.retain(|(of, _), _| *of != table);
+            }
+        }
+    }
+
+    fn of(&mut self, level: u8) -> &mut Generations {
+        if level == 0 {
+            &mut self.rows
+        } else {
+            &mut self.above
         }
     }
 }

@@ -22,7 +22,8 @@ const CLEAR_NODES_MAX: usize = 4_096;
 
 /// The trees of a ledger's tables, over nodes the caller stores.
 ///
-/// It remembers groups it has read or written (see [`CACHE_ENTRIES_MAX`](super::CACHE_ENTRIES_MAX)),
+/// It remembers groups it has read or written, at most [`CACHE_ROWS_MAX`](super::CACHE_ROWS_MAX) and
+/// [`CACHE_ENTRIES_MAX`](super::CACHE_ENTRIES_MAX) entries,
 /// so it must be the only one that writes the store's nodes, and **[`Tree::discard`] must be called
 /// whenever the store is rolled back**, wholly or to a savepoint. A forgotten discard shows as
 /// [`TreeError::Corrupt`] at the earliest and as a wrong root at the latest.
