@@ -1,6 +1,7 @@
 //! The block store itself.
 
 mod append;
+mod check;
 mod lookup;
 mod open;
 mod read;
@@ -24,6 +25,9 @@ use crate::config::StoreConfig;
 use crate::damage::Damage;
 use crate::index::Index;
 
+pub use check::{
+    AcceptAll, CheckOptions, CheckProgress, CheckReport, Fault, Judge, UNIT_LEN_DEFAULT,
+};
 pub use lookup::{ChainInfo, Page, StoredBlock, parse_block_hash};
 pub use lookup::{PAGE_BYTES_DEFAULT, RANGE_LIMIT_DEFAULT};
 pub use open::read_ledger_id;

@@ -1,3 +1,4 @@
+mod check;
 mod copies;
 mod crash;
 mod lookups;

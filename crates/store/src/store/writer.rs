@@ -26,7 +26,7 @@ pub(super) struct Tip {
 
 /// What the open segment holds so far.
 #[derive(Clone)]
-pub(super) struct Summary {
+pub(in crate::store) struct Summary {
     pub(super) first_height: u64,
     pub(super) last_height: u64,
     pub(super) digests: MerkleStack,
