@@ -53,7 +53,7 @@ part_fuzz() {
 part_deny() {
     say "licences, sources and bans of dependencies"
     command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
-    cargo deny --offline check licenses bans sources
+    cargo deny check licenses bans sources
 }
 
 if [ $# -eq 0 ]; then set -- lint rust wire verifier fuzz deny; fi
