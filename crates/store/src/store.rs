@@ -2,6 +2,8 @@
 
 mod append;
 mod check;
+mod found;
+mod info;
 mod lookup;
 mod open;
 mod read;
@@ -28,8 +30,9 @@ use crate::index::Index;
 pub use check::{
     AcceptAll, CheckOptions, CheckProgress, CheckReport, Fault, Judge, UNIT_LEN_DEFAULT,
 };
-pub use lookup::{ChainInfo, Page, StoredBlock, parse_block_hash};
+pub use info::ChainInfo;
 pub use lookup::{PAGE_BYTES_DEFAULT, RANGE_LIMIT_DEFAULT};
+pub use lookup::{Page, StoredBlock, parse_block_hash};
 pub use open::read_ledger_id;
 pub use recover::{RecoveryReport, TornTail};
 pub use restore::{
