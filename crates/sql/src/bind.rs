@@ -1,1 +1,197 @@
-//! To come: bind.
+//! Names, types and lowering: a parsed statement against one version of the catalogue.
+//!
+//! Every expression gets a type, and every operator, cast, comparison and ordering becomes SQLite
+//! text that has PostgreSQL's meaning without leaning on SQLite's affinities. Names in the output
+//! are ours alone (`t1000`, `c1`, `r2`, `k3`, see [`crate::physical`]); what a client wrote is there
+//! only as quoted literals of known types.
+//!
+//! Terms: a *relation* is an item of FROM, `rN` in the output; an *output column* of a sub-select is
+//! `kN`; an expression is *unknown* while nothing has given a quoted literal or a parameter a type.
+
+mod aggregate;
+mod call;
+mod cast;
+mod conditional;
+mod definition;
+mod delete;
+mod expression;
+mod from;
+mod functions;
+mod insert;
+mod interval;
+mod literal;
+mod name;
+mod operator;
+mod output;
+mod parameter;
+mod permission;
+mod query;
+mod scope;
+mod select;
+mod set_operation;
+mod type_name;
+mod update;
+mod walk;
+
+use std::collections::BTreeSet;
+
+use sqlparser::ast::{SetExpr, Statement};
+use stele_core::Type;
+use stele_core::account::AccountId;
+use stele_core::schema::{Table, TableId};
+
+use crate::bound::Bound;
+use crate::catalogue::{Catalogue, DEFAULT_SCHEMA};
+use crate::error::SqlError;
+use crate::parse::ParsedStatement;
+use from::CommonTable;
+use parameter::Parameter;
+pub use permission::KEY_VALUE_TABLE;
+use scope::{Clause, Environment, Scope};
+
+/// Deepest nesting the binder follows; the parser's own bound keeps most texts below it.
+const DEPTH_MAX: usize = 200;
+
+/// Who asks, and how names are looked up.
+#[derive(Clone, Debug)]
+pub struct BindContext {
+    /// The account whose rights count.
+    pub account: AccountId,
+    /// What `current_user` gives.
+    pub user: String,
+    /// Schemas a bare name is looked up in, in order; a new table goes to the first.
+    pub search_path: Vec<String>,
+    /// Types the client declared for `$1`…; `None`, or a shorter list, leaves them to be inferred.
+    pub parameters: Vec<Option<Type>>,
+}
+
+impl BindContext {
+    /// The context of an account with the usual search path and no declared parameters.
+    #[must_use]
+    pub fn new(account: AccountId) -> Self {
+        Self {
+            account,
+            user: account.to_string(),
+            search_path: vec![DEFAULT_SCHEMA.to_owned()],
+            parameters: Vec::new(),
+        }
+    }
+}
+
+/// Binds and lowers one statement. The result is good for this version of the catalogue.
+///
+/// # Errors
+/// What PostgreSQL would say: unknown names (42P01, 42703), types that do not fit (42804, 42883),
+/// missing rights (42501), and 0A000 with a hint for what Stele does not take.
+pub fn bind(
+    statement: &ParsedStatement,
+    catalogue: &Catalogue,
+    context: &BindContext,
+) -> Result<Bound, SqlError> {
+    let mut binder = Binder::new(catalogue, context);
+    binder.expect_parameters(statement.parameter_count());
+    binder.statement(statement.statement())
+}
+
+/// A CHECK constraint's condition as SQLite text over the bare columns of its table.
+pub(crate) fn check_condition(table: &Table, text: &str) -> Result<String, SqlError> {
+    let catalogue = Catalogue::default();
+    let context = BindContext::new(table.owner);
+    let mut binder = Binder::new(&catalogue, &context);
+    let scope = Scope::of_bare_table(table);
+    let environment = Environment::new(&scope, Clause::Check);
+    let parsed = crate::parse::parse_expression(text)?;
+    let condition = binder.condition(&environment, &parsed)?;
+    Ok(condition.sql)
+}
+
+/// The state of binding one statement.
+struct Binder<'b> {
+    catalogue: &'b Catalogue,
+    context: &'b BindContext,
+    parameters: Vec<Parameter>,
+    reads: BTreeSet<TableId>,
+    common_tables: Vec<CommonTable>,
+    next_name: u32,
+    depth: usize,
+    /// Whether the statement changes rows: its reads then need a total order.
+    writes: bool,
+}
+
+impl<'b> Binder<'b> {
+    fn new(catalogue: &'b Catalogue, context: &'b BindContext) -> Self {
+        Self {
+            catalogue,
+            context,
+            parameters: parameter::declared(&context.parameters),
+            reads: BTreeSet::new(),
+            common_tables: Vec::new(),
+            next_name: 1,
+            depth: 0,
+            writes: false,
+        }
+    }
+
+    fn statement(mut self, statement: &Statement) -> Result<Bound, SqlError> {
+        match statement {
+            Statement::Query(query) => match query.body.as_ref() {
+                SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => {
+                    if query.with.is_some() {
+                        return Err(SqlError::unsupported(
+                            "WITH before INSERT, UPDATE or DELETE",
+                            "Put the query into a sub-select of the statement.",
+                        ));
+                    }
+                    self.statement(inner)
+                }
+                _ => self.top_query(query).map(Bound::Query),
+            },
+            Statement::Insert(insert) => {
+                self.writes = true;
+                self.insert(insert).map(Bound::Write)
+            }
+            Statement::Update(update) => {
+                self.writes = true;
+                self.update(update).map(Bound::Write)
+            }
+            Statement::Delete(delete) => {
+                self.writes = true;
+                self.delete(delete).map(Bound::Write)
+            }
+            other => self.definition(other).map(Bound::Schema),
+        }
+    }
+
+    /// A name no other part of the statement has: `r1`, `r2`…
+    fn fresh(&mut self, letter: char) -> String {
+        let name = format!("{letter}{}", self.next_name);
+        self.next_name += 1;
+        name
+    }
+
+    /// Runs one level deeper, within bounds.
+    fn deeper<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        if self.depth == DEPTH_MAX {
+            return Err(crate::parse::too_complex());
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Tables read besides the one written.
+    fn reads_besides(&self, written: TableId) -> Vec<TableId> {
+        self.reads
+            .iter()
+            .copied()
+            .filter(|id| *id != written)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

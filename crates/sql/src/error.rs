@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use stele_core::datetime::DateTimeError;
+use stele_core::numeric::NumericError;
 use stele_core::outcome::Code;
+use stele_core::value::ValueError;
 
 /// A failure of a statement or transaction with its SQLSTATE. Deterministic: it depends on the
 /// statement and the state alone, so every node gives the same code.
@@ -74,3 +77,23 @@ impl fmt::Display for SqlError {
 }
 
 impl std::error::Error for SqlError {}
+
+impl From<ValueError> for SqlError {
+    fn from(error: ValueError) -> Self {
+        let mut sql_error = Self::new(error.sqlstate(), error.to_string());
+        sql_error.detail = error.detail();
+        sql_error
+    }
+}
+
+impl From<NumericError> for SqlError {
+    fn from(error: NumericError) -> Self {
+        Self::new(error.sqlstate(), error.to_string())
+    }
+}
+
+impl From<DateTimeError> for SqlError {
+    fn from(error: DateTimeError) -> Self {
+        Self::new(error.sqlstate(), error.to_string())
+    }
+}

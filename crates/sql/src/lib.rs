@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 pub mod function;
 pub mod parse;
+pub mod physical;
 pub mod result;
 
 pub use bound::{Bound, BoundQuery, BoundWrite, Operation, SchemaChange};

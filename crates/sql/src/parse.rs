@@ -12,7 +12,7 @@ use sqlparser::ast::Statement;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
-use stele_core::transaction::{STATEMENT_LEN_MAX, STATEMENTS_MAX};
+use stele_core::transaction::{PARAMETERS_MAX, STATEMENT_LEN_MAX, STATEMENTS_MAX};
 
 pub use kind::StatementKind;
 
@@ -31,6 +31,7 @@ pub const CHAIN_LEN_MAX: usize = 4_000;
 pub struct ParsedStatement {
     text: String,
     statement: Statement,
+    parameter_count: usize,
 }
 
 impl ParsedStatement {
@@ -44,6 +45,12 @@ impl ParsedStatement {
     #[must_use]
     pub fn statement(&self) -> &Statement {
         &self.statement
+    }
+
+    /// How many parameters it takes: the highest `$n` in it.
+    #[must_use]
+    pub fn parameter_count(&self) -> usize {
+        self.parameter_count
     }
 
     /// What kind it is: whether the session or the ledger handles it.
@@ -91,10 +98,12 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
             .hint("Send them in several messages."));
         }
         check_chains(segment)?;
+        let parameter_count = count_parameters(segment)?;
         let statement = parse_one(&dialect, segment).map_err(|error| syntax_error(text, &error))?;
         statements.push(ParsedStatement {
             text: source.to_owned(),
             statement,
+            parameter_count,
         });
     }
     Ok(statements)
@@ -147,6 +156,26 @@ fn parser(dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Parser<'_>
         .with_recursion_limit(NESTING_MAX)
         .with_options(ParserOptions::new().with_unescape(true))
         .with_tokens_with_locations(tokens)
+}
+
+/// The number of a placeholder `$n`.
+pub(crate) fn parameter_number(token: &str) -> Option<usize> {
+    let number = token.strip_prefix('$')?.parse().ok()?;
+    (1..=PARAMETERS_MAX).contains(&number).then_some(number)
+}
+
+fn count_parameters(tokens: &[TokenWithSpan]) -> Result<usize, SqlError> {
+    let mut count = 0;
+    for token in tokens {
+        if let Token::Placeholder(name) = &token.token {
+            let number = parameter_number(name).ok_or_else(|| {
+                SqlError::new("42P02", format!("there is no parameter {name}"))
+                    .hint(format!("Parameters are $1 to ${PARAMETERS_MAX}."))
+            })?;
+            count = count.max(number);
+        }
+    }
+    Ok(count)
 }
 
 /// Refuses chains that the parser would turn into a tree as deep as they are long.

@@ -1,0 +1,303 @@
+//! ALTER TABLE.
+
+use sqlparser::ast::{
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, Ident, ObjectNamePart,
+    RenameTableNameKind,
+};
+use stele_core::Value;
+use stele_core::schema::{ColumnId, Table};
+
+use super::constraint::already_exists;
+use crate::bind::Binder;
+use crate::bind::expression::Kind;
+use crate::bind::name::{folded, new_name, qualified};
+use crate::bound::SchemaChange;
+use crate::error::SqlError;
+
+const TAG: &str = "ALTER TABLE";
+
+impl Binder<'_> {
+    pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<SchemaChange, SqlError> {
+        let (schema, bare) = qualified(&alter.name)?;
+        if alter.if_exists && self.find_table(schema.as_deref(), &bare).is_none() {
+            return Ok(SchemaChange::Nothing {
+                tag: TAG,
+                notice: format!("relation \"{bare}\" does not exist, skipping"),
+            });
+        }
+        let before = self.table(&alter.name)?;
+        self.check_owned(&before)?;
+        let mut table = Table::clone(&before);
+        let mut notice = None;
+        for operation in &alter.operations {
+            notice = self.alter_operation(&mut table, operation)?.or(notice);
+        }
+        Ok(match notice {
+            Some(notice) if table == *before => SchemaChange::Nothing { tag: TAG, notice },
+            _ => SchemaChange::AlterTable {
+                table: Box::new(table),
+                tag: TAG,
+            },
+        })
+    }
+
+    /// Does one operation; gives what was skipped, if anything.
+    fn alter_operation(
+        &mut self,
+        table: &mut Table,
+        operation: &AlterTableOperation,
+    ) -> Result<Option<String>, SqlError> {
+        match operation {
+            AlterTableOperation::AddColumn {
+                if_not_exists,
+                column_def,
+                column_position: None,
+                ..
+            } => return self.add_column(table, column_def, *if_not_exists),
+            AlterTableOperation::DropColumn {
+                column_names,
+                if_exists,
+                ..
+            } => {
+                for name in column_names {
+                    if let Some(notice) = drop_column(table, name, *if_exists)? {
+                        return Ok(Some(notice));
+                    }
+                }
+            }
+            AlterTableOperation::RenameColumn {
+                old_column_name,
+                new_column_name,
+            } => rename_column(table, old_column_name, new_column_name)?,
+            AlterTableOperation::RenameTable { table_name } => {
+                let (RenameTableNameKind::To(name) | RenameTableNameKind::As(name)) = table_name;
+                let ident = name.0.last().and_then(ObjectNamePart::as_ident);
+                let name = new_name(
+                    ident.ok_or_else(|| SqlError::new("42601", "syntax error in ALTER TABLE"))?,
+                )?;
+                if self.name_taken(&table.schema, &name) {
+                    return Err(already_exists(&name));
+                }
+                table.name = name;
+            }
+            AlterTableOperation::AddConstraint {
+                constraint,
+                not_valid: false,
+            } => self.table_constraint(table, constraint)?,
+            AlterTableOperation::DropConstraint {
+                if_exists, name, ..
+            } => return drop_constraint(table, name, *if_exists),
+            AlterTableOperation::AlterColumn { column_name, op } => {
+                self.alter_column(table, column_name, op)?;
+            }
+            other => {
+                return Err(SqlError::unsupported(
+                    format!("ALTER TABLE … {other}"),
+                    "ALTER TABLE takes ADD, DROP and RENAME COLUMN, ALTER COLUMN SET or DROP DEFAULT and NOT NULL, ADD and DROP CONSTRAINT, RENAME TO.",
+                ));
+            }
+        }
+        Ok(None)
+    }
+
+    fn add_column(
+        &mut self,
+        table: &mut Table,
+        definition: &ColumnDef,
+        if_not_exists: bool,
+    ) -> Result<Option<String>, SqlError> {
+        let name = folded(&definition.name);
+        if table.column_named(&name).is_some() {
+            if if_not_exists {
+                return Ok(Some(format!(
+                    "column \"{name}\" of relation \"{}\" already exists, skipping",
+                    table.name
+                )));
+            }
+            return Err(SqlError::new(
+                "42701",
+                format!(
+                    "column \"{name}\" of relation \"{}\" already exists",
+                    table.name
+                ),
+            ));
+        }
+        let (mut column, pending) = self.column(table, definition)?;
+        if column.default.is_some() {
+            let value = self.default_of(&column)?;
+            column.missing = match value.kind {
+                Kind::Null => Value::Null,
+                Kind::Constant(value) => value,
+                _ => {
+                    return Err(SqlError::unsupported(
+                        "ADD COLUMN with a DEFAULT that is no constant",
+                        "Add the column, set its DEFAULT, then UPDATE the rows.",
+                    ));
+                }
+            };
+        }
+        let id = column.id;
+        table.next_column = ColumnId(id.0 + 1);
+        table.columns.push(column);
+        for option in &pending {
+            self.column_constraint(table, id, option)?;
+        }
+        Ok(None)
+    }
+
+    fn alter_column(
+        &mut self,
+        table: &mut Table,
+        name: &Ident,
+        operation: &AlterColumnOperation,
+    ) -> Result<(), SqlError> {
+        let id = column_id(table, name)?;
+        let default = match (operation, table.column(id)) {
+            (AlterColumnOperation::SetDefault { value }, Some(column)) => {
+                self.default(&column.clone(), value)?
+            }
+            _ => None,
+        };
+        let in_key = table.primary_key.contains(&id);
+        let Some(column) = table.columns.iter_mut().find(|column| column.id == id) else {
+            return Ok(());
+        };
+        match operation {
+            AlterColumnOperation::SetDefault { .. } | AlterColumnOperation::DropDefault => {
+                column.default = default;
+            }
+            AlterColumnOperation::SetNotNull => column.not_null = true,
+            AlterColumnOperation::DropNotNull if in_key => {
+                return Err(SqlError::new(
+                    "42P16",
+                    format!("column \"{}\" is in a primary key", column.name),
+                ));
+            }
+            AlterColumnOperation::DropNotNull => column.not_null = false,
+            _ => {
+                return Err(SqlError::unsupported(
+                    "ALTER COLUMN … TYPE or GENERATED",
+                    "Add a column of the new type, UPDATE it, drop the old one.",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn column_id(table: &Table, name: &Ident) -> Result<ColumnId, SqlError> {
+    let name = folded(name);
+    table
+        .column_named(&name)
+        .map(|column| column.id)
+        .ok_or_else(|| {
+            SqlError::new(
+                "42703",
+                format!(
+                    "column \"{name}\" of relation \"{}\" does not exist",
+                    table.name
+                ),
+            )
+        })
+}
+
+fn rename_column(table: &mut Table, old: &Ident, new: &Ident) -> Result<(), SqlError> {
+    let id = column_id(table, old)?;
+    let new = new_name(new)?;
+    if table.column_named(&new).is_some() {
+        return Err(SqlError::new(
+            "42701",
+            format!(
+                "column \"{new}\" of relation \"{}\" already exists",
+                table.name
+            ),
+        ));
+    }
+    let old = folded(old);
+    // CHECK constraints are kept as text: one that names the column would lose it.
+    if let Some(check) = table
+        .checks
+        .iter()
+        .find(|check| mentions(&check.expression, &old))
+    {
+        return Err(SqlError::new(
+            "0A000",
+            format!(
+                "cannot rename column \"{old}\": the check constraint \"{}\" names it",
+                check.name
+            ),
+        )
+        .hint("Drop the constraint, rename, and add it anew."));
+    }
+    if let Some(column) = table.columns.iter_mut().find(|column| column.id == id) {
+        column.name = new;
+    }
+    Ok(())
+}
+
+/// Whether an expression's text names a column; too often rather than too seldom.
+fn mentions(expression: &str, column: &str) -> bool {
+    expression
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .any(|word| word.eq_ignore_ascii_case(column))
+        || column.contains(|c: char| !(c.is_alphanumeric() || c == '_'))
+            && expression.contains(column)
+}
+
+fn drop_column(
+    table: &mut Table,
+    name: &Ident,
+    if_exists: bool,
+) -> Result<Option<String>, SqlError> {
+    let bare = folded(name);
+    if if_exists && table.column_named(&bare).is_none() {
+        return Ok(Some(format!(
+            "column \"{bare}\" of relation \"{}\" does not exist, skipping",
+            table.name
+        )));
+    }
+    let id = column_id(table, name)?;
+    if table.primary_key.contains(&id) {
+        return Err(SqlError::new(
+            "0A000",
+            format!("cannot drop column \"{bare}\": it is in the primary key"),
+        )
+        .hint("Create a table with another key and copy the rows."));
+    }
+    table.indexes.retain(|index| !index.columns.contains(&id));
+    table
+        .checks
+        .retain(|check| !mentions(&check.expression, &bare));
+    table.columns.retain(|column| column.id != id);
+    Ok(None)
+}
+
+fn drop_constraint(
+    table: &mut Table,
+    name: &Ident,
+    if_exists: bool,
+) -> Result<Option<String>, SqlError> {
+    let name = folded(name);
+    if name == table.primary_key_name {
+        return Err(SqlError::unsupported(
+            "dropping a primary key",
+            "Create a table with another key and copy the rows.",
+        ));
+    }
+    let before = table.indexes.len() + table.checks.len();
+    table
+        .indexes
+        .retain(|index| !(index.unique && index.name == name));
+    table.checks.retain(|check| check.name != name);
+    if table.indexes.len() + table.checks.len() < before {
+        return Ok(None);
+    }
+    let message = format!(
+        "constraint \"{name}\" of relation \"{}\" does not exist",
+        table.name
+    );
+    if if_exists {
+        return Ok(Some(format!("{message}, skipping")));
+    }
+    Err(SqlError::new("42704", message))
+}

@@ -1,0 +1,292 @@
+//! CREATE TABLE.
+
+use sqlparser::ast::{
+    ColumnDef, ColumnOption, CreateTable, Expr, Ident, ObjectNamePart, TableConstraint,
+};
+use stele_core::Value;
+use stele_core::schema::{COLUMNS_MAX, Column, ColumnId, Table};
+
+use super::constraint::{already_exists, columns_by_name, index_column, normalised};
+use crate::bind::Binder;
+use crate::bind::name::{new_name, qualified};
+use crate::bind::scope::{Clause, Environment, Scope};
+use crate::bind::type_name::column_type;
+use crate::bound::SchemaChange;
+use crate::catalogue::{DEFAULT_SCHEMA, LEDGER_SCHEMA};
+use crate::error::SqlError;
+
+/// Names of columns we add to every table or history ourselves.
+const OWN_COLUMNS: &[&str] = &["_from_height", "_from_index", "_to_height", "_to_index"];
+
+/// A column option that makes a constraint of the table, kept until all columns are known.
+pub(super) enum Pending<'t> {
+    PrimaryKey(Option<&'t Ident>),
+    Unique(Option<&'t Ident>),
+    Check(Option<&'t Ident>, &'t Expr),
+}
+
+impl Binder<'_> {
+    pub(super) fn create_table(&mut self, create: &CreateTable) -> Result<SchemaChange, SqlError> {
+        refuse_extras(create)?;
+        let (schema, _) = qualified(&create.name)?;
+        let ident = create.name.0.last().and_then(ObjectNamePart::as_ident);
+        let Some(ident) = ident else {
+            return Err(SqlError::new(
+                "42601",
+                "syntax error: CREATE TABLE needs a name",
+            ));
+        };
+        let name = new_name(ident)?;
+        let schema = schema.unwrap_or_else(|| self.first_schema().to_owned());
+        if schema == LEDGER_SCHEMA {
+            return Err(SqlError::new("42501", "permission denied for schema stele")
+                .hint("The schema belongs to the ledger itself; use public."));
+        }
+        if schema != DEFAULT_SCHEMA {
+            return Err(
+                SqlError::new("3F000", format!("schema \"{schema}\" does not exist"))
+                    .hint("Use the schema public."),
+            );
+        }
+        if self.name_taken(&schema, &name) {
+            if create.if_not_exists {
+                return Ok(SchemaChange::Nothing {
+                    tag: "CREATE TABLE",
+                    notice: format!("relation \"{name}\" already exists, skipping"),
+                });
+            }
+            return Err(already_exists(&name));
+        }
+        let mut table = Table {
+            id: self.catalogue.next_table(),
+            schema,
+            name,
+            owner: self.context.account,
+            columns: Vec::with_capacity(create.columns.len()),
+            primary_key: Vec::new(),
+            primary_key_name: String::new(),
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            salted: false,
+            next_column: ColumnId(1),
+        };
+        let mut pending = Vec::new();
+        for definition in &create.columns {
+            let (column, options) = self.column(&table, definition)?;
+            pending.extend(options.into_iter().map(|option| (column.id, option)));
+            table.next_column = ColumnId(column.id.0 + 1);
+            table.columns.push(column);
+        }
+        for (column, option) in pending {
+            self.column_constraint(&mut table, column, &option)?;
+        }
+        for constraint in &create.constraints {
+            self.table_constraint(&mut table, constraint)?;
+        }
+        if table.primary_key.is_empty() {
+            return Err(SqlError::new(
+                "0A000",
+                format!("table \"{}\" has no primary key", table.name),
+            )
+            .hint("Every table needs one: add PRIMARY KEY to a column, or PRIMARY KEY (a, b)."));
+        }
+        Ok(SchemaChange::CreateTable {
+            table: Box::new(table),
+        })
+    }
+
+    /// A column as CREATE TABLE and ADD COLUMN define it.
+    pub(super) fn column<'t>(
+        &mut self,
+        table: &Table,
+        definition: &'t ColumnDef,
+    ) -> Result<(Column, Vec<Pending<'t>>), SqlError> {
+        let name = new_name(&definition.name)?;
+        if table.column_named(&name).is_some() {
+            return Err(SqlError::new(
+                "42701",
+                format!("column \"{name}\" specified more than once"),
+            ));
+        }
+        if OWN_COLUMNS.contains(&name.as_str()) {
+            return Err(SqlError::new(
+                "42939",
+                format!("the column name \"{name}\" is reserved for stele_history"),
+            ));
+        }
+        if usize::from(table.next_column.0) > COLUMNS_MAX || table.columns.len() >= COLUMNS_MAX {
+            return Err(SqlError::new(
+                "54011",
+                format!("tables can have at most {COLUMNS_MAX} columns"),
+            ));
+        }
+        let mut column = Column {
+            id: table.next_column,
+            name,
+            ty: column_type(&definition.data_type)?,
+            not_null: false,
+            default: None,
+            missing: Value::Null,
+            confidential: false,
+            erasable: false,
+        };
+        let mut pending = Vec::new();
+        for option in &definition.options {
+            let constraint = option.name.as_ref();
+            match &option.option {
+                ColumnOption::Null => {}
+                ColumnOption::NotNull => column.not_null = true,
+                ColumnOption::Default(tree) => column.default = self.default(&column, tree)?,
+                ColumnOption::PrimaryKey(_) => pending.push(Pending::PrimaryKey(constraint)),
+                ColumnOption::Unique(_) => pending.push(Pending::Unique(constraint)),
+                ColumnOption::Check(check) => {
+                    pending.push(Pending::Check(
+                        constraint.or(check.name.as_ref()),
+                        &check.expr,
+                    ));
+                }
+                ColumnOption::ForeignKey(_) => return Err(no_foreign_key()),
+                ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
+                    return Err(SqlError::unsupported(
+                        "GENERATED",
+                        "Give the value in INSERT, or use UUID with DEFAULT gen_random_uuid().",
+                    ));
+                }
+                ColumnOption::Collation(name) if is_bytewise(&name.to_string()) => {}
+                other => {
+                    return Err(SqlError::unsupported(
+                        format!("the column option {other}"),
+                        "Columns take NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE and CHECK.",
+                    ));
+                }
+            }
+        }
+        Ok((column, pending))
+    }
+
+    /// A DEFAULT as the catalogue keeps it, after binding it once.
+    pub(super) fn default(
+        &mut self,
+        column: &Column,
+        tree: &Expr,
+    ) -> Result<Option<String>, SqlError> {
+        let scope = Scope::default();
+        let environment = Environment::new(&scope, Clause::Default);
+        let value = self.expression(&environment, tree).map_err(|error| {
+            if error.code.as_str() == "42703" {
+                return SqlError::new("0A000", "cannot use column reference in DEFAULT expression");
+            }
+            error
+        })?;
+        self.assign(value, column)?;
+        normalised(tree).map(Some)
+    }
+
+    pub(super) fn column_constraint(
+        &mut self,
+        table: &mut Table,
+        column: ColumnId,
+        option: &Pending<'_>,
+    ) -> Result<(), SqlError> {
+        match option {
+            Pending::PrimaryKey(name) => self.set_primary_key(table, *name, vec![column]),
+            Pending::Unique(name) => {
+                let name = name.map(new_name).transpose()?;
+                self.add_index(table, name, vec![column], true, "key")
+            }
+            Pending::Check(name, tree) => {
+                let of = table.column(column).map(|column| column.name.clone());
+                self.add_check(table, *name, tree, of.as_deref())
+            }
+        }
+    }
+
+    pub(super) fn table_constraint(
+        &mut self,
+        table: &mut Table,
+        constraint: &TableConstraint,
+    ) -> Result<(), SqlError> {
+        match constraint {
+            TableConstraint::PrimaryKey(key) => {
+                let columns = columns_by_name(table, key.columns.iter().map(index_column))?;
+                self.set_primary_key(table, key.name.as_ref(), columns)
+            }
+            TableConstraint::Unique(unique) => {
+                if unique.nulls_distinct == sqlparser::ast::NullsDistinctOption::NotDistinct {
+                    return Err(SqlError::unsupported(
+                        "UNIQUE NULLS NOT DISTINCT",
+                        "Make the column NOT NULL.",
+                    ));
+                }
+                let columns = columns_by_name(table, unique.columns.iter().map(index_column))?;
+                let name = unique.name.as_ref().map(new_name).transpose()?;
+                self.add_index(table, name, columns, true, "key")
+            }
+            TableConstraint::Check(check) => {
+                let column = single_column(table, &check.expr);
+                self.add_check(table, check.name.as_ref(), &check.expr, column.as_deref())
+            }
+            TableConstraint::ForeignKey(_) => Err(no_foreign_key()),
+            other => Err(SqlError::unsupported(
+                format!("the constraint {other}"),
+                "Tables take PRIMARY KEY, UNIQUE and CHECK.",
+            )),
+        }
+    }
+}
+
+/// PostgreSQL names a table's CHECK after its column when it uses just one.
+fn single_column(table: &Table, tree: &Expr) -> Option<String> {
+    let text = tree.to_string();
+    let mut used = table.columns.iter().filter(|column| {
+        text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .any(|word| word.eq_ignore_ascii_case(&column.name))
+    });
+    match (used.next(), used.next()) {
+        (Some(one), None) => Some(one.name.clone()),
+        _ => None,
+    }
+}
+
+fn is_bytewise(collation: &str) -> bool {
+    matches!(
+        collation.trim_matches('"').rsplit('.').next(),
+        Some("C" | "POSIX" | "default" | "\"C\"" | "\"default\"")
+    )
+}
+
+fn no_foreign_key() -> SqlError {
+    SqlError::unsupported(
+        "REFERENCES",
+        "Check in the transaction: SELECT stele_assert(EXISTS (SELECT 1 FROM parent WHERE …)).",
+    )
+}
+
+fn refuse_extras(create: &CreateTable) -> Result<(), SqlError> {
+    if create.temporary {
+        return Err(SqlError::unsupported(
+            "a temporary table",
+            "Use WITH or sub-selects.",
+        ));
+    }
+    if create.query.is_some() {
+        return Err(SqlError::unsupported(
+            "CREATE TABLE … AS",
+            "Create the table with its primary key, then INSERT … SELECT.",
+        ));
+    }
+    if create.like.is_some()
+        || create.inherits.is_some()
+        || create.partition_by.is_some()
+        || create.partition_of.is_some()
+    {
+        return Err(SqlError::unsupported(
+            "LIKE, INHERITS and PARTITION",
+            "Write the columns out.",
+        ));
+    }
+    if create.or_replace || create.external || create.without_rowid || create.strict {
+        return Err(SqlError::new("42601", "syntax error in CREATE TABLE"));
+    }
+    Ok(())
+}

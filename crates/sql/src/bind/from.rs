@@ -1,0 +1,327 @@
+//! FROM: tables, sub-selects, joins, common tables.
+
+mod join;
+
+use sqlparser::ast::{
+    FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor, TableWithJoins,
+};
+use stele_core::Type;
+use stele_core::schema::Table;
+
+use super::Binder;
+use super::expression::Expression;
+use super::literal::quoted_text;
+use super::name::{folded, no_relation, qualified};
+use super::query::{Column, Select, rename_columns};
+use super::scope::{Environment, Relation, Scope, ScopeColumn};
+use crate::error::SqlError;
+use crate::physical::{column_name, history_name, table_name};
+
+/// A table of WITH.
+#[derive(Clone, Debug)]
+pub(super) struct CommonTable {
+    pub(super) name: String,
+    /// Its name in the output.
+    pub(super) alias: String,
+    pub(super) columns: Vec<Column>,
+}
+
+impl Binder<'_> {
+    /// Binds FROM: what it makes visible, and its text without the keyword.
+    pub(super) fn from(
+        &mut self,
+        items: &[TableWithJoins],
+        outer: Option<&Environment<'_>>,
+    ) -> Result<(Scope, String), SqlError> {
+        let mut scope = Scope::default();
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            let (part, text) = self.joined(item, outer)?;
+            merge(&mut scope, part)?;
+            texts.push(text);
+        }
+        Ok((scope, texts.join(" CROSS JOIN ")))
+    }
+
+    fn factor(
+        &mut self,
+        factor: &TableFactor,
+        outer: Option<&Environment<'_>>,
+    ) -> Result<(Scope, String), SqlError> {
+        match factor {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                with_hints,
+                version: None,
+                with_ordinality: false,
+                partitions,
+                json_path: None,
+                sample: None,
+                index_hints,
+            } if with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
+                self.named_relation(name, alias.as_ref())
+            }
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(arguments),
+                with_ordinality: false,
+                ..
+            } => self.function_relation(name, &arguments.args, alias.as_ref(), outer),
+            TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias,
+                sample: None,
+            } => {
+                let mut select = self.query(subquery, outer)?;
+                select.settle_columns(self)?;
+                self.derived(select, alias.as_ref())
+            }
+            TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported(
+                "LATERAL",
+                "Use a scalar sub-select, or join on what it depends on.",
+            )),
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => {
+                let (scope, text) = self.joined(table_with_joins, outer)?;
+                Ok((scope, format!("({text})")))
+            }
+            TableFactor::UNNEST { .. } => Err(SqlError::unsupported(
+                "unnest",
+                "Use VALUES, or several parameters.",
+            )),
+            other => Err(SqlError::unsupported(
+                format!("FROM {other}"),
+                "FROM takes tables, sub-selects, joins and stele_history('table').",
+            )),
+        }
+    }
+
+    fn named_relation(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+    ) -> Result<(Scope, String), SqlError> {
+        let (schema, bare) = qualified(name)?;
+        if schema.is_none()
+            && let Some(common) = self
+                .common_tables
+                .iter()
+                .rev()
+                .find(|common| common.name == bare)
+                .cloned()
+        {
+            let text = format!("SELECT * FROM {}", common.alias);
+            let select = Select {
+                columns: common.columns,
+                ..Select::default()
+            };
+            return self.derived_text(&select, &text, alias, &common.name);
+        }
+        let Some(table) = self.find_table(schema.as_deref(), &bare).cloned() else {
+            return match self.system_relation(schema.as_deref(), &bare) {
+                Some((select, text)) => self.derived_text(&select, &text, alias, &bare),
+                None => Err(no_relation(schema.as_deref(), &bare)),
+            };
+        };
+        self.check_readable(&table)?;
+        self.reads.insert(table.id);
+        let own = self.fresh('r');
+        let shown = alias.map_or_else(|| table.name.clone(), |alias| folded(&alias.name));
+        let mut relation = Relation::of_table(&table, Some(&own), &shown, false);
+        if let Some(alias) = alias {
+            relation.schema = None;
+            rename_scope(&mut relation, alias)?;
+        }
+        Ok((
+            Scope {
+                relations: vec![relation],
+                merged: Vec::new(),
+            },
+            format!("{} AS {own}", table_name(table.id)),
+        ))
+    }
+
+    fn derived(
+        &mut self,
+        select: Select,
+        alias: Option<&TableAlias>,
+    ) -> Result<(Scope, String), SqlError> {
+        let Some(alias) = alias else {
+            return Err(
+                SqlError::new("42601", "subquery in FROM must have an alias")
+                    .hint("For example, FROM (SELECT ...) [AS] foo."),
+            );
+        };
+        let text = select.text(self)?;
+        self.derived_text(&select, &text, Some(alias), "")
+    }
+
+    fn derived_text(
+        &mut self,
+        select: &Select,
+        text: &str,
+        alias: Option<&TableAlias>,
+        name: &str,
+    ) -> Result<(Scope, String), SqlError> {
+        let own = self.fresh('r');
+        let shown = alias.map_or_else(|| name.to_owned(), |alias| folded(&alias.name));
+        let mut relation = select.relation(&own, &shown);
+        if let Some(alias) = alias {
+            rename_scope(&mut relation, alias)?;
+        }
+        Ok((
+            Scope {
+                relations: vec![relation],
+                merged: Vec::new(),
+            },
+            format!("({text}) AS {own}"),
+        ))
+    }
+
+    fn function_relation(
+        &mut self,
+        name: &ObjectName,
+        arguments: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        outer: Option<&Environment<'_>>,
+    ) -> Result<(Scope, String), SqlError> {
+        let (_, bare) = qualified(name)?;
+        match bare.as_str() {
+            "stele_history" => {
+                let table = self.history_argument(arguments)?;
+                let (select, text) = history(&table);
+                self.derived_text(&select, &text, alias, &bare)
+            }
+            "generate_series" => {
+                let (mut select, text) = self.generate_series(arguments, outer)?;
+                if let (Some(alias), [column]) = (alias, select.columns.as_mut_slice()) {
+                    column.name = folded(&alias.name);
+                }
+                self.derived_text(&select, &text, alias, &bare)
+            }
+            _ => Err(SqlError::unsupported(
+                format!("the function {bare} in FROM"),
+                "FROM takes stele_history('table') and generate_series(from, to [, step]).",
+            )),
+        }
+    }
+
+    fn history_argument(
+        &mut self,
+        arguments: &[FunctionArg],
+    ) -> Result<std::sync::Arc<Table>, SqlError> {
+        let text = match arguments {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(tree))] => quoted_text(tree),
+            _ => None,
+        };
+        let Some(text) = text else {
+            return Err(SqlError::new(
+                "42601",
+                "stele_history takes one table name as a quoted literal",
+            )
+            .hint("For example, SELECT * FROM stele_history('orders')."));
+        };
+        let (schema, name) = match text.split_once('.') {
+            Some((schema, name)) => (Some(schema), name),
+            None => (None, text),
+        };
+        let table = self
+            .find_table(schema, name)
+            .cloned()
+            .ok_or_else(|| no_relation(schema, name))?;
+        self.check_readable(&table)?;
+        self.reads.insert(table.id);
+        Ok(table)
+    }
+}
+
+/// All versions of a table's rows: superseded ones, then current ones with an open end.
+fn history(table: &Table) -> (Select, String) {
+    let mut columns: Vec<Column> = table
+        .columns
+        .iter()
+        .map(|column| {
+            let mut expression = Expression::new("", column.ty);
+            expression.nullable = !column.not_null;
+            Column {
+                name: column.name.clone(),
+                expression,
+            }
+        })
+        .collect();
+    let count = columns.len();
+    for (name, closed) in [
+        ("_from_height", false),
+        ("_from_index", false),
+        ("_to_height", true),
+        ("_to_index", true),
+    ] {
+        let mut expression = Expression::new("", Type::BigInt);
+        expression.nullable = closed;
+        columns.push(Column {
+            name: name.to_owned(),
+            expression,
+        });
+    }
+    let values: Vec<String> = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(number, column)| format!("{} AS k{}", column_name(column.id), number + 1))
+        .collect();
+    let values = values.join(",");
+    let (a, b, c, d) = (count + 1, count + 2, count + 3, count + 4);
+    let text = format!(
+        "SELECT {values},_h AS k{a},_x AS k{b},_h2 AS k{c},_x2 AS k{d} FROM {} \
+         UNION ALL SELECT {values},_h,_x,NULL,NULL FROM {}",
+        history_name(table.id),
+        table_name(table.id)
+    );
+    let select = Select {
+        columns,
+        ..Select::default()
+    };
+    (select, text)
+}
+
+fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlError> {
+    let mut columns: Vec<Column> = relation
+        .columns
+        .drain(..)
+        .map(|column| Column {
+            name: column.name,
+            expression: column.expression,
+        })
+        .collect();
+    rename_columns(&mut columns, &alias.columns, &relation.name)?;
+    relation.columns = columns
+        .into_iter()
+        .map(|column| ScopeColumn {
+            name: column.name,
+            expression: column.expression,
+            merged: false,
+        })
+        .collect();
+    Ok(())
+}
+
+/// Puts the relations of one FROM item beside those of others.
+fn merge(scope: &mut Scope, part: Scope) -> Result<(), SqlError> {
+    for relation in &part.relations {
+        if scope.relation(None, &relation.name).is_some() {
+            return Err(SqlError::new(
+                "42712",
+                format!("table name \"{}\" specified more than once", relation.name),
+            ));
+        }
+    }
+    scope.relations.extend(part.relations);
+    scope.merged.extend(part.merged);
+    Ok(())
+}

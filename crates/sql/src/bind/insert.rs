@@ -1,0 +1,422 @@
+//! INSERT, with ON CONFLICT and RETURNING.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, ConflictTarget, DoUpdate, Expr, Ident, Insert, ObjectName,
+    OnConflict, OnConflictAction, OnInsert, Query, SetExpr, TableObject,
+};
+use stele_core::schema::{Column, ColumnId, Table};
+
+use super::Binder;
+use super::expression::{Expression, Ty};
+use super::name::{folded, parts};
+use super::scope::{Clause, Environment, Relation, Scope};
+use crate::bound::{BoundWrite, Operation};
+use crate::error::SqlError;
+use crate::physical::{column_name, table_name};
+
+impl Binder<'_> {
+    pub(super) fn insert(&mut self, insert: &Insert) -> Result<BoundWrite, SqlError> {
+        refuse_extras(insert)?;
+        let TableObject::TableName(name) = &insert.table else {
+            return Err(SqlError::new(
+                "42601",
+                "syntax error: INSERT needs a table name",
+            ));
+        };
+        let table = self.table(name)?;
+        self.check_writable(&table)?;
+        let targets = targets(&table, &insert.columns)?;
+        let alias = self.fresh('r');
+        let source = match &insert.source {
+            None => self.default_row(&table)?,
+            Some(query) => self.source(&table, &targets, query)?,
+        };
+        let on_conflict = match &insert.on {
+            None => String::new(),
+            Some(OnInsert::OnConflict(on)) => {
+                let shown = insert
+                    .table_alias
+                    .as_ref()
+                    .map_or_else(|| table.name.clone(), |alias| folded(&alias.alias));
+                self.on_conflict(&table, &alias, &shown, on)?
+            }
+            Some(_) => {
+                return Err(
+                    SqlError::new("42601", "syntax error at or near \"DUPLICATE\"")
+                        .hint("Use ON CONFLICT … DO UPDATE."),
+                );
+            }
+        };
+        let (columns, returning) = self.returning(&table, insert.returning.as_deref())?;
+        let names: Vec<String> = table.columns.iter().map(|c| column_name(c.id)).collect();
+        let sqlite = format!(
+            "INSERT INTO {} AS {alias}({},_h,_x) {source}{on_conflict}{returning}",
+            table_name(table.id),
+            names.join(",")
+        );
+        Ok(self.bound_write(&table, Operation::Insert, sqlite, columns))
+    }
+
+    pub(super) fn bound_write(
+        &self,
+        table: &Table,
+        operation: Operation,
+        sqlite: String,
+        columns: Vec<crate::result::OutputColumn>,
+    ) -> BoundWrite {
+        BoundWrite {
+            sqlite,
+            parameters: self.parameter_types(),
+            columns,
+            table: table.id,
+            operation,
+            reads: self.reads_besides(table.id),
+        }
+    }
+
+    /// The two parameters after the user's, for the columns `_h` and `_x`.
+    pub(super) fn hidden(&self) -> (String, String) {
+        let count = self.parameters.len();
+        (format!("?{}", count + 1), format!("?{}", count + 2))
+    }
+
+    /// What goes after the column list.
+    fn source(
+        &mut self,
+        table: &Arc<Table>,
+        targets: &[ColumnId],
+        query: &Query,
+    ) -> Result<String, SqlError> {
+        if let SetExpr::Values(values) = query.body.as_ref()
+            && query.with.is_none()
+            && query.order_by.is_none()
+            && query.limit_clause.is_none()
+            && query.fetch.is_none()
+        {
+            let mut rows = Vec::with_capacity(values.rows.len());
+            for row in &values.rows {
+                rows.push(self.values_row(table, targets, &row.content)?);
+            }
+            return Ok(format!("VALUES {}", rows.join(",")));
+        }
+        let mut select = self.query(query, None)?;
+        check_count(targets.len(), select.columns.len())?;
+        select.make_castable(self);
+        let alias = self.fresh('r');
+        for (column, target) in select.columns.iter_mut().zip(targets) {
+            let column_definition = known(table, *target)?;
+            let expression = std::mem::replace(&mut column.expression, Expression::unknown(""));
+            column.expression = self.assign(expression, column_definition)?;
+        }
+        let inner = select.text(self)?;
+        let mut values = Vec::with_capacity(table.columns.len());
+        let mut order = Vec::new();
+        for column in &table.columns {
+            match targets.iter().position(|target| *target == column.id) {
+                Some(place) => {
+                    let text = format!("{alias}.k{}", place + 1);
+                    // The key first: rows are then written in the order of the table.
+                    if table.primary_key.contains(&column.id) {
+                        order.insert(0, text.clone());
+                    } else {
+                        order.push(text.clone());
+                    }
+                    values.push(text);
+                }
+                None => values.push(self.default_of(column)?.sql),
+            }
+        }
+        let (height, index) = self.hidden();
+        Ok(format!(
+            "SELECT {},{height},{index} FROM ({inner}) AS {alias} WHERE 1 ORDER BY {}",
+            values.join(","),
+            order.join(",")
+        ))
+    }
+
+    fn values_row(
+        &mut self,
+        table: &Arc<Table>,
+        targets: &[ColumnId],
+        row: &[Expr],
+    ) -> Result<String, SqlError> {
+        check_count(targets.len(), row.len())?;
+        let scope = Scope::default();
+        let environment = Environment::new(&scope, Clause::Values);
+        let mut values = Vec::with_capacity(table.columns.len() + 2);
+        for column in &table.columns {
+            let given = targets
+                .iter()
+                .position(|target| *target == column.id)
+                .and_then(|place| row.get(place));
+            let value = match given {
+                None => self.default_of(column)?,
+                Some(tree) if is_default(tree) => self.default_of(column)?,
+                Some(tree) => {
+                    let value = self.expression(&environment, tree)?;
+                    self.assign(value, column)?
+                }
+            };
+            values.push(value.sql);
+        }
+        let (height, index) = self.hidden();
+        Ok(format!("({},{height},{index})", values.join(",")))
+    }
+
+    fn default_row(&mut self, table: &Arc<Table>) -> Result<String, SqlError> {
+        let mut values = Vec::with_capacity(table.columns.len());
+        for column in &table.columns {
+            values.push(self.default_of(column)?.sql);
+        }
+        let (height, index) = self.hidden();
+        Ok(format!("VALUES ({},{height},{index})", values.join(",")))
+    }
+
+    /// A column's DEFAULT, bound anew, or NULL.
+    pub(super) fn default_of(&mut self, column: &Column) -> Result<Expression, SqlError> {
+        let Some(text) = &column.default else {
+            return Ok(Expression::null(Ty::Of(column.ty)));
+        };
+        let tree = crate::parse::parse_expression(text)?;
+        let scope = Scope::default();
+        let environment = Environment::new(&scope, Clause::Default);
+        let value = self.expression(&environment, &tree)?;
+        self.assign(value, column)
+    }
+
+    fn on_conflict(
+        &mut self,
+        table: &Arc<Table>,
+        alias: &str,
+        shown: &str,
+        on: &OnConflict,
+    ) -> Result<String, SqlError> {
+        let target = match &on.conflict_target {
+            None => None,
+            Some(ConflictTarget::Columns(idents)) => Some(arbiter(table, idents)?),
+            Some(ConflictTarget::OnConstraint(name)) => Some(constraint_columns(table, name)?),
+        };
+        let target = target.map(|columns| {
+            let names: Vec<String> = columns.iter().map(|id| column_name(*id)).collect();
+            format!("({})", names.join(","))
+        });
+        match (&on.action, target) {
+            (OnConflictAction::DoNothing, target) => Ok(format!(
+                " ON CONFLICT{} DO NOTHING",
+                target.unwrap_or_default()
+            )),
+            (OnConflictAction::DoUpdate(_), None) => Err(SqlError::new(
+                "42601",
+                "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+            )
+            .hint("For example, ON CONFLICT (column_name).")),
+            (OnConflictAction::DoUpdate(update), Some(target)) => {
+                let update = self.do_update(table, alias, shown, update)?;
+                Ok(format!(" ON CONFLICT{target} DO UPDATE SET {update}"))
+            }
+        }
+    }
+
+    fn do_update(
+        &mut self,
+        table: &Arc<Table>,
+        alias: &str,
+        shown: &str,
+        update: &DoUpdate,
+    ) -> Result<String, SqlError> {
+        let scope = Scope {
+            relations: vec![
+                Relation::of_table(table, Some(alias), shown, false),
+                Relation::of_table(table, Some("excluded"), "excluded", true),
+            ],
+            merged: Vec::new(),
+        };
+        let environment = Environment::new(&scope, Clause::Set);
+        let mut text = self.assignments(table, &environment, &update.assignments)?;
+        if let Some(condition) = &update.selection {
+            let environment = environment.with_clause(Clause::Where);
+            let condition = self.condition(&environment, condition)?;
+            text.push_str(&format!(" WHERE {}", condition.sql));
+        }
+        Ok(text)
+    }
+
+    /// `c2=…,c3=…,_h=…,_x=…`
+    pub(super) fn assignments(
+        &mut self,
+        table: &Arc<Table>,
+        environment: &Environment<'_>,
+        assignments: &[Assignment],
+    ) -> Result<String, SqlError> {
+        let mut done: Vec<ColumnId> = Vec::new();
+        let mut texts = Vec::new();
+        for assignment in assignments {
+            let pairs: Vec<(&ObjectName, &Expr)> = match &assignment.target {
+                AssignmentTarget::ColumnName(name) => vec![(name, &assignment.value)],
+                AssignmentTarget::Tuple(names) => match super::walk::bare_ref(&assignment.value) {
+                    Expr::Tuple(values) if values.len() == names.len() => {
+                        names.iter().zip(values).collect()
+                    }
+                    value if names.len() == 1 => names.iter().map(|name| (name, value)).collect(),
+                    _ => {
+                        return Err(SqlError::unsupported(
+                            "SET (…) = a row that is not written out",
+                            "Assign each column: SET a = …, b = ….",
+                        ));
+                    }
+                },
+            };
+            for (name, tree) in pairs {
+                let column = assigned_column(table, name)?;
+                if done.contains(&column.id) {
+                    return Err(SqlError::new(
+                        "42601",
+                        format!("multiple assignments to same column \"{}\"", column.name),
+                    ));
+                }
+                done.push(column.id);
+                let value = if is_default(tree) {
+                    self.default_of(column)?
+                } else {
+                    let value = self.expression(environment, tree)?;
+                    self.assign(value, column)?
+                };
+                texts.push(format!("{}={}", column_name(column.id), value.sql));
+            }
+        }
+        let (height, index) = self.hidden();
+        texts.push(format!("_h={height},_x={index}"));
+        Ok(texts.join(","))
+    }
+}
+
+fn refuse_extras(insert: &Insert) -> Result<(), SqlError> {
+    let odd = insert.or.is_some()
+        || insert.ignore
+        || insert.overwrite
+        || insert.replace_into
+        || insert.partitioned.is_some()
+        || !insert.assignments.is_empty()
+        || !insert.after_columns.is_empty()
+        || insert.insert_alias.is_some()
+        || insert.output.is_some();
+    if odd {
+        return Err(SqlError::new("42601", "syntax error in INSERT"));
+    }
+    Ok(())
+}
+
+/// Whether a value is the word DEFAULT.
+fn is_default(tree: &Expr) -> bool {
+    match tree {
+        Expr::Identifier(ident) => {
+            ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default")
+        }
+        _ => false,
+    }
+}
+
+fn known(table: &Table, id: ColumnId) -> Result<&Column, SqlError> {
+    table
+        .column(id)
+        .ok_or_else(|| SqlError::new("XX000", "a column vanished while binding"))
+}
+
+/// The columns an INSERT gives, in its order; all when none are named.
+fn targets(table: &Table, names: &[ObjectName]) -> Result<Vec<ColumnId>, SqlError> {
+    if names.is_empty() {
+        return Ok(table.columns.iter().map(|column| column.id).collect());
+    }
+    let mut targets = Vec::with_capacity(names.len());
+    for name in names {
+        let column = assigned_column(table, name)?;
+        if targets.contains(&column.id) {
+            return Err(SqlError::new(
+                "42701",
+                format!("column \"{}\" specified more than once", column.name),
+            ));
+        }
+        targets.push(column.id);
+    }
+    Ok(targets)
+}
+
+fn assigned_column<'t>(table: &'t Table, name: &ObjectName) -> Result<&'t Column, SqlError> {
+    let parts = parts(name)?;
+    let column = match parts.as_slice() {
+        [column] => table.column_named(column),
+        _ => None,
+    };
+    column.ok_or_else(|| {
+        SqlError::new(
+            "42703",
+            format!(
+                "column \"{}\" of relation \"{}\" does not exist",
+                parts.join("."),
+                table.name
+            ),
+        )
+    })
+}
+
+fn check_count(wanted: usize, given: usize) -> Result<(), SqlError> {
+    if given > wanted {
+        return Err(SqlError::new(
+            "42601",
+            "INSERT has more expressions than target columns",
+        ));
+    }
+    if given < wanted {
+        return Err(SqlError::new(
+            "42601",
+            "INSERT has more target columns than expressions",
+        ));
+    }
+    Ok(())
+}
+
+/// The unique constraint whose columns a conflict target names, in any order.
+fn arbiter(table: &Table, idents: &[Ident]) -> Result<Vec<ColumnId>, SqlError> {
+    let mut named = Vec::with_capacity(idents.len());
+    for ident in idents {
+        let name = folded(ident);
+        let column = table.column_named(&name);
+        named.push(column.ok_or_else(|| super::name::no_column(&name))?.id);
+    }
+    let same = |columns: &[ColumnId]| {
+        columns.len() == named.len() && columns.iter().all(|column| named.contains(column))
+    };
+    let unique = table.indexes.iter().filter(|index| index.unique);
+    std::iter::once(&table.primary_key)
+        .chain(unique.map(|index| &index.columns))
+        .find(|columns| same(columns))
+        .cloned()
+        .ok_or_else(|| {
+            SqlError::new(
+                "42P10",
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            )
+        })
+}
+
+fn constraint_columns(table: &Table, name: &ObjectName) -> Result<Vec<ColumnId>, SqlError> {
+    let name = parts(name)?.pop().unwrap_or_default();
+    if name == table.primary_key_name {
+        return Ok(table.primary_key.clone());
+    }
+    let index = table
+        .indexes
+        .iter()
+        .find(|index| index.unique && index.name == name);
+    index.map(|index| index.columns.clone()).ok_or_else(|| {
+        SqlError::new(
+            "42704",
+            format!(
+                "constraint \"{name}\" for table \"{}\" does not exist",
+                table.name
+            ),
+        )
+    })
+}

@@ -1,0 +1,4 @@
+//! Binding, lowering and running, on a database in memory.
+
+mod harness;
+mod statements;

@@ -1,0 +1,199 @@
+//! Type names.
+
+use sqlparser::ast::{CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+use stele_core::Type;
+use stele_core::value::{NUMERIC_PRECISION_MAX, NUMERIC_SCALE_MAX};
+
+use super::expression::{Ty, numeric};
+use super::name::parts;
+use crate::error::SqlError;
+
+/// Scale of NUMERIC when it is not given and nothing else says it.
+pub(super) const NUMERIC_SCALE_DEFAULT: u8 = 10;
+/// Longest VARCHAR, as in PostgreSQL.
+const VARCHAR_MAX: u64 = 10_485_760;
+
+/// A type name as written: NUMERIC may come without precision and scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct TypeName {
+    pub(super) ty: Ty,
+    /// NUMERIC without (precision, scale): a cast keeps what digits there are.
+    pub(super) bare_numeric: bool,
+}
+
+/// The type a name stands for.
+pub(super) fn type_name(name: &DataType) -> Result<TypeName, SqlError> {
+    let ty = match name {
+        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => {
+            return exact(*info);
+        }
+        DataType::Interval { .. } => Ty::Interval,
+        other => Ty::Of(plain(other)?),
+    };
+    Ok(TypeName {
+        ty,
+        bare_numeric: false,
+    })
+}
+
+/// The type of a column: NUMERIC alone is NUMERIC(38,10), INTERVAL is none.
+pub(super) fn column_type(name: &DataType) -> Result<Type, SqlError> {
+    match type_name(name)?.ty {
+        Ty::Of(ty) => Ok(ty),
+        Ty::Interval | Ty::Unknown => Err(SqlError::unsupported(
+            "a column of type interval",
+            "Keep the length as BIGINT microseconds, or two timestamps.",
+        )),
+    }
+}
+
+fn exact(info: ExactNumberInfo) -> Result<TypeName, SqlError> {
+    let (precision, scale, bare_numeric) = match info {
+        ExactNumberInfo::None => (
+            NUMERIC_PRECISION_MAX.into(),
+            NUMERIC_SCALE_DEFAULT.into(),
+            true,
+        ),
+        ExactNumberInfo::Precision(precision) => (precision, 0, false),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale, false),
+    };
+    let checked = u8::try_from(precision)
+        .ok()
+        .filter(|precision| (1..=NUMERIC_PRECISION_MAX).contains(precision))
+        .zip(u8::try_from(scale).ok())
+        .filter(|(precision, scale)| *scale <= NUMERIC_SCALE_MAX && scale <= precision);
+    let Some((precision, scale)) = checked else {
+        return Err(SqlError::new(
+            "22023",
+            format!("NUMERIC({precision},{scale}) is outside the bounds"),
+        )
+        .hint(format!(
+            "Precision is 1 to {NUMERIC_PRECISION_MAX}, scale 0 to {NUMERIC_SCALE_MAX} and at most the precision."
+        )));
+    };
+    Ok(TypeName {
+        ty: Ty::Of(Type::Numeric { precision, scale }),
+        bare_numeric,
+    })
+}
+
+fn plain(name: &DataType) -> Result<Type, SqlError> {
+    Ok(match name {
+        DataType::Bool | DataType::Boolean => Type::Bool,
+        DataType::SmallInt(None) | DataType::Int2(None) => Type::SmallInt,
+        DataType::Int(None) | DataType::Int4(None) | DataType::Integer(None) => Type::Integer,
+        DataType::BigInt(None) | DataType::Int8(None) => Type::BigInt,
+        DataType::Float8 | DataType::DoublePrecision => Type::Double,
+        DataType::Float(ExactNumberInfo::None) | DataType::Double(ExactNumberInfo::None) => {
+            Type::Double
+        }
+        DataType::Float(ExactNumberInfo::Precision(25..=53)) => Type::Double,
+        DataType::Real | DataType::Float4 | DataType::Float(_) => {
+            return Err(SqlError::unsupported("type real", "Use DOUBLE PRECISION."));
+        }
+        DataType::Text => Type::Text,
+        DataType::Varchar(length)
+        | DataType::CharacterVarying(length)
+        | DataType::CharVarying(length) => match length {
+            None => Type::Text,
+            Some(length) => Type::Varchar(characters(length)?),
+        },
+        DataType::Char(_) | DataType::Character(_) => {
+            return Err(SqlError::unsupported(
+                "type character",
+                "Use VARCHAR(n) or TEXT: padding with blanks surprises.",
+            ));
+        }
+        DataType::Bytea => Type::Bytea,
+        DataType::Date => Type::Date,
+        DataType::Timestamp(precision, zone) if matches!(precision, None | Some(6)) => match zone {
+            TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => Type::Timestamp,
+            TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => Type::TimestampTz,
+        },
+        DataType::Timestamp(..) => {
+            return Err(SqlError::unsupported(
+                "a timestamp of another precision than 6",
+                "Leave the precision out; use date_trunc to cut.",
+            ));
+        }
+        DataType::Time(..) => {
+            return Err(SqlError::unsupported(
+                "type time",
+                "Use TIMESTAMP, or BIGINT microseconds since midnight.",
+            ));
+        }
+        DataType::Uuid => Type::Uuid,
+        DataType::JSON => Type::Json,
+        DataType::JSONB => {
+            return Err(SqlError::unsupported(
+                "type jsonb",
+                "Use JSON: it keeps the text as given.",
+            ));
+        }
+        DataType::Array(_) => {
+            return Err(SqlError::unsupported(
+                "an array type",
+                "Use a table with a row for each element, or JSON.",
+            ));
+        }
+        DataType::Custom(name, _) => return custom(&parts(name)?),
+        other => {
+            return Err(SqlError::new(
+                "42704",
+                format!(
+                    "type \"{}\" does not exist",
+                    other.to_string().to_lowercase()
+                ),
+            )
+            .hint(TYPES_HINT));
+        }
+    })
+}
+
+const TYPES_HINT: &str = "Types are BOOLEAN, SMALLINT, INTEGER, BIGINT, NUMERIC(p,s), DOUBLE PRECISION, TEXT, VARCHAR(n), BYTEA, DATE, TIMESTAMP, TIMESTAMPTZ, UUID, JSON.";
+
+fn custom(parts: &[String]) -> Result<Type, SqlError> {
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    Ok(match parts.as_slice() {
+        [name] | ["pg_catalog", name] => match *name {
+            "bool" => Type::Bool,
+            "int2" => Type::SmallInt,
+            "int4" => Type::Integer,
+            "int8" => Type::BigInt,
+            "float8" => Type::Double,
+            "text" | "name" => Type::Text,
+            "varchar" => Type::Text,
+            "bytea" => Type::Bytea,
+            "date" => Type::Date,
+            "timestamp" => Type::Timestamp,
+            "timestamptz" => Type::TimestampTz,
+            "uuid" => Type::Uuid,
+            "json" => Type::Json,
+            "numeric" => numeric(NUMERIC_SCALE_DEFAULT),
+            "serial" | "bigserial" | "smallserial" | "serial4" | "serial8" => {
+                return Err(SqlError::unsupported(
+                    format!("type {name}"),
+                    "Use BIGINT and let the client give the number, or UUID with DEFAULT gen_random_uuid().",
+                ));
+            }
+            _ => return Err(no_type(name)),
+        },
+        _ => return Err(no_type(&parts.join("."))),
+    })
+}
+
+fn no_type(name: &str) -> SqlError {
+    SqlError::new("42704", format!("type \"{name}\" does not exist")).hint(TYPES_HINT)
+}
+
+fn characters(length: &CharacterLength) -> Result<u32, SqlError> {
+    match length {
+        CharacterLength::IntegerLength { length, .. } if (1..=VARCHAR_MAX).contains(length) => {
+            Ok(*length as u32)
+        }
+        _ => Err(SqlError::new(
+            "22023",
+            format!("length for type varchar must be 1 to {VARCHAR_MAX}"),
+        )),
+    }
+}

@@ -1,0 +1,75 @@
+//! What a transaction carries instead of a clock and a dice: its time and its seed.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::Value;
+use stele_core::hash::Suite;
+
+/// Domain of the bytes random values are drawn from.
+const DRAW_PREFIX: &[u8] = b"stele/random/v1\n";
+
+/// Time and randomness of the transaction being executed on a connection.
+#[derive(Debug, Default)]
+pub struct TransactionContext {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now_us: i64,
+    seed: [u8; 16],
+    drawn: u64,
+}
+
+impl TransactionContext {
+    /// Starts a transaction: its time, in microseconds since 1970 UTC, and its seed. Random values
+    /// drawn from then on depend on the seed and on how many were drawn before.
+    pub fn begin(&self, now_us: i64, seed: [u8; 16]) {
+        *self.state.lock() = State {
+            now_us,
+            seed,
+            drawn: 0,
+        };
+    }
+
+    fn now_us(&self) -> i64 {
+        self.state.lock().now_us
+    }
+
+    /// 32 bytes no one can foretell without the seed.
+    fn draw(&self) -> [u8; 32] {
+        let mut state = self.state.lock();
+        let count = state.drawn.to_be_bytes();
+        state.drawn += 1;
+        Suite::default()
+            .plain_hash(&[DRAW_PREFIX, &state.seed, &count])
+            .0
+    }
+}
+
+pub(super) fn register(
+    connection: &Connection,
+    context: &Arc<TransactionContext>,
+) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    let own = Arc::clone(context);
+    connection.create_scalar_function("st_now", 0, flags, move |_| Ok(own.now_us()))?;
+    let own = Arc::clone(context);
+    connection.create_scalar_function("st_random", 0, flags, move |_| {
+        let [a, b, c, d, e, f, g, h, ..] = own.draw();
+        // 53 bits, as many as a double holds exactly.
+        let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11;
+        Ok(bits as f64 / (1u64 << 53) as f64)
+    })?;
+    let own = Arc::clone(context);
+    connection.create_scalar_function("st_random_uuid", 0, flags, move |_| {
+        let mut bytes = own.draw().first_chunk::<16>().copied().unwrap_or_default();
+        // RFC 9562: version 4, variant 10.
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Ok(Value::Blob(bytes.to_vec()))
+    })
+}
