@@ -1,5 +1,7 @@
 //! Statements that the session answers itself: transaction control, settings, clean-up.
 
+mod cursor;
+
 use stele_sql::SqlError;
 
 use super::scanner::{Scanner, Token};
@@ -11,6 +13,28 @@ pub(crate) struct Modes {
     pub(crate) read_only: Option<bool>,
     /// Isolation level, lower case.
     pub(crate) isolation: Option<String>,
+}
+
+/// A cursor to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Declaration {
+    /// Its name.
+    pub(crate) name: String,
+    /// WITH HOLD: it outlives its transaction.
+    pub(crate) hold: bool,
+    /// What it reads.
+    pub(crate) query: String,
+}
+
+/// Rows to be taken from a cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    /// The cursor.
+    pub(crate) name: String,
+    /// Most rows; none for all.
+    pub(crate) rows_max: Option<usize>,
+    /// FETCH gives them, MOVE skips them.
+    pub(crate) give: bool,
 }
 
 /// A session statement.
@@ -51,6 +75,10 @@ pub(crate) enum Command {
     Discard(&'static str),
     /// DEALLOCATE; no name is ALL.
     Deallocate(Option<String>),
+    /// DECLARE of a cursor.
+    Declare(Declaration),
+    /// FETCH or MOVE.
+    Fetch(Fetch),
     /// CLOSE of a cursor; no name is ALL.
     Close(Option<String>),
     /// Something to clean up that is never there, such as UNLISTEN, with the tag to answer.
@@ -92,12 +120,11 @@ pub(crate) fn parse(sql: &str) -> Result<Option<Command>, SqlError> {
                 "Use the driver's prepared statements (protocol-level Parse, Bind, Execute).",
             ));
         }
-        "declare" | "fetch" | "move" => {
-            return Err(SqlError::unsupported(
-                "SQL cursors",
-                "Set a fetch size in the driver (protocol-level portals with a row limit), or read pages by primary key with WHERE key > last ORDER BY key LIMIT n.",
-            ));
+        "declare" => {
+            words.skip();
+            return cursor::declare(&mut words, sql).map(Some);
         }
+        "fetch" | "move" => cursor::fetch,
         "listen" | "notify" => {
             return Err(SqlError::unsupported(
                 first.to_ascii_uppercase(),
@@ -348,16 +375,20 @@ fn at_end() -> SqlError {
 struct Words<'t> {
     scanner: Scanner<'t>,
     next: Option<Token<'t>>,
+    /// Byte where it starts.
+    next_at: usize,
     first: Option<Token<'t>>,
 }
 
 impl<'t> Words<'t> {
     fn new(sql: &'t str) -> Self {
         let mut scanner = Scanner::new(sql);
-        let next = scanner.next_token().map(|(token, _, _)| token);
+        let found = scanner.next_token();
+        let next = found.map(|(token, _, _)| token);
         Self {
             scanner,
             next,
+            next_at: found.map_or(sql.len(), |(_, start, _)| start),
             first: next,
         }
     }
@@ -372,7 +403,9 @@ impl<'t> Words<'t> {
 
     fn next(&mut self) -> Option<Token<'t>> {
         let token = self.next;
-        self.next = self.scanner.next_token().map(|(token, _, _)| token);
+        let found = self.scanner.next_token();
+        self.next = found.map(|(token, _, _)| token);
+        self.next_at = found.map_or(usize::MAX, |(_, start, _)| start);
         token
     }
 

@@ -245,15 +245,19 @@ impl Connection {
             return Ok(());
         }
         let bytes = replies.take();
-        match timeout(self.config.stall_timeout, self.write(&bytes)).await {
-            Ok(sent) => Ok(sent?),
-            Err(_) => Err(End::Closed),
+        // Nearly every reply fits the socket's buffer; then no timer is needed.
+        let mut rest = match self.stream.try_write(&bytes) {
+            Ok(sent) => bytes.get(sent..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => &bytes,
+            Err(error) => return Err(error.into()),
+        };
+        while !rest.is_empty() {
+            match timeout(self.config.stall_timeout, self.stream.write(rest)).await {
+                Ok(Ok(0)) | Err(_) => return Err(End::Closed),
+                Ok(sent) => rest = rest.get(sent?..).unwrap_or_default(),
+            }
         }
-    }
-
-    /// Writes in pieces, so that the time-out is one of progress for long replies too.
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 //! write with the replies that must follow its result.
 
 mod control;
+mod cursor;
 mod extended;
 mod plan;
 mod run;
@@ -186,7 +187,7 @@ impl Session {
             let mut seed = [0; 16];
             SystemRandom.fill(&mut seed);
             let read_only = settings.is_on("default_transaction_read_only");
-            Transaction::new(false, read_only, node.now_us(), seed, settings.clone())
+            Transaction::new(false, read_only, node.now_us(), seed)
         })
     }
 

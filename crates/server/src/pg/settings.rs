@@ -249,7 +249,7 @@ impl Settings {
         value: Option<&str>,
     ) -> Result<Option<Report>, SqlError> {
         let known = find(name);
-        let before = self.value(name);
+        let before = self.value(name).map(str::to_owned);
         match value {
             Some(value) => {
                 let value = accepted(name, value)?;
@@ -271,7 +271,7 @@ impl Settings {
             }
         }
         Ok(known
-            .filter(|known| known.reported && self.value(name) != before)
+            .filter(|known| known.reported && self.value(name) != before.as_deref())
             .map(|known| self.report(known)))
     }
 
@@ -308,7 +308,7 @@ impl Settings {
     /// 42704 for an unknown setting.
     pub(crate) fn show<'n>(&self, name: &'n str) -> Result<(&'n str, String), SqlError> {
         match self.value(name) {
-            Some(value) => Ok((Self::spelling(name), value)),
+            Some(value) => Ok((Self::spelling(name), value.to_owned())),
             None => Err(unknown(name)),
         }
     }
@@ -317,7 +317,7 @@ impl Settings {
     pub(crate) fn show_all(&self) -> Vec<(&'static str, String)> {
         KNOWN
             .iter()
-            .map(|known| (known.spelling, self.value(known.name).unwrap_or_default()))
+            .map(|known| (known.spelling, self.shown(known)))
             .collect()
     }
 
@@ -331,18 +331,22 @@ impl Settings {
         self.value(name).is_some_and(|value| value == "on")
     }
 
-    fn value(&self, name: &str) -> Option<String> {
+    fn value(&self, name: &str) -> Option<&str> {
         self.changed
             .get(name)
             .or_else(|| self.chosen.get(name))
-            .cloned()
-            .or_else(|| find(name).map(|known| known.default.to_owned()))
+            .map(String::as_str)
+            .or_else(|| find(name).map(|known| known.default))
+    }
+
+    fn shown(&self, known: &Known) -> String {
+        self.value(known.name).unwrap_or_default().to_owned()
     }
 
     fn report(&self, known: &Known) -> Report {
         Report {
             name: known.spelling,
-            value: self.value(known.name).unwrap_or_default(),
+            value: self.shown(known),
         }
     }
 }

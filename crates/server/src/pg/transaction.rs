@@ -33,8 +33,8 @@ pub(crate) struct Transaction {
     pub(crate) time_us: i64,
     /// What `random()` is drawn from.
     pub(crate) seed: [u8; 16],
-    /// Settings to go back to on ROLLBACK.
-    pub(crate) settings: Settings,
+    /// Settings to go back to on ROLLBACK; saved by BEGIN.
+    pub(crate) settings: Option<Settings>,
     /// Settings set with SET LOCAL and their value before.
     pub(crate) local: Vec<(String, Option<String>)>,
     statements: Vec<Statement>,
@@ -49,19 +49,13 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    pub(crate) fn new(
-        explicit: bool,
-        read_only: bool,
-        time_us: i64,
-        seed: [u8; 16],
-        settings: Settings,
-    ) -> Self {
+    pub(crate) fn new(explicit: bool, read_only: bool, time_us: i64, seed: [u8; 16]) -> Self {
         Self {
             explicit,
             read_only,
             time_us,
             seed,
-            settings,
+            settings: None,
             local: Vec::new(),
             statements: Vec::new(),
             bytes: 0,

@@ -130,7 +130,6 @@ impl Engine {
             }
         }
         self.store_versions(context.height)?;
-        self.prune(context.height)?;
         Ok(Some(ExecutedBlock {
             effects,
             results,
@@ -197,8 +196,6 @@ impl Engine {
             return Err(self.undone(error));
         }
         self.open = None;
-        self.publish();
-        self.wal.committed(&self.writer);
         Ok(())
     }
 

@@ -1,5 +1,3 @@
 mod blocks;
-mod bounds;
-mod reads;
 mod replay;
 mod support;

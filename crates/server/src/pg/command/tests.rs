@@ -95,3 +95,37 @@ fn other_statements_are_the_ledgers() {
         assert_eq!(parse(sql).unwrap(), None, "{sql}");
     }
 }
+
+#[test]
+fn cursors() {
+    assert_eq!(
+        read("DECLARE \"c\" NO SCROLL CURSOR WITH HOLD FOR  SELECT $1 -- x"),
+        Command::Declare(Declaration {
+            name: "c".to_owned(),
+            hold: true,
+            query: "SELECT $1 -- x".to_owned()
+        })
+    );
+    let fetch = |rows_max, give| {
+        Command::Fetch(Fetch {
+            name: "c".to_owned(),
+            rows_max,
+            give,
+        })
+    };
+    assert_eq!(read("FETCH FORWARD 100 FROM \"c\""), fetch(Some(100), true));
+    assert_eq!(read("FETCH c"), fetch(Some(1), true));
+    assert_eq!(read("FETCH ALL IN c"), fetch(None, true));
+    assert_eq!(read("MOVE FORWARD ALL FROM c"), fetch(None, false));
+    for sql in ["FETCH PRIOR FROM c", "FETCH -1 FROM c", "MOVE BACKWARD c"] {
+        assert_eq!(parse(sql).unwrap_err().code.as_str(), "55000");
+    }
+    for sql in [
+        "FETCH",
+        "DECLARE c CURSOR FOR",
+        "DECLARE c",
+        "FETCH 1 FROM c d",
+    ] {
+        assert_eq!(parse(sql).unwrap_err().code.as_str(), "42601", "{sql}");
+    }
+}

@@ -111,13 +111,10 @@ impl Session {
                 tag
             }
             Command::Deallocate(name) => self.deallocate(name.as_deref())?,
-            Command::Close(None) => "CLOSE CURSOR ALL",
-            Command::Close(Some(name)) => {
-                return Err(SqlError::new(
-                    "34000",
-                    format!("cursor \"{name}\" does not exist"),
-                ));
-            }
+            Command::Close(name) => self.close_cursor(name.as_deref())?,
+            Command::Fetch(fetch) => return self.fetch(fetch, delivery),
+            // Prepared as a plan, with the parameters of its query.
+            Command::Declare(_) => return Ok(()),
             Command::Nothing(tag) => tag,
         };
         self.out.command_complete(tag);
@@ -159,7 +156,10 @@ impl Session {
             return Ok(());
         }
         // Statements before BEGIN in the same batch become part of its transaction.
-        self.begin().explicit = true;
+        let settings = self.settings.clone();
+        let transaction = self.begin();
+        transaction.explicit = true;
+        transaction.settings = Some(settings);
         self.set_transaction_modes(modes)
     }
 
@@ -176,7 +176,7 @@ impl Session {
             return Ok("ROLLBACK");
         }
         let done = self.commit().await;
-        self.portals.clear();
+        self.drop_portals();
         done.map(|()| "COMMIT")
     }
 
@@ -184,7 +184,7 @@ impl Session {
         if !self.in_transaction() {
             self.warn_no_transaction();
         }
-        self.portals.clear();
+        self.drop_portals();
         if let Some(transaction) = self.transaction.take() {
             self.restore_settings(transaction.settings);
         }
@@ -196,9 +196,11 @@ impl Session {
     }
 
     /// Puts settings back as they were when a transaction began.
-    pub(super) fn restore_settings(&mut self, settings: Settings) {
-        let reports = self.settings.restore(settings);
-        self.report(reports);
+    pub(super) fn restore_settings(&mut self, settings: Option<Settings>) {
+        if let Some(settings) = settings {
+            let reports = self.settings.restore(settings);
+            self.report(reports);
+        }
     }
 
     /// Puts settings that were SET LOCAL back at the end of their transaction.

@@ -1,12 +1,15 @@
 //! The extended protocol: Parse, Bind, Describe, Execute, Close, Sync.
 
+use std::sync::Arc;
+
 use stele_core::Value;
 use stele_sql::SqlError;
 
 use super::Session;
-use super::plan::{Class, Work};
+use super::plan::{Class, Plan, Work};
 use super::run::{Delivery, Rows};
 use crate::pg::codec::{self, Formats};
+use crate::pg::command::Command;
 use crate::pg::error::moved;
 use crate::pg::message::{Bind, Target};
 use crate::pg::scanner::split;
@@ -17,6 +20,15 @@ pub(super) struct Portal {
     parameters: Vec<Value>,
     formats: Formats,
     run: Run,
+    /// Whether DECLARE made it, and WITH HOLD.
+    cursor: Option<Hold>,
+}
+
+/// Whether a cursor outlives its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    With,
+    Without,
 }
 
 /// How far a portal has been run.
@@ -28,6 +40,35 @@ enum Run {
 }
 
 impl Portal {
+    /// A cursor over rows.
+    pub(super) fn cursor(plan: Arc<Plan>, rows: Rows, hold: bool) -> Self {
+        Self {
+            work: Work::Plan(plan),
+            parameters: Vec::new(),
+            formats: Formats::default(),
+            run: Run::Partly(rows),
+            cursor: Some(if hold { Hold::With } else { Hold::Without }),
+        }
+    }
+
+    /// Whether DECLARE made it.
+    pub(super) fn is_cursor(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// Whether it outlives its transaction.
+    pub(super) fn is_held(&self) -> bool {
+        self.cursor == Some(Hold::With)
+    }
+
+    /// The rows of a cursor.
+    pub(super) fn cursor_rows(&mut self) -> Option<&mut Rows> {
+        match &mut self.run {
+            Run::Partly(rows) if self.cursor.is_some() => Some(rows),
+            _ => None,
+        }
+    }
+
     /// Keeps rows beyond the limit for the next Execute.
     pub(super) fn keep(&mut self, rows: Rows) {
         self.run = Run::Partly(rows);
@@ -108,8 +149,10 @@ impl Session {
         }
         let columns = match work {
             Work::Plan(plan) => plan.columns.as_ref().map(Vec::len),
+            // A cursor's columns are known once it is made.
+            Work::Command(Command::Fetch(_)) => None,
             Work::Command(command) => Some(command.columns().len()),
-            Work::Empty => Some(0),
+            Work::Empty | Work::Declare(..) => Some(0),
         };
         let codes = &bind.result_formats;
         let portal = Portal {
@@ -117,23 +160,31 @@ impl Session {
             work: work.clone(),
             parameters,
             run: Run::NotYet,
+            cursor: None,
         };
+        self.check_new_portal(&bind.portal)?;
+        self.portals.insert(bind.portal, portal);
+        self.next_replies().bind_complete();
+        Ok(())
+    }
+
+    /// Refuses a name that is taken (the unnamed portal is replaced), and too many portals.
+    pub(super) fn check_new_portal(&self, name: &str) -> Result<(), SqlError> {
+        let taken = self.portals.contains_key(name);
+        if taken && !name.is_empty() {
+            return Err(SqlError::new(
+                "42P03",
+                format!("cursor \"{name}\" already exists"),
+            ));
+        }
         let max = self.config.portals_max;
-        if self.portals.len() >= max && !self.portals.contains_key(&bind.portal) {
+        if !taken && self.portals.len() >= max {
             return Err(SqlError::new(
                 "54000",
                 format!("more than {max} portals on one connection"),
             )
             .hint("Close those no longer needed."));
         }
-        if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
-            return Err(SqlError::new(
-                "42P03",
-                format!("cursor \"{}\" already exists", bind.portal),
-            ));
-        }
-        self.portals.insert(bind.portal, portal);
-        self.next_replies().bind_complete();
         Ok(())
     }
 
@@ -156,7 +207,8 @@ impl Session {
             self.next_replies().parameter_description(oids);
         }
         let columns = match &work {
-            Work::Empty => Vec::new(),
+            Work::Empty | Work::Declare(..) => Vec::new(),
+            Work::Command(Command::Fetch(fetch)) => self.fetch_columns(fetch)?,
             Work::Command(command) => command.columns(),
             Work::Plan(plan) => match &plan.columns {
                 Some(columns) => columns.clone(),
@@ -201,8 +253,18 @@ impl Session {
                 Ok(())
             }
             Work::Command(command) => self.control(&command, &delivery).await,
+            Work::Declare(plan, declaration) => {
+                let parameters = std::mem::take(&mut portal.parameters);
+                self.declare(&plan, &declaration, parameters, &delivery)
+            }
             Work::Plan(plan) => {
                 let parameters = std::mem::take(&mut portal.parameters);
+                if matches!(plan.class, Class::Schema | Class::Nothing { .. }) {
+                    // Whether IF NOT EXISTS finds something to do may have changed since Parse.
+                    if let Work::Plan(plan) = self.prepare(&plan.sql, &[])? {
+                        return self.run(&plan, parameters, delivery);
+                    }
+                }
                 self.run(&plan, parameters, delivery)
             }
         }
@@ -235,10 +297,17 @@ impl Session {
     /// The end of a batch: says that the session is ready.
     pub(super) fn finish_batch(&mut self) {
         if !self.in_transaction() {
-            self.portals.clear();
+            self.drop_portals();
         }
         let status = self.status();
         self.out.ready(status);
+    }
+}
+
+impl Session {
+    /// Drops the portals of a transaction that has ended.
+    pub(super) fn drop_portals(&mut self) {
+        self.portals.retain(|_, portal| portal.is_held());
     }
 }
 

@@ -7,7 +7,7 @@ use stele_sql::{Bound, OutputColumn, SchemaChange, SqlError};
 
 use super::Session;
 use crate::pg::codec::Parameter;
-use crate::pg::command::{self, Command};
+use crate::pg::command::{self, Command, Declaration};
 use crate::pg::scanner::{Scanner, Token};
 use crate::pg::wire_type::{self, WireType};
 
@@ -18,6 +18,8 @@ pub(super) enum Work {
     Empty,
     /// Something the session does.
     Command(Command),
+    /// A cursor over something the ledger reads.
+    Declare(Arc<Plan>, Declaration),
     /// Something the ledger does.
     Plan(Arc<Plan>),
 }
@@ -57,7 +59,7 @@ impl Work {
     /// Its parameters.
     pub(super) fn parameters(&self) -> &[Parameter] {
         match self {
-            Self::Plan(plan) => &plan.parameters,
+            Self::Plan(plan) | Self::Declare(plan, _) => &plan.parameters,
             Self::Empty | Self::Command(_) => &[],
         }
     }
@@ -66,10 +68,15 @@ impl Work {
 impl Session {
     /// Reads a statement's text; `oids` are the parameter types the client declares.
     pub(super) fn prepare(&self, sql: &str, oids: &[u32]) -> Result<Work, SqlError> {
-        if let Some(command) = command::parse(sql)? {
-            return Ok(Work::Command(command));
+        match command::parse(sql)? {
+            Some(Command::Declare(declaration)) => {
+                self.check_not_failed()?;
+                let plan = self.plan(&declaration.query, oids)?;
+                return Ok(Work::Declare(Arc::new(plan), declaration));
+            }
+            Some(command) => return Ok(Work::Command(command)),
+            None => self.check_not_failed()?,
         }
-        self.check_not_failed()?;
         self.plan(sql, oids).map(|plan| Work::Plan(Arc::new(plan)))
     }
 

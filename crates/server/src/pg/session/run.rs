@@ -73,6 +73,16 @@ impl Rows {
         }
     }
 
+    /// Their columns.
+    pub(super) fn columns(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    /// Takes rows up to a limit.
+    pub(super) fn take(&mut self, rows_max: usize) -> Vec<Vec<Value>> {
+        self.rows.by_ref().take(rows_max).collect()
+    }
+
     /// Gives rows up to the limit (0: all); whether that was all.
     pub(super) fn give(&mut self, formats: &Formats, rows_max: usize, out: &mut Replies) -> bool {
         let limit = if rows_max == 0 { usize::MAX } else { rows_max };
@@ -124,7 +134,8 @@ impl Session {
         }
     }
 
-    fn read(
+    /// Runs a read; it sees the open transaction's writes.
+    pub(super) fn read(
         &mut self,
         plan: &Plan,
         parameters: Vec<Value>,
@@ -293,7 +304,7 @@ impl Session {
         known: usize,
         time_us: i64,
         seed: [u8; 16],
-    ) -> Result<Vec<StatementResult>, Failure> {
+    ) -> Result<Vec<StatementResult>, Box<Failure>> {
         let run = |count: usize| {
             let some = statements.get(..count).unwrap_or(statements);
             blocking(|| self.node.preview(self.account, some, time_us, seed))
@@ -302,11 +313,11 @@ impl Session {
             Ok(results) => return Ok(results),
             Err(error) => error,
         };
-        let mut failure = Failure {
+        let mut failure = Box::new(Failure {
             place: known,
             results: Vec::new(),
             error: node_error(error),
-        };
+        });
         let mut bad = statements.len();
         while bad > failure.place + 1 {
             let middle = failure.place + (bad - failure.place) / 2;
@@ -337,7 +348,7 @@ impl Session {
         let known = transaction.answered();
         let (time_us, seed) = (transaction.time_us, transaction.seed);
         let (explicit, read_only) = (transaction.explicit, transaction.read_only);
-        let settings = transaction.settings.clone();
+        let settings = transaction.settings.take();
         // Only a batch needs them again, to find out which statement failed.
         let copy = (self.deferred.len() > 1).then(|| transaction.statements().to_vec());
         // A statement that failed before COMMIT leaves the client in a failed transaction.
@@ -363,7 +374,8 @@ impl Session {
         self.drop_deferred(good);
         self.answer_deferred(shown.into_iter().skip(known));
         if stays_open {
-            let mut failed = Transaction::new(true, read_only, time_us, seed, settings);
+            let mut failed = Transaction::new(true, read_only, time_us, seed);
+            failed.settings = settings;
             failed.fail(0);
             self.transaction = Some(failed);
         } else {

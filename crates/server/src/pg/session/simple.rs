@@ -36,9 +36,12 @@ impl Session {
         match work {
             Work::Empty => Ok(()),
             Work::Command(command) => self.control(&command, &delivery).await,
-            Work::Plan(plan) if !plan.parameters.is_empty() => {
+            Work::Plan(plan) | Work::Declare(plan, _) if !plan.parameters.is_empty() => {
                 Err(SqlError::new("42P02", "there is no parameter $1")
                     .hint("Parameters need the extended protocol: use the driver's own."))
+            }
+            Work::Declare(plan, declaration) => {
+                self.declare(&plan, &declaration, Vec::new(), &delivery)
             }
             Work::Plan(plan) => self.run(&plan, Vec::new(), delivery),
         }

@@ -14,7 +14,7 @@ fn statement(sql: &str) -> Statement {
 }
 
 fn open() -> Transaction {
-    Transaction::new(true, false, 1, [0; 16], Settings::default())
+    Transaction::new(true, false, 1, [0; 16])
 }
 
 fn texts(transaction: &Transaction) -> Vec<&str> {
