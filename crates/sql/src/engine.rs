@@ -11,6 +11,7 @@
 
 mod account;
 mod apply;
+mod audit;
 mod authoriser;
 mod block;
 mod budget;
@@ -27,13 +28,17 @@ mod open;
 mod outcome;
 mod physical;
 mod preview;
+mod prune;
+mod readers;
 mod row_log;
 mod rows;
 mod schema;
+mod snapshot;
 mod state;
 mod statement;
 mod transaction;
 mod undo;
+mod wal;
 
 #[cfg(test)]
 mod tests;
@@ -55,15 +60,20 @@ use capture::CapturedConnection;
 use row_log::{RowLog, Stamp};
 use state::StateTree;
 use statement::StatementCache;
+use wal::WalKeeper;
 
+pub use audit::{AuditProgress, DIFFERENCES_MAX, StateAudit, StateDifference};
 pub use block::{BlockContext, ExecutableTransaction, ExecutedBlock};
 pub use builtin::{ACCOUNTS_TABLE, KV_NAMESPACES_TABLE, KV_TABLE};
 pub use config::{
     CHANGED_BYTES_MAX, EngineConfig, PROOF_WINDOW, READER_CACHE_KIB, READERS, WRITER_CACHE_KIB,
 };
 pub use digest::result_digest;
-pub use error::{EngineError, ReadError};
+pub use error::EngineError;
 pub use meta::{Meta, STATE_FORMAT};
+pub use nodes::NodesAt;
+pub use readers::{READ_BYTES_MAX, READ_ROWS_MAX, Readers};
+pub use snapshot::{PastState, Snapshot};
 pub use transaction::TransactionResult;
 
 /// Binds a statement: text, catalogue, account, types the client declared for parameters.
@@ -86,6 +96,8 @@ pub struct Engine {
     state: StateTree,
     meta: Meta,
     open: Option<OpenBlock>,
+    readers: Arc<Readers>,
+    wal: WalKeeper,
 }
 
 impl Engine {
@@ -99,6 +111,24 @@ impl Engine {
     #[must_use]
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
+    }
+
+    /// The read connections, to be shared freely.
+    #[must_use]
+    pub fn readers(&self) -> Arc<Readers> {
+        Arc::clone(&self.readers)
+    }
+
+    /// Copies the whole write-ahead log into the database, so that nothing is left to do at the next
+    /// start. The engine may be used afterwards.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn close(&self) -> Result<(), EngineError> {
+        let copied = self
+            .writer
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        copied.map_err(|error| EngineError::from(error).at(&self.path))
     }
 
     /// Height and place of the last success that changed a table.

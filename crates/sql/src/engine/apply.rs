@@ -10,6 +10,7 @@ use stele_core::outcome::{BlockEffects, Change, RowChange, TransactionEffects};
 use stele_core::schema::Table;
 
 use super::Engine;
+use super::block::BlockContext;
 use super::error::EngineError;
 use super::layout::Layout;
 use super::outcome::Failure;
@@ -31,7 +32,20 @@ impl Engine {
     /// # Errors
     /// When the effects do not fit the state, naming table and key, or the node fails. The block is
     /// undone.
-    pub fn apply_effects(&mut self, effects: &BlockEffects) -> Result<Hash, EngineError> {
+    pub fn apply_effects(
+        &mut self,
+        context: &BlockContext,
+        effects: &BlockEffects,
+        ids: &[Hash],
+    ) -> Result<Hash, EngineError> {
+        if context.height != effects.leaf.height || ids.len() != effects.transactions.len() {
+            return Err(EngineError::Mismatch {
+                height: context.height,
+                table: String::new(),
+                key: String::new(),
+                cause: "the effects are those of another block".to_owned(),
+            });
+        }
         match self.try_apply(effects) {
             Ok(root) => Ok(root),
             Err(error) => Err(self.undone(error)),
@@ -50,6 +64,7 @@ impl Engine {
             .update(&self.writer, height, keep, effects.transactions.iter())
             .map_err(tree_failure)?;
         self.store_versions(height)?;
+        self.prune(height)?;
         let root = self.state.root()?;
         if root != effects.leaf.state_root {
             return Err(EngineError::RootMismatch {

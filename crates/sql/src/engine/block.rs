@@ -130,6 +130,7 @@ impl Engine {
             }
         }
         self.store_versions(context.height)?;
+        self.prune(context.height)?;
         Ok(Some(ExecutedBlock {
             effects,
             results,
@@ -196,6 +197,8 @@ impl Engine {
             return Err(self.undone(error));
         }
         self.open = None;
+        self.publish();
+        self.wal.committed(&self.writer);
         Ok(())
     }
 

@@ -20,7 +20,7 @@ pub const READER_CACHE_KIB: u32 = 8 * 1024;
 /// What opening an engine needs.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// The state database's file; none keeps it in memory.
+    /// The state database's file; none keeps it in memory, where reads wait while a block is open.
     pub path: Option<PathBuf>,
     /// The ledger's identity. A state of another ledger is refused.
     pub ledger: Hash,

@@ -147,6 +147,12 @@ pub enum EngineError {
         /// Why not.
         cause: DecodeError,
     },
+    /// A read or preview failed by the client's fault.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// No read connection got free.
+    #[error("all read connections are busy: try again, or raise their number in the configuration")]
+    ReadersBusy,
     /// SQLite refused something this program wrote: a defect of the program.
     #[error("SQLite refused a statement of the program's own ({cause}): please report this")]
     Internal {
@@ -155,22 +161,14 @@ pub enum EngineError {
     },
 }
 
-/// Why a read or preview gave no result: the client's fault, or the node's.
-#[derive(Debug, Error)]
-pub enum ReadError {
-    /// The statement failed.
-    #[error(transparent)]
-    Sql(#[from] SqlError),
-    /// The node failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
 impl EngineError {
     /// Whether the same work may succeed later without a restart.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::NoSpace { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::NoSpace { .. } | Self::Busy { .. } | Self::ReadersBusy
+        )
     }
 
     /// Says which database it was.

@@ -43,7 +43,7 @@ CREATE TABLE _tree_old(
 ";
 
 /// Where the state stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Height of the last block executed; 0 after genesis.
     pub height: u64,

@@ -34,15 +34,7 @@ impl NodeStore for Nodes<'_> {
         to: Option<&[u8]>,
         limit: usize,
     ) -> rusqlite::Result<Vec<Node>> {
-        range(
-            self.connection,
-            table,
-            level,
-            from,
-            to,
-            limit,
-            |key, hash, _| Some((key, hash)),
-        )
+        range(self.connection, table, level, from, to, limit)
     }
 }
 
@@ -91,23 +83,22 @@ fn get(
         .optional()
 }
 
-fn range<T>(
+fn range(
     connection: &Connection,
     table: TableId,
     level: u8,
     from: &[u8],
     to: Option<&[u8]>,
     limit: usize,
-    pick: impl Fn(Vec<u8>, Hash, u64) -> Option<T>,
-) -> rusqlite::Result<Vec<T>> {
+) -> rusqlite::Result<Vec<Node>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(match to {
         Some(_) => {
-            "SELECT key, hash, since FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3 AND key < ?5
+            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3 AND key < ?5
              ORDER BY key LIMIT ?4"
         }
         None => {
-            "SELECT key, hash, since FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3
+            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3
              ORDER BY key LIMIT ?4"
         }
     })?;
@@ -117,7 +108,86 @@ fn range<T>(
     };
     let mut nodes = Vec::new();
     while let Some(row) = rows.next()? {
-        nodes.extend(pick(row.get(0)?, Hash(row.get(1)?), row.get(2)?));
+        nodes.push((row.get(0)?, Hash(row.get(1)?)));
     }
     Ok(nodes)
+}
+
+/// The nodes as they were after an older height.
+pub struct NodesAt<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) height: u64,
+    /// The connection's own height.
+    pub(super) newest: u64,
+}
+
+impl NodesAt<'_> {
+    /// Heights at which a node of this height may have been replaced.
+    fn replacements(&self) -> std::ops::RangeInclusive<u64> {
+        self.height + 1..=self.newest
+    }
+}
+
+impl NodeStore for NodesAt<'_> {
+    type Error = rusqlite::Error;
+
+    fn get(&self, table: TableId, level: u8, key: &[u8]) -> rusqlite::Result<Option<Hash>> {
+        if let Some((hash, since)) = get(self.connection, table, level, key)?
+            && since <= self.height
+        {
+            return Ok(Some(hash));
+        }
+        let mut statement = self.connection.prepare_cached(
+            "SELECT hash FROM _tree_old
+             WHERE replaced = ?1 AND id = ?2 AND level = ?3 AND key = ?4 AND since <= ?5",
+        )?;
+        for replaced in self.replacements() {
+            let found = statement
+                .query_row(params![replaced, table.0, level, key, self.height], |row| {
+                    Ok(Hash(row.get(0)?))
+                })
+                .optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn range(
+        &self,
+        table: TableId,
+        level: u8,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Node>> {
+        let cap = i64::try_from(limit).unwrap_or(i64::MAX);
+        // Longer than any key, so it stands for the end.
+        let end = [0xff; stele_core::tree::KEY_LEN_MAX + 1];
+        let to = to.unwrap_or(&end);
+        let mut nodes = std::collections::BTreeMap::new();
+        let mut read =
+            |statement: &mut rusqlite::Statement<'_>, replaced: u64| -> rusqlite::Result<()> {
+                let given = params![replaced, table.0, level, from, to, self.height, cap];
+                let mut rows = statement.query(given)?;
+                while let Some(row) = rows.next()? {
+                    nodes.insert(row.get::<_, Vec<u8>>(0)?, Hash(row.get(1)?));
+                }
+                Ok(())
+            };
+        let mut current = self.connection.prepare_cached(
+            "SELECT key, hash FROM _tree WHERE ?1 >= 0 AND id = ?2 AND level = ?3
+             AND key >= ?4 AND key < ?5 AND since <= ?6 ORDER BY key LIMIT ?7",
+        )?;
+        read(&mut current, 0)?;
+        let mut old = self.connection.prepare_cached(
+            "SELECT key, hash FROM _tree_old WHERE replaced = ?1 AND id = ?2 AND level = ?3
+             AND key >= ?4 AND key < ?5 AND since <= ?6 ORDER BY key LIMIT ?7",
+        )?;
+        for replaced in self.replacements() {
+            read(&mut old, replaced)?;
+        }
+        Ok(nodes.into_iter().take(limit).collect())
+    }
 }

@@ -17,10 +17,12 @@ use super::config::EngineConfig;
 use super::error::EngineError;
 use super::layout::Layout;
 use super::meta::{self, APPLICATION_ID, Meta, STATE_FORMAT, StoredMeta};
+use super::readers::{Published, Readers};
 use super::row_log::RowLog;
 use super::schema::create_physical;
 use super::state::StateTree;
 use super::statement::StatementCache;
+use super::wal::WalKeeper;
 use super::{Binder, Engine};
 use crate::catalogue::Catalogue;
 
@@ -110,6 +112,13 @@ impl Engine {
         prepare_file(&connection, place)?;
         let budget = Budget::install(&mut connection)?;
         let wall = Wall::install(&mut connection)?;
+        let wal = WalKeeper::start(&mut connection, place)?;
+        let catalogue = Arc::new(Catalogue::default());
+        let published = Published {
+            height: 0,
+            catalogue: Arc::clone(&catalogue),
+            tables: Arc::new(Vec::new()),
+        };
         let log = RowLog::new(config.limits, Arc::clone(&budget));
         let mut engine = Self {
             writer: CapturedConnection::new(connection, log),
@@ -122,7 +131,7 @@ impl Engine {
             ledger: config.ledger,
             limits: config.limits,
             proof_window: config.proof_window,
-            catalogue: Arc::new(Catalogue::default()),
+            catalogue,
             versions: BTreeMap::new(),
             state: StateTree::new(config.suite),
             meta: Meta {
@@ -132,12 +141,15 @@ impl Engine {
                 cursor: Vec::new(),
             },
             open: None,
+            readers: Arc::new(Readers::open(config, place, binder, published)?),
+            wal,
         };
         if engine.has_meta()? {
             engine.load()?;
         } else {
             engine.create()?;
         }
+        engine.publish();
         Ok(engine)
     }
 
@@ -204,6 +216,15 @@ impl Engine {
             self.writer.sink(|log| log.set_layout(layout));
         }
         Ok(())
+    }
+
+    /// Tells the readers what is committed.
+    pub(super) fn publish(&self) {
+        self.readers.publish(Published {
+            height: self.meta.height,
+            catalogue: Arc::clone(&self.catalogue),
+            tables: Arc::new(self.state.entries()),
+        });
     }
 
     pub(super) fn store_meta(&self, meta: Meta) -> Result<(), EngineError> {

@@ -4,6 +4,7 @@ use rusqlite::{Error, ErrorCode};
 
 use super::error::EngineError;
 use super::physical;
+use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 
 /// How a statement failed.
@@ -27,19 +28,23 @@ impl From<EngineError> for Failure {
     }
 }
 
-/// Sorts a SQLite failure of a user's statement. Only what follows from statement and state alone is
-/// an outcome: constraints, errors raised by our functions, values over SQLite's fixed size bounds,
-/// and text that SQLite itself refuses to prepare.
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        if let Some(outcome) = physical::outcome_of(&error) {
-            return Self::Outcome(outcome);
-        }
+impl Failure {
+    /// Sorts a SQLite failure of a user's statement. Only what follows from statement and state alone
+    /// is an outcome: constraints, errors raised by our functions, values over SQLite's fixed bounds,
+    /// and text that SQLite itself refuses to prepare.
+    pub(super) fn of_statement(error: Error, _catalogue: &Catalogue) -> Self {
         let (code, text) = match &error {
             Error::SqliteFailure(failure, text) => (failure.code, text.as_deref()),
             Error::SqlInputError { error, msg, .. } => (error.code, Some(msg.as_str())),
             _ => return Self::Engine(error.into()),
         };
+        // Interrupts that are outcomes are told by the budget, before anyone looks here.
+        if code == ErrorCode::OperationInterrupted {
+            return Self::Engine(error.into());
+        }
+        if let Some(outcome) = physical::outcome_of(&error) {
+            return Self::Outcome(outcome);
+        }
         let text = text.unwrap_or_default().to_owned();
         match code {
             ErrorCode::TooBig => Self::Outcome(

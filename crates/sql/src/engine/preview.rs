@@ -4,7 +4,7 @@ use stele_core::AccountId;
 use stele_core::transaction::Statement;
 
 use super::Engine;
-use super::error::ReadError;
+use super::error::EngineError;
 use super::outcome::Failure;
 use super::row_log::Stamp;
 use crate::result::StatementResult;
@@ -15,17 +15,17 @@ impl Engine {
     /// one. `now_us` and `seed` are what `now()` and `random()` give.
     ///
     /// # Errors
-    /// Of the first statement that fails, or of the node. A block must not be open.
+    /// [`EngineError::Sql`] of the first statement that fails, or the node's own trouble. A block must not be open.
     pub fn preview(
         &mut self,
         account: AccountId,
         statements: &[Statement],
         now_us: i64,
         seed: [u8; 16],
-    ) -> Result<Vec<StatementResult>, ReadError> {
+    ) -> Result<Vec<StatementResult>, EngineError> {
         let previewed = self.try_preview(account, statements, now_us, seed);
         let previewed = match previewed {
-            Err(Failure::Engine(error)) => return Err(self.undone(error).into()),
+            Err(Failure::Engine(error)) => return Err(self.undone(error)),
             Err(Failure::Outcome(error)) => Err(error.into()),
             Ok(results) => Ok(results),
         };

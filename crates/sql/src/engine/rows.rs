@@ -21,7 +21,9 @@ pub(super) struct TableSql {
     archive: String,
     archived: String,
     unarchive: String,
-    pub(super) scan: String,
+    get_at: String,
+    get_old: String,
+    scan: String,
 }
 
 impl TableSql {
@@ -65,6 +67,12 @@ impl TableSql {
             unarchive: format!(
                 "DELETE FROM {history} WHERE {equal} AND {to_h} = ?{first} AND {to_x} = ?{second}"
             ),
+            get_at: format!(
+                "SELECT {columns}, {h}, {x} FROM {name} WHERE {equal} AND {h} <= ?{first}"
+            ),
+            get_old: format!(
+                "SELECT {columns}, {h}, {x} FROM {history} WHERE {equal} AND {h} <= ?{first} AND {to_h} > ?{first}"
+            ),
             scan: format!("SELECT {columns}, {h}, {x} FROM {name} ORDER BY {key}"),
         }
     }
@@ -86,17 +94,66 @@ impl Layout {
         self.selected(row).map(Some)
     }
 
+    /// The encoded row of a key after an older height.
+    pub(super) fn get_at(
+        &self,
+        connection: &Connection,
+        key: &[u8],
+        height: u64,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        for sql in [&self.sql.get_at, &self.sql.get_old] {
+            let mut statement = connection.prepare_cached(sql)?;
+            let next = self.bind_key(&mut statement, key)?;
+            statement.raw_bind_parameter(next, height)?;
+            let mut rows = statement.raw_query();
+            if let Some(row) = rows.next()? {
+                return self.selected(row).map(|(row, _)| Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls `each` with key and encoded row of every row, in key order.
+    pub(super) fn scan<E: From<EngineError>>(
+        &self,
+        connection: &Connection,
+        mut each: impl FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut statement = connection
+            .prepare_cached(&self.sql.scan)
+            .map_err(EngineError::from)?;
+        let mut rows = statement.query([]).map_err(EngineError::from)?;
+        while let Some(row) = rows.next().map_err(EngineError::from)? {
+            let values = self.values(row)?;
+            let row = Row::new(values);
+            let key = row
+                .key(&self.table)
+                .map_err(|error| self.damaged(&error.to_string()))?;
+            let bytes = encode_row(&self.table, &row);
+            each(
+                key,
+                bytes.map_err(|error| self.damaged(&error.to_string()))?,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn values(&self, row: &rusqlite::Row<'_>) -> Result<Vec<Value>, EngineError> {
+        let mut values = Vec::with_capacity(self.table.columns.len());
+        for (place, column) in self.table.columns.iter().enumerate() {
+            let value = physical::from_sqlite(column.ty, row.get_ref(place)?);
+            values.push(value.map_err(|error| self.damaged(&error.message))?);
+        }
+        Ok(values)
+    }
+
     /// Encodes a row selected as columns, height, index.
     pub(super) fn selected(
         &self,
         row: &rusqlite::Row<'_>,
     ) -> Result<(Vec<u8>, Stamp), EngineError> {
-        let width = self.table.columns.len();
-        let mut values = Vec::with_capacity(width);
-        for (place, column) in self.table.columns.iter().enumerate() {
-            let value = physical::from_sqlite(column.ty, row.get_ref(place)?);
-            values.push(value.map_err(|error| self.damaged(&error.message))?);
-        }
+        let values = self.values(row)?;
+        let width = values.len();
         let written = stamp(row.get_ref(width)?, row.get_ref(width + 1)?);
         let row = encode_row(&self.table, &Row::new(values));
         Ok((

@@ -104,12 +104,12 @@ impl Engine {
         match (before, after) {
             (None, Some(table)) => {
                 for sql in physical::create_table_sql(table)? {
-                    self.writer.execute_batch(&sql)?;
+                    self.run_ddl(&sql)?;
                 }
             }
             (Some(before), Some(after)) => {
                 for sql in physical::alter_table_sql(before, after)? {
-                    self.writer.execute_batch(&sql)?;
+                    self.run_ddl(&sql)?;
                 }
             }
             (Some(table), None) => self.keep_dropped(table, height)?,
@@ -134,6 +134,11 @@ impl Engine {
         self.statements.clear();
         self.writer.flush_prepared_statement_cache();
         Ok(())
+    }
+
+    fn run_ddl(&self, sql: &str) -> Result<(), Failure> {
+        let done = self.writer.execute_batch(sql);
+        done.map_err(|error| Failure::of_statement(error, &self.catalogue))
     }
 
     /// Puts a table aside as it was before the transaction.

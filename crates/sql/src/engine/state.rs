@@ -155,10 +155,14 @@ impl StateTree {
         Ok(())
     }
 
+    /// What the state root commits to, in order of table id.
+    pub(super) fn entries(&self) -> Vec<TableEntry> {
+        self.tables.values().copied().collect()
+    }
+
     /// The state root.
     pub(super) fn root(&self) -> Result<Hash, EngineError> {
-        let tables: Vec<TableEntry> = self.tables.values().copied().collect();
-        state_root(self.suite, &tables).map_err(|error| EngineError::Internal {
+        state_root(self.suite, &self.entries()).map_err(|error| EngineError::Internal {
             cause: error.to_string(),
         })
     }

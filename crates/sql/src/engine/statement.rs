@@ -3,16 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::StatementStatus;
+use rusqlite::{Connection, StatementStatus};
+use stele_core::genesis::Limits;
 use stele_core::outcome::Change;
 use stele_core::value::coerce;
 use stele_core::{AccountId, Type, Value};
 
 use super::Engine;
+use super::budget::Budget;
+use super::error::EngineError;
 use super::outcome::Failure;
 use super::physical;
 use super::row_log::Stamp;
 use crate::bound::{Bound, Operation};
+use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::result::{OutputColumn, StatementResult};
 
@@ -22,8 +26,15 @@ const STATEMENTS_MAX: usize = 4_096;
 /// Statements bound against the catalogue as it is. Emptied when the catalogue changes.
 #[derive(Debug, Default)]
 pub(super) struct StatementCache {
-    bound: HashMap<AccountId, HashMap<String, Arc<Bound>>>,
+    bound: HashMap<AccountId, HashMap<String, Vec<Declared>>>,
     count: usize,
+}
+
+/// A statement bound with the parameter types a client declared.
+#[derive(Debug)]
+struct Declared {
+    types: Vec<Option<Type>>,
+    bound: Arc<Bound>,
 }
 
 impl StatementCache {
@@ -32,17 +43,34 @@ impl StatementCache {
         self.count = 0;
     }
 
-    fn get(&self, account: AccountId, sql: &str) -> Option<Arc<Bound>> {
-        self.bound.get(&account)?.get(sql).cloned()
+    pub(super) fn get(
+        &self,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+    ) -> Option<Arc<Bound>> {
+        let held = self.bound.get(&account)?.get(sql)?;
+        let found = held.iter().find(|held| held.types == declared)?;
+        Some(Arc::clone(&found.bound))
     }
 
-    fn put(&mut self, account: AccountId, sql: &str, bound: Arc<Bound>) {
+    pub(super) fn put(
+        &mut self,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+        bound: Arc<Bound>,
+    ) {
         if self.count >= STATEMENTS_MAX {
             self.clear();
         }
         self.count += 1;
         let of_account = self.bound.entry(account).or_default();
-        of_account.insert(sql.to_owned(), bound);
+        let types = declared.to_vec();
+        of_account
+            .entry(sql.to_owned())
+            .or_default()
+            .push(Declared { types, bound });
     }
 }
 
@@ -54,23 +82,34 @@ pub(super) struct Allowance {
     pub(super) result_bytes: u64,
 }
 
+impl Allowance {
+    /// What a fresh transaction may cost.
+    pub(super) fn of(limits: &Limits) -> Self {
+        Self {
+            vm_steps: limits.vm_steps_max,
+            result_rows: limits.result_rows_max,
+            result_bytes: limits.result_bytes_max,
+        }
+    }
+}
+
 /// A user's lowered statement, ready to run.
-struct Lowered<'a> {
-    sqlite: &'a str,
-    types: &'a [Type],
-    columns: &'a [OutputColumn],
+pub(super) struct Lowered<'a> {
+    pub(super) sqlite: &'a str,
+    pub(super) types: &'a [Type],
+    pub(super) columns: &'a [OutputColumn],
     /// Who writes; none for a read.
-    writer: Option<Stamp>,
+    pub(super) writer: Option<Stamp>,
 }
 
 impl Engine {
     /// Binds a statement for an account, or remembers it.
     pub(super) fn bind(&mut self, account: AccountId, sql: &str) -> Result<Arc<Bound>, SqlError> {
-        if let Some(bound) = self.statements.get(account, sql) {
+        if let Some(bound) = self.statements.get(account, sql, &[]) {
             return Ok(bound);
         }
         let bound = Arc::new((self.binder)(sql, &self.catalogue, account, &[])?);
-        self.statements.put(account, sql, Arc::clone(&bound));
+        self.statements.put(account, sql, &[], Arc::clone(&bound));
         Ok(bound)
     }
 
@@ -134,7 +173,14 @@ impl Engine {
         self.wall.raise();
         self.writer.sink(|log| log.set_active(true));
         self.budget.start(allowance.vm_steps);
-        let ran = self.step(lowered, parameters, allowance);
+        let ran = step(
+            &self.writer,
+            &self.budget,
+            lowered,
+            parameters,
+            allowance,
+            &self.catalogue,
+        );
         self.budget.end();
         let refused = self.writer.sink(|log| {
             log.set_active(false);
@@ -142,7 +188,7 @@ impl Engine {
         });
         self.wall.lower();
         if let Some(failure) = self.writer.take_failure() {
-            return Err(Failure::Engine(super::EngineError::Internal {
+            return Err(Failure::Engine(EngineError::Internal {
                 cause: failure.to_owned(),
             }));
         }
@@ -153,40 +199,48 @@ impl Engine {
             (None, ran) => ran,
         }
     }
+}
 
-    fn step(
-        &self,
-        lowered: &Lowered<'_>,
-        parameters: &[Value],
-        allowance: &mut Allowance,
-    ) -> Result<Vec<Vec<Value>>, Failure> {
-        let mut statement = self.writer.prepare_cached(lowered.sqlite)?;
-        statement.reset_status(StatementStatus::VmStep);
-        bind_parameters(&mut statement, lowered.types, parameters)?;
-        if let Some(stamp) = lowered.writer {
-            let next = lowered.types.len() + 1;
-            statement.raw_bind_parameter(next, stamp.height)?;
-            statement.raw_bind_parameter(next + 1, stamp.index)?;
-        }
-        let mut results = Vec::new();
-        let mut rows = statement.raw_query();
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => results.push(read_row(row, lowered.columns, allowance)?),
-                Ok(None) => break,
-                Err(_) if self.budget.has_stopped() => return Err(too_long().into()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        drop(rows);
-        let steps = statement.reset_status(StatementStatus::VmStep);
-        let steps = u64::from(steps.cast_unsigned());
-        allowance.vm_steps = allowance
-            .vm_steps
-            .checked_sub(steps)
-            .ok_or_else(|| Failure::from(too_long()))?;
-        Ok(results)
+/// Steps a statement to its end, within bounds: exactly counted, wherever it was stopped.
+pub(super) fn step(
+    connection: &Connection,
+    budget: &Budget,
+    lowered: &Lowered<'_>,
+    parameters: &[Value],
+    allowance: &mut Allowance,
+    catalogue: &Catalogue,
+) -> Result<Vec<Vec<Value>>, Failure> {
+    let failed = |error| Failure::of_statement(error, catalogue);
+    let mut statement = connection.prepare_cached(lowered.sqlite).map_err(failed)?;
+    statement.reset_status(StatementStatus::VmStep);
+    bind_parameters(&mut statement, lowered.types, parameters)?;
+    if let Some(stamp) = lowered.writer {
+        let next = lowered.types.len() + 1;
+        statement
+            .raw_bind_parameter(next, stamp.height)
+            .map_err(failed)?;
+        statement
+            .raw_bind_parameter(next + 1, stamp.index)
+            .map_err(failed)?;
     }
+    let mut results = Vec::new();
+    let mut rows = statement.raw_query();
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => results.push(read_row(row, lowered.columns, allowance)?),
+            Ok(None) => break,
+            Err(_) if budget.has_stopped() => return Err(too_long().into()),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    drop(rows);
+    let steps = statement.reset_status(StatementStatus::VmStep);
+    let steps = u64::from(steps.cast_unsigned());
+    allowance.vm_steps = allowance
+        .vm_steps
+        .checked_sub(steps)
+        .ok_or_else(|| Failure::from(too_long()))?;
+    Ok(results)
 }
 
 /// Reads a result row and takes it from the allowance.
@@ -198,7 +252,8 @@ pub(super) fn read_row(
     let mut values = Vec::with_capacity(columns.len());
     let mut bytes = 0;
     for (place, column) in columns.iter().enumerate() {
-        let value = physical::from_sqlite(column.ty, row.get_ref(place)?)?;
+        let value =
+            physical::from_sqlite(column.ty, row.get_ref(place).map_err(EngineError::from)?)?;
         bytes += value_len(&value);
         values.push(value);
     }
@@ -243,7 +298,8 @@ pub(super) fn bind_parameters(
         let value = coerce(*ty, value.clone())
             .map_err(|error| SqlError::new(error.sqlstate(), error.to_string()))?;
         let value = physical::to_sqlite(*ty, &value)?;
-        statement.raw_bind_parameter(place + 1, value)?;
+        let bound = statement.raw_bind_parameter(place + 1, value);
+        bound.map_err(EngineError::from)?;
     }
     Ok(())
 }

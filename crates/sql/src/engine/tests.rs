@@ -1,3 +1,5 @@
 mod blocks;
+mod bounds;
+mod reads;
 mod replay;
 mod support;

@@ -159,15 +159,6 @@ impl Engine {
         Ok(())
     }
 
-    /// What a fresh transaction may cost.
-    pub(super) fn allowance(&self) -> Allowance {
-        Allowance {
-            vm_steps: self.limits.vm_steps_max,
-            result_rows: self.limits.result_rows_max,
-            result_bytes: self.limits.result_bytes_max,
-        }
-    }
-
     pub(super) fn run_statements(
         &mut self,
         account: AccountId,
@@ -175,7 +166,7 @@ impl Engine {
         stamp: Stamp,
         update_tree: bool,
     ) -> Result<Done, Failure> {
-        let mut allowance = self.allowance();
+        let mut allowance = Allowance::of(&self.limits);
         let mut changes = Vec::new();
         let mut results = Vec::with_capacity(statements.len());
         let mut rows_affected = 0u64;

@@ -13,6 +13,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use parking_lot::RwLock;
 use stele_core::codec::Reader;
 use stele_core::{Decode, Encode, Hash};
 
@@ -33,13 +34,41 @@ const FORMAT: u8 = 1;
 
 /// The index on disk. Nothing is synced when blocks are added: what is lost is found again in the
 /// segments at the next open. Takes about 16 MiB of memory.
+///
+/// The tree refuses all writes after one failed, such as on a full disk; it is opened anew then, so
+/// that the index goes on once there is room.
 pub struct FjallIndex {
     path: PathBuf,
-    database: Database,
+    /// None after opening it anew failed; the next write tries again.
+    open: RwLock<Option<Keyspaces>>,
+}
+
+#[derive(Clone)]
+struct Keyspaces {
     blocks: Keyspace,
     hashes: Keyspace,
     transactions: Keyspace,
     certificates: Keyspace,
+    database: Database,
+}
+
+impl Keyspaces {
+    fn open(path: &Path) -> Result<Self, fjall::Error> {
+        let database = Database::builder(path)
+            .cache_size(CACHE_LEN)
+            .worker_threads(1)
+            .max_journaling_size(JOURNAL_LEN_MAX)
+            .max_cached_files(Some(OPEN_FILES_MAX))
+            .open()?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_LEN);
+        Ok(Self {
+            blocks: database.keyspace("blocks", options)?,
+            hashes: database.keyspace("hashes", options)?,
+            transactions: database.keyspace("transactions", options)?,
+            certificates: database.keyspace("certificates", options)?,
+            database,
+        })
+    }
 }
 
 impl FjallIndex {
@@ -49,46 +78,58 @@ impl FjallIndex {
     /// # Errors
     /// When the directory cannot be written or another process uses it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        match Self::open_existing(path) {
-            Ok(index) if index.has_format()? => return Ok(index),
+        match Keyspaces::open(path) {
+            Ok(keyspaces) => {
+                let index = Self::new(path, keyspaces);
+                if index.has_format()? {
+                    return Ok(index);
+                }
+            }
             Err(error @ (fjall::Error::Locked | fjall::Error::Io(_))) => {
                 return Err(failure(path, &error));
             }
-            Ok(index) => drop(index),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "index unreadable, making it anew");
             }
         }
         std::fs::remove_dir_all(path).map_err(|error| failure(path, &error))?;
-        let index = Self::open_existing(path).map_err(|error| failure(path, &error))?;
+        let keyspaces = Keyspaces::open(path).map_err(|error| failure(path, &error))?;
+        let index = Self::new(path, keyspaces);
         index.has_format()?;
         Ok(index)
     }
 
-    fn open_existing(path: &Path) -> Result<Self, fjall::Error> {
-        let database = Database::builder(path)
-            .cache_size(CACHE_LEN)
-            .worker_threads(1)
-            .max_journaling_size(JOURNAL_LEN_MAX)
-            .max_cached_files(Some(OPEN_FILES_MAX))
-            .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_LEN);
-        Ok(Self {
+    fn new(path: &Path, keyspaces: Keyspaces) -> Self {
+        Self {
             path: path.to_owned(),
-            blocks: database.keyspace("blocks", options)?,
-            hashes: database.keyspace("hashes", options)?,
-            transactions: database.keyspace("transactions", options)?,
-            certificates: database.keyspace("certificates", options)?,
-            database,
-        })
+            open: RwLock::new(Some(keyspaces)),
+        }
+    }
+
+    fn keyspaces(&self) -> Result<Keyspaces, StoreError> {
+        let open = self.open.read().clone();
+        open.ok_or_else(|| failure(&self.path, &"it could not be opened again after a failure"))
+    }
+
+    /// Makes the next write fail.
+    #[cfg(test)]
+    pub(super) fn fail_once(&self) {
+        *self.open.write() = None;
+    }
+
+    /// Opens the tree anew after a failure.
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut open = self.open.write();
+        // Closed first: two openers exclude each other.
+        *open = None;
+        *open = Some(self.tried(Keyspaces::open(&self.path))?);
+        Ok(())
     }
 
     /// Checks the format, and writes it into an index just made.
     fn has_format(&self) -> Result<bool, StoreError> {
-        let about = self.tried(
-            self.database
-                .keyspace("about", KeyspaceCreateOptions::default),
-        )?;
+        let database = self.keyspaces()?.database;
+        let about = self.tried(database.keyspace("about", KeyspaceCreateOptions::default))?;
         match self.tried(about.get("format"))? {
             Some(found) => Ok(*found == [FORMAT]),
             None if self.last()?.is_none() => {
@@ -129,46 +170,70 @@ fn failure(path: &Path, error: &dyn Display) -> StoreError {
     }
 }
 
-impl Index for FjallIndex {
-    fn add(
+impl FjallIndex {
+    fn try_add(
         &self,
         blocks: &[IndexedBlock],
         certificates: &[(u64, Location)],
     ) -> Result<(), StoreError> {
-        let mut batch = self.database.batch();
+        let keyspaces = self.keyspaces()?;
+        let mut batch = keyspaces.database.batch();
         let mut seen = HashSet::new();
         for block in blocks {
             let meta = &block.meta;
             let height = meta.height.to_be_bytes();
-            batch.insert(&self.blocks, height, meta.encode_to_vec());
-            batch.insert(&self.hashes, meta.hash.0, height);
+            batch.insert(&keyspaces.blocks, height, meta.encode_to_vec());
+            batch.insert(&keyspaces.hashes, meta.hash.0, height);
             for (index, id) in (0u32..).zip(&block.transaction_ids) {
-                if !seen.insert(*id) || self.tried(self.transactions.contains_key(id.0))? {
+                if !seen.insert(*id) || self.tried(keyspaces.transactions.contains_key(id.0))? {
                     continue;
                 }
                 let mut place = [0; 12];
                 let (high, low) = place.split_at_mut(8);
                 high.copy_from_slice(&height);
                 low.copy_from_slice(&index.to_be_bytes());
-                batch.insert(&self.transactions, id.0, place);
+                batch.insert(&keyspaces.transactions, id.0, place);
             }
         }
         for (height, location) in certificates {
             batch.insert(
-                &self.certificates,
+                &keyspaces.certificates,
                 height.to_be_bytes(),
                 location.encode_to_vec(),
             );
         }
         self.tried(batch.commit())
     }
+}
+
+impl Index for FjallIndex {
+    fn add(
+        &self,
+        blocks: &[IndexedBlock],
+        certificates: &[(u64, Location)],
+    ) -> Result<(), StoreError> {
+        let Err(error) = self.try_add(blocks, certificates) else {
+            return Ok(());
+        };
+        tracing::warn!(%error, "index not written, opening it anew");
+        self.reopen()?;
+        let last = self.last()?.map_or(0, |meta| meta.height);
+        match blocks.first() {
+            Some(first) if last + 1 < first.meta.height => Err(failure(
+                &self.path,
+                &format!("block {} is missing in it", last + 1),
+            )),
+            _ => self.try_add(blocks, certificates),
+        }
+    }
 
     fn clear(&self) -> Result<(), StoreError> {
+        let open = self.keyspaces()?;
         for keyspace in [
-            &self.blocks,
-            &self.hashes,
-            &self.transactions,
-            &self.certificates,
+            &open.blocks,
+            &open.hashes,
+            &open.transactions,
+            &open.certificates,
         ] {
             self.tried(keyspace.clear())?;
         }
@@ -176,7 +241,7 @@ impl Index for FjallIndex {
     }
 
     fn last(&self) -> Result<Option<BlockMeta>, StoreError> {
-        let Some(guard) = self.blocks.last_key_value() else {
+        let Some(guard) = self.keyspaces()?.blocks.last_key_value() else {
             return Ok(None);
         };
         let value = self.tried(guard.value())?;
@@ -184,18 +249,18 @@ impl Index for FjallIndex {
     }
 
     fn block(&self, height: u64) -> Result<Option<BlockMeta>, StoreError> {
-        self.decoded(self.tried(self.blocks.get(height.to_be_bytes()))?)
+        self.decoded(self.tried(self.keyspaces()?.blocks.get(height.to_be_bytes()))?)
     }
 
     fn height_of(&self, hash: &Hash) -> Result<Option<u64>, StoreError> {
-        let found = self.tried(self.hashes.get(hash.0))?;
+        let found = self.tried(self.keyspaces()?.hashes.get(hash.0))?;
         found
             .map(|bytes| self.tried(Reader::new(&bytes).u64()))
             .transpose()
     }
 
     fn transaction(&self, id: &Hash) -> Result<Option<(u64, u32)>, StoreError> {
-        let Some(bytes) = self.tried(self.transactions.get(id.0))? else {
+        let Some(bytes) = self.tried(self.keyspaces()?.transactions.get(id.0))? else {
             return Ok(None);
         };
         let mut reader = Reader::new(&bytes);
@@ -204,11 +269,15 @@ impl Index for FjallIndex {
     }
 
     fn certificate_from(&self, height: u64) -> Result<Option<(u64, Location)>, StoreError> {
-        let found = self.certificates.range(height.to_be_bytes()..).next();
+        let found = self
+            .keyspaces()?
+            .certificates
+            .range(height.to_be_bytes()..)
+            .next();
         self.certificate(found)
     }
 
     fn certificate_last(&self) -> Result<Option<(u64, Location)>, StoreError> {
-        self.certificate(self.certificates.last_key_value())
+        self.certificate(self.keyspaces()?.certificates.last_key_value())
     }
 }

@@ -59,3 +59,41 @@ fn c1_disk_index_keeps_the_contract_and_survives_reopening() {
     let index = FjallIndex::open(&path).unwrap();
     assert_eq!(index.last().unwrap().unwrap().height, 1);
 }
+
+#[test]
+fn c1_disk_index_goes_on_after_being_opened_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = FjallIndex::open(&directory.path().join("index")).unwrap();
+    index.add(&[block(1, &[1])], &[]).unwrap();
+    index.fail_once();
+    index.add(&[block(2, &[2])], &[]).unwrap();
+    assert_eq!(index.last().unwrap().unwrap().height, 2);
+    assert_eq!(index.transaction(&Hash([1; 32])).unwrap(), Some((1, 0)));
+    index.fail_once();
+    assert!(
+        index.add(&[block(4, &[4])], &[]).is_err(),
+        "a gap is noticed"
+    );
+    index.add(&[block(3, &[3])], &[]).unwrap();
+}
+
+#[test]
+fn c1_disk_index_of_rubbish_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("index");
+    drop(FjallIndex::open(&path).unwrap());
+    let marker = std::fs::read_dir(&path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            path.is_file()
+                && path
+                    .extension()
+                    .is_none_or(|end| end != "jnl" && end != "lock")
+        });
+    if let Some(marker) = marker {
+        std::fs::write(marker, b"rubbish").unwrap();
+    }
+    let index = FjallIndex::open(&path).unwrap();
+    exercise(&index);
+}

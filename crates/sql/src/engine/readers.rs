@@ -1,0 +1,306 @@
+//! Reads beside the writer: a pool of read-only connections, each on the newest committed state.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use rusqlite::Connection;
+use stele_core::genesis::Limits;
+use stele_core::tree::TableEntry;
+use stele_core::{AccountId, Suite, Type, Value};
+
+use super::Binder;
+use super::authoriser::Wall;
+use super::budget::Budget;
+use super::config::EngineConfig;
+use super::error::EngineError;
+use super::meta;
+use super::open::Place;
+use super::outcome::Failure;
+use super::snapshot::Snapshot;
+use super::statement::{Allowance, Lowered, StatementCache, step};
+use crate::bound::Bound;
+use crate::catalogue::Catalogue;
+use crate::error::SqlError;
+use crate::result::StatementResult;
+
+/// Most rows of one read's result.
+pub const READ_ROWS_MAX: u64 = 1_000_000;
+/// Most bytes of one read's result.
+pub const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Longest wait for a free read connection.
+const READER_WAIT: Duration = Duration::from_secs(30);
+
+/// One read-only connection.
+pub(super) struct Reader {
+    pub(super) connection: Connection,
+    wall: Wall,
+    budget: Arc<Budget>,
+}
+
+/// What the writer tells readers after each commit.
+#[derive(Clone)]
+pub(super) struct Published {
+    pub(super) height: u64,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) tables: Arc<Vec<TableEntry>>,
+}
+
+/// Read connections and what they share. Get one with [`Engine::readers`](super::Engine::readers).
+pub struct Readers {
+    idle: Mutex<Vec<Reader>>,
+    freed: Condvar,
+    published: RwLock<Published>,
+    statements: Mutex<(u64, StatementCache)>,
+    binder: Binder,
+    limits: Limits,
+    pub(super) suite: Suite,
+    pub(super) proof_window: u64,
+    pub(super) path: String,
+}
+
+impl Readers {
+    pub(super) fn open(
+        config: &EngineConfig,
+        place: &Place,
+        binder: Binder,
+        published: Published,
+    ) -> Result<Self, EngineError> {
+        let idle = (0..config.readers.max(1))
+            .map(|_| Reader::open(place))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            idle: Mutex::new(idle),
+            freed: Condvar::new(),
+            statements: Mutex::new((published.catalogue.version(), StatementCache::default())),
+            published: RwLock::new(published),
+            binder,
+            limits: Limits {
+                result_rows_max: READ_ROWS_MAX,
+                result_bytes_max: READ_BYTES_MAX,
+                ..config.limits
+            },
+            suite: config.suite,
+            proof_window: config.proof_window,
+            path: place.shown.clone(),
+        })
+    }
+
+    pub(super) fn publish(&self, published: Published) {
+        *self.published.write() = published;
+    }
+
+    pub(super) fn published(&self) -> Published {
+        self.published.read().clone()
+    }
+
+    /// The newest committed catalogue.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.published.read().catalogue)
+    }
+
+    /// Binds a statement against the newest committed catalogue without running it. `declared` are
+    /// the types the client gave for parameters.
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub fn describe(
+        &self,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+    ) -> Result<Arc<Bound>, SqlError> {
+        self.bind(&self.catalogue(), account, sql, declared)
+    }
+
+    fn bind(
+        &self,
+        catalogue: &Catalogue,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+    ) -> Result<Arc<Bound>, SqlError> {
+        {
+            let mut statements = self.statements.lock();
+            if statements.0 == catalogue.version() {
+                if let Some(bound) = statements.1.get(account, sql, declared) {
+                    return Ok(bound);
+                }
+            } else if statements.0 < catalogue.version() {
+                *statements = (catalogue.version(), StatementCache::default());
+            }
+        }
+        let bound = Arc::new((self.binder)(sql, catalogue, account, declared)?);
+        let mut statements = self.statements.lock();
+        if statements.0 == catalogue.version() {
+            statements.1.put(account, sql, declared, Arc::clone(&bound));
+        }
+        Ok(bound)
+    }
+
+    /// Runs a read on the newest committed state, `now()` being the system's clock. Gives the result
+    /// and the height it is of.
+    ///
+    /// # Errors
+    /// [`EngineError::Sql`] for what is wrong with the statement, a write among that; else the node's
+    /// own trouble.
+    pub fn query(
+        &self,
+        account: AccountId,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<(StatementResult, u64), EngineError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let mut seed = [0; 16];
+        seed.copy_from_slice(&now.as_nanos().to_be_bytes());
+        self.query_at(account, sql, &[], parameters, now_us, seed)
+    }
+
+    /// As [`Self::query`], with declared parameter types, time and seed given.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub fn query_at(
+        &self,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+        parameters: &[Value],
+        now_us: i64,
+        seed: [u8; 16],
+    ) -> Result<(StatementResult, u64), EngineError> {
+        let reader = self.take()?;
+        let done = self.run(&reader, account, sql, declared, parameters, now_us, seed);
+        self.give_back(reader);
+        done.map_err(|error| error.at(&self.path))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site, each of another type"
+    )]
+    fn run(
+        &self,
+        reader: &Reader,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+        parameters: &[Value],
+        now_us: i64,
+        seed: [u8; 16],
+    ) -> Result<(StatementResult, u64), EngineError> {
+        reader.begin()?;
+        let (height, version) = meta::read_position(&reader.connection)?;
+        let mut catalogue = self.catalogue();
+        if catalogue.version() != version {
+            // A commit lies between the snapshot and what was published.
+            catalogue = Arc::new(meta::read_catalogue(&reader.connection)?);
+        }
+        let bound = self.bind(&catalogue, account, sql, declared)?;
+        let Bound::Query(query) = bound.as_ref() else {
+            return Err(SqlError::new(
+                "25006",
+                "cannot execute a write in a read-only transaction",
+            )
+            .into());
+        };
+        reader.start_context(now_us, seed);
+        let lowered = Lowered {
+            sqlite: &query.sqlite,
+            types: &query.parameters,
+            columns: &query.columns,
+            writer: None,
+        };
+        let mut allowance = Allowance::of(&self.limits);
+        reader.wall.raise();
+        reader.budget.start(allowance.vm_steps);
+        let rows = step(
+            &reader.connection,
+            &reader.budget,
+            &lowered,
+            parameters,
+            &mut allowance,
+            &catalogue,
+        );
+        reader.budget.end();
+        reader.wall.lower();
+        let rows = rows.map_err(|failure| match failure {
+            Failure::Outcome(error) => EngineError::Sql(error),
+            Failure::Engine(error) => error,
+        })?;
+        let result = StatementResult {
+            tag: format!("SELECT {}", rows.len()),
+            columns: query.columns.clone(),
+            rows,
+            rows_affected: 0,
+        };
+        Ok((result, height))
+    }
+
+    /// The newest committed state, held still until it is dropped. **Hold it shortly**: the
+    /// write-ahead log grows as long as it is held.
+    ///
+    /// # Errors
+    /// When no connection gets free or the database cannot be read.
+    pub fn snapshot(self: &Arc<Self>) -> Result<Snapshot, EngineError> {
+        let reader = self.take()?;
+        Snapshot::new(Arc::clone(self), reader).map_err(|error| error.at(&self.path))
+    }
+
+    fn take(&self) -> Result<Reader, EngineError> {
+        let mut idle = self.idle.lock();
+        loop {
+            if let Some(reader) = idle.pop() {
+                return Ok(reader);
+            }
+            if self.freed.wait_for(&mut idle, READER_WAIT).timed_out() {
+                return Err(EngineError::ReadersBusy);
+            }
+        }
+    }
+
+    pub(super) fn give_back(&self, reader: Reader) {
+        reader.end();
+        self.idle.lock().push(reader);
+        self.freed.notify_one();
+    }
+}
+
+impl Reader {
+    fn open(place: &Place) -> Result<Self, EngineError> {
+        let mut connection = place.connect(super::config::READER_CACHE_KIB)?;
+        connection.execute_batch("PRAGMA query_only = ON")?;
+        let budget = Budget::install(&mut connection)?;
+        let wall = Wall::install(&mut connection)?;
+        Ok(Self {
+            connection,
+            wall,
+            budget,
+        })
+    }
+
+    pub(super) fn begin(&self) -> Result<(), EngineError> {
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(())
+    }
+
+    /// Ends the snapshot. What cannot be ended is not worth an error: the next use tells.
+    fn end(&self) {
+        if self.connection.is_autocommit() {
+            return;
+        }
+        let ended = self
+            .connection
+            .prepare_cached("COMMIT")
+            .and_then(|mut end| end.execute([]));
+        if let Err(error) = ended {
+            tracing::warn!(%error, "a read snapshot did not end");
+        }
+    }
+
+    fn start_context(&self, _now_us: i64, _seed: [u8; 16]) {}
+}

@@ -1,0 +1,221 @@
+//! Bounds and faults: what a transaction may cost, and what is the node's own trouble.
+
+use stele_core::Value;
+use stele_core::outcome::Code;
+use stele_core::{AccountId, Hash};
+
+use super::support::*;
+use crate::engine::{EngineConfig, EngineError, result_digest};
+
+fn bounded(change: impl FnOnce(&mut EngineConfig)) -> Ledger {
+    let mut config = EngineConfig::new(None, LEDGER, SUITE);
+    change(&mut config);
+    let mut ledger = Ledger::open(config);
+    ledger.one(&[(CREATE, vec![])]);
+    let rows: Vec<_> = (0..30)
+        .map(|id| (INSERT, vec![int(id), Value::Null, int(0)]))
+        .collect();
+    ledger.one(&rows);
+    ledger
+}
+
+#[test]
+fn the_step_bound_does_not_depend_on_what_ran_before() {
+    // The exact cost, found by bisection on fresh engines, is the exact cost on a used one.
+    let succeeds = |bound: u64, warm: usize| {
+        let mut ledger = bounded(|config| config.limits.vm_steps_max = bound);
+        for _ in 0..warm {
+            ledger.one(&[(SELECT, vec![int(1)])]);
+            ledger.one(&[(SPIN, vec![])]);
+            ledger.one(&[("SELEKT", vec![])]);
+        }
+        let code = ledger.one(&[(SPIN, vec![])]);
+        assert!(code == Code::SUCCESS || code.as_str() == "54000", "{code}");
+        code.is_success()
+    };
+    let (mut low, mut high) = (1_000u64, 10_000_000u64);
+    while low + 1 < high {
+        let middle = low.midpoint(high);
+        if succeeds(middle, 0) {
+            high = middle
+        } else {
+            low = middle
+        }
+    }
+    for warm in [1, 3, 7] {
+        assert!(succeeds(high, warm));
+        assert!(!succeeds(low, warm));
+    }
+}
+
+#[test]
+fn row_and_result_bounds_are_outcomes() {
+    let mut ledger = bounded(|config| {
+        config.limits.rows_changed_max = 40;
+        config.limits.result_rows_max = 40;
+    });
+    assert_eq!(ledger.one(&[(ADD_ALL, vec![int(1)])]), Code::SUCCESS);
+    assert_eq!(
+        ledger
+            .one(&[(ADD_ALL, vec![int(1)]), (ADD_ALL, vec![int(1)])])
+            .as_str(),
+        "54000"
+    );
+    assert_eq!(ledger.one(&[(SELECT_ALL, vec![])]), Code::SUCCESS);
+    assert_eq!(
+        ledger
+            .one(&[(SELECT_ALL, vec![]), (SELECT_ALL, vec![])])
+            .as_str(),
+        "54000"
+    );
+    assert_eq!(ledger.one(&[(SELECT, vec![int(1)])]), Code::SUCCESS);
+}
+
+#[test]
+fn a_full_disk_is_no_outcome_and_the_block_gives_the_same_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut full = Ledger::at(directory.path().join("full.db"));
+    let mut roomy = Ledger::at(directory.path().join("roomy.db"));
+    for ledger in [&mut full, &mut roomy] {
+        ledger.one(&[(CREATE, vec![])]);
+        ledger.one(&[(INSERT, vec![int(-1), text("x"), int(0)])]);
+    }
+    let limit = |ledger: &Ledger, pages: i64| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        ledger
+            .engine
+            .writer
+            .query_row(&sql, [], |_| Ok(()))
+            .unwrap();
+    };
+    let block: Vec<_> = (0..40)
+        .map(|at| {
+            let statements: Vec<_> = (0..50)
+                .map(|n| {
+                    (
+                        INSERT,
+                        vec![int(at * 50 + n), text(format!("{at} {n}")), int(0)],
+                    )
+                })
+                .collect();
+            full.sign(&statements)
+        })
+        .collect();
+    let before = full.engine.meta().clone();
+    limit(&full, 40);
+    for _ in 0..3 {
+        let context = full.next();
+        let error = full
+            .engine
+            .execute(&context, &executable(&block))
+            .unwrap_err();
+        assert!(
+            matches!(&error, EngineError::NoSpace { path } if path.ends_with("full.db")),
+            "{error}"
+        );
+        assert!(error.is_transient());
+        assert_eq!(*full.engine.meta(), before);
+        assert!(
+            full.engine
+                .readers()
+                .audit(|_| {})
+                .unwrap()
+                .differences
+                .is_empty()
+        );
+    }
+    limit(&full, 1_000_000);
+    assert_eq!(full.block(&block), roomy.block(&block));
+    assert_eq!(full.root(), roomy.root());
+}
+
+#[test]
+fn a_state_of_another_ledger_or_program_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    drop(Ledger::at(path.clone()));
+    let open = || {
+        let mut config = EngineConfig::new(Some(path.clone()), LEDGER, SUITE);
+        config.ledger = Hash([8; 32]);
+        crate::engine::Engine::open(config).err().unwrap()
+    };
+    let error = open();
+    assert!(matches!(error, EngineError::WrongLedger { .. }), "{error}");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute("UPDATE _meta SET format = 99", [])
+        .unwrap();
+    drop(connection);
+    let error = open();
+    assert!(
+        error.to_string().contains("state.db has format 99"),
+        "{error}"
+    );
+    std::fs::write(
+        &path,
+        "not a database, but long enough to be looked at as one",
+    )
+    .unwrap();
+    for ending in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(directory.path().join(format!("state.db{ending}")));
+    }
+    assert!(matches!(open(), EngineError::Corrupt { .. }));
+}
+
+#[test]
+fn a_result_that_is_not_what_the_client_saw_fails() {
+    let mut ledger = bounded(|_| {});
+    let readers = ledger.engine.readers();
+    let (seen, _) = readers.query(AccountId::LEDGER, SELECT, &[int(1)]).unwrap();
+    let transaction = |ledger: &mut Ledger, digest| {
+        ledger.sign_payload(stele_core::transaction::Payload::Statements(vec![
+            stele_core::transaction::Statement {
+                sql: SELECT.to_owned(),
+                parameters: vec![int(1)],
+                result: Some(digest),
+            },
+        ]))
+    };
+    let good = transaction(&mut ledger, result_digest(SUITE, &seen));
+    let bad = transaction(&mut ledger, Hash::ZERO);
+    let effects = ledger.block(&[good, bad]);
+    assert_eq!(effects.transactions[0].outcome.code, Code::SUCCESS);
+    assert_eq!(effects.transactions[1].outcome.code.as_str(), "40001");
+}
+
+#[test]
+fn namespaces_belong_to_their_first_writer() {
+    let mut ledger = bounded(|_| {});
+    let put = |space: &str, key: &str, value: u8| {
+        (PUT, vec![text(space), text(key), Value::Bytes(vec![value])])
+    };
+    let me = AccountId::of_key(SUITE, &ledger.key.public());
+    let other = stele_core::crypto::SecretKey::from_seed(&[2; 32]);
+    assert_eq!(ledger.one(&[put("mine", "a", 1)]), Code::SUCCESS);
+    assert_eq!(ledger.one(&[put("mine", "a", 2)]), Code::SUCCESS);
+    let log = (
+        NAMESPACE,
+        vec![text("log"), Value::Bytes(me.0.to_vec()), Value::Bool(true)],
+    );
+    assert_eq!(ledger.one(&[log, put("log", "a", 1)]), Code::SUCCESS);
+    assert_eq!(ledger.one(&[put("log", "b", 1)]), Code::SUCCESS);
+    assert_eq!(ledger.one(&[put("log", "a", 2)]).as_str(), "42501");
+    let mine = std::mem::replace(&mut ledger.key, other);
+    assert_eq!(ledger.one(&[put("mine", "z", 2)]).as_str(), "42501");
+    let stolen = (
+        NAMESPACE,
+        vec![text("s"), Value::Bytes(me.0.to_vec()), Value::Bool(false)],
+    );
+    assert_eq!(ledger.one(&[stolen]).as_str(), "42501");
+    assert_eq!(ledger.one(&[put("theirs", "z", 2)]), Code::SUCCESS);
+    // A key that is not the account's.
+    let mut signed = ledger.sign(&[put("theirs", "z", 3)]);
+    signed.key = mine.public();
+    assert_eq!(
+        ledger.block(&[signed]).transactions[0]
+            .outcome
+            .code
+            .as_str(),
+        "28000"
+    );
+}

@@ -1,0 +1,64 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::{audit, keys, sql, start, status, verify};
+
+const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
+
+const AFTER: &str = "\
+First steps:
+  stele start                              run a node; data goes to ./stele-data
+  psql -h 127.0.0.1 -p 5433 -U operator    use it from any PostgreSQL client
+  stele verify proof.txt                   check a proof, offline, believing nobody
+
+Settings come from stele.toml where the command runs (or --config FILE), then from environment \
+variables STELE_<SECTION>_<KEY>, then from flags. `stele start --print-config` writes a file with all of them.
+
+`stele COMMAND --help` explains a command, with examples.";
+
+/// What was asked for.
+#[derive(Debug, Parser)]
+#[command(name = "stele", bin_name = "stele", version, about = ABOUT, after_help = AFTER, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Configuration file [default: stele.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Start(start::StartArgs),
+    Sql(sql::SqlArgs),
+    /// Show a running node at a glance
+    Status(status::StatusArgs),
+    Audit(audit::AuditArgs),
+    Keys(keys::KeysArgs),
+    Verify(verify::VerifyArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let config = match &self.command {
+            // What explains the configuration must work while the configuration is wrong.
+            Command::Start(args) if args.needs_no_config() => Config::default(),
+            _ => Config::load(self.config.as_deref())?,
+        };
+        match self.command {
+            Command::Start(args) => start::run(&args, config),
+            Command::Sql(args) => sql::run(&args, config),
+            Command::Status(args) => status::run(&args, &config),
+            Command::Audit(args) => audit::run(&args, &config),
+            Command::Keys(args) => keys::run(&args, &config),
+            Command::Verify(args) => verify::run(&args, &config),
+        }
+    }
+}

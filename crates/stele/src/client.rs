@@ -1,0 +1,171 @@
+//! A small HTTP client for the node's API.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use crate::config::Config;
+
+/// Longest answer read as JSON, in bytes (16 MiB).
+const JSON_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// Longest wait for an answer.
+const WAIT_MAX: Duration = Duration::from_secs(70);
+
+/// Speaks to one node.
+pub(crate) struct Client {
+    agent: Agent,
+    base: String,
+}
+
+impl Client {
+    /// A client for the node at `url`, or the configured one.
+    pub(crate) fn new(url: Option<&str>, config: &Config) -> Result<Self> {
+        let base = match url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", config.http_listen),
+        };
+        if base.starts_with("https://") {
+            bail!(
+                "{base}: this client speaks plain HTTP to a node on the same machine; bring a remote node near with `ssh -L 8080:127.0.0.1:8080 host` and use http://127.0.0.1:8080"
+            );
+        }
+        if !base.starts_with("http://") {
+            bail!("{base:?} is not the address of a node: write it as http://127.0.0.1:8080");
+        }
+        let settings = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(WAIT_MAX))
+            .max_redirects(0)
+            // A node on this machine is never behind the proxy of the environment.
+            .proxy(None)
+            .build();
+        Ok(Self {
+            agent: Agent::new_with_config(settings),
+            base,
+        })
+    }
+
+    /// Where it speaks to.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Reads JSON.
+    pub(crate) fn get_json(&self, path: &str) -> Result<Value> {
+        let text = self.get_text(path, JSON_LEN_MAX)?;
+        self.parse(path, &text)
+    }
+
+    /// Reads a text of at most `len_max` bytes.
+    pub(crate) fn get_text(&self, path: &str, len_max: u64) -> Result<String> {
+        let answer = self.agent.get(format!("{}{path}", self.base)).call();
+        self.text(path, answer, len_max)
+    }
+
+    /// Sends JSON and reads JSON.
+    pub(crate) fn post_json(&self, path: &str, body: &Value) -> Result<Value> {
+        let answer = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .header("content-type", "application/json")
+            .send(body.to_string());
+        let text = self.text(path, answer, JSON_LEN_MAX)?;
+        self.parse(path, &text)
+    }
+
+    fn parse(&self, path: &str, text: &str) -> Result<Value> {
+        serde_json::from_str(text).with_context(|| {
+            format!(
+                "{}{path} does not answer in JSON: is a Stele node behind that address?",
+                self.base
+            )
+        })
+    }
+
+    fn text(
+        &self,
+        path: &str,
+        answer: Result<Response<Body>, ureq::Error>,
+        len_max: u64,
+    ) -> Result<String> {
+        let mut answer = answer.with_context(|| {
+            format!(
+                "no node answers at {}; start one with `stele start`, or name its address with --http URL",
+                self.base
+            )
+        })?;
+        let status = answer.status();
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(len_max)
+            .read_to_string()
+            .with_context(|| format!("cannot read the answer of {}{path}", self.base))?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        bail!("{}", failure(status.as_u16(), &text))
+    }
+}
+
+/// The failure a node reports, in its own words.
+fn failure(status: u16, text: &str) -> String {
+    let view: Value = serde_json::from_str(text).unwrap_or_default();
+    let field = |name: &str| view.get(name).and_then(Value::as_str);
+    let Some(message) = field("message") else {
+        return format!("the node answered with HTTP status {status}");
+    };
+    let mut words = message.to_owned();
+    if let Some(code) = field("code") {
+        words.push_str(&format!(" ({code})"));
+    }
+    for name in ["detail", "hint"] {
+        if let Some(more) = field(name) {
+            words.push_str(&format!("; {more}"));
+        }
+    }
+    words
+}
+
+/// A text as a piece of a URL.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut url = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                url.push(char::from(byte));
+            }
+            other => url.push_str(&format!("%{other:02X}")),
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_urls_are_encoded() {
+        assert_eq!(encoded("a b/ü?"), "a%20b%2F%C3%BC%3F");
+    }
+
+    #[test]
+    fn a_failure_keeps_the_words_of_the_node() {
+        let text = r#"{"code":"42P01","message":"no table x","hint":"make it"}"#;
+        assert_eq!(failure(404, text), "no table x (42P01); make it");
+        assert!(failure(502, "<html>").contains("502"));
+    }
+
+    #[test]
+    fn only_plain_http_addresses_are_taken() {
+        let config = Config::default();
+        assert!(Client::new(Some("https://x"), &config).is_err());
+        assert!(Client::new(Some("x:80"), &config).is_err());
+        let client = Client::new(Some("http://[::1]:8080/"), &config).unwrap();
+        assert_eq!(client.base(), "http://[::1]:8080");
+    }
+}

@@ -1,0 +1,145 @@
+//! The configuration: one TOML file, environment variables over it, command-line flags over both.
+//!
+//! Every setting is one line of [`SETTINGS`]: the same definition reads the file and the
+//! environment, writes the commented template, and names the nearest setting when one is misspelt.
+
+mod error;
+mod read;
+mod setting;
+mod template;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use stele_node::{BlockPolicy, MempoolConfig, NodeConfig};
+
+pub(crate) use error::ConfigError;
+pub(crate) use setting::SETTINGS;
+pub(crate) use template::template;
+
+/// Read when `--config` names no other file and it is there.
+pub(crate) const DEFAULT_FILE: &str = "stele.toml";
+/// Port of the PostgreSQL listener.
+pub(crate) const POSTGRES_PORT: u16 = 5433;
+/// Port of the HTTP listener.
+pub(crate) const HTTP_PORT: u16 = 8080;
+
+const MIB: u64 = 1024 * 1024;
+
+/// All settings, in the units of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) directory: PathBuf,
+    pub(crate) origin: String,
+    pub(crate) postgres_listen: SocketAddr,
+    pub(crate) postgres_connections_max: u64,
+    pub(crate) http_listen: SocketAddr,
+    pub(crate) http_hosts: Vec<String>,
+    pub(crate) http_origins: Vec<String>,
+    pub(crate) http_requests_max: u64,
+    pub(crate) block_transactions_max: u64,
+    pub(crate) block_bytes_max: u64,
+    pub(crate) block_interval_ms: u64,
+    pub(crate) mempool_transactions_max: u64,
+    pub(crate) mempool_mib_max: u64,
+    pub(crate) segment_mib: u64,
+    pub(crate) self_check_interval_s: u64,
+    pub(crate) self_check_mib_per_s: u64,
+    pub(crate) readers: u64,
+    pub(crate) cache_mib: u64,
+    pub(crate) log_level: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let node = NodeConfig::default();
+        Self {
+            directory: node.directory,
+            origin: node.origin,
+            postgres_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, POSTGRES_PORT)),
+            postgres_connections_max: 256,
+            http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT)),
+            http_hosts: Vec::new(),
+            http_origins: Vec::new(),
+            http_requests_max: 256,
+            block_transactions_max: node.block.transactions_max as u64,
+            block_bytes_max: node.block.bytes_max as u64,
+            block_interval_ms: node.block.interval_us / 1_000,
+            mempool_transactions_max: node.mempool.transactions_max as u64,
+            mempool_mib_max: node.mempool.bytes_max as u64 / MIB,
+            segment_mib: node.segment_len_max / MIB,
+            self_check_interval_s: node.self_check_interval_s,
+            self_check_mib_per_s: node.self_check_mib_per_s,
+            readers: node.readers as u64,
+            cache_mib: u64::from(node.cache_kib) / 1024,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// The file given, or [`DEFAULT_FILE`] if it is there, then the environment.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self> {
+        let mut config = Self::default();
+        let default = Path::new(DEFAULT_FILE);
+        let chosen = match file {
+            Some(file) => Some(file),
+            None if default.is_file() => Some(default),
+            None => None,
+        };
+        if let Some(path) = chosen {
+            let text = std::fs::read_to_string(path).with_context(|| {
+                format!(
+                    "cannot read the configuration {}; `stele start --print-config > {DEFAULT_FILE}` writes one with every setting",
+                    path.display()
+                )
+            })?;
+            config.read_file(&path.display().to_string(), &text)?;
+        }
+        config.read_environment(std::env::vars_os())?;
+        Ok(config)
+    }
+
+    /// Refuses listeners that other machines can reach.
+    pub(crate) fn check_listeners(&self) -> Result<(), ConfigError> {
+        for (name, address) in [
+            ("postgres.listen", self.postgres_listen),
+            ("http.listen", self.http_listen),
+        ] {
+            if !address.ip().is_loopback() {
+                return Err(ConfigError::NotLoopback { name, address });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the node is started with.
+    pub(crate) fn node_config(&self) -> NodeConfig {
+        NodeConfig {
+            directory: self.directory.clone(),
+            origin: self.origin.clone(),
+            block: BlockPolicy {
+                transactions_max: size(self.block_transactions_max),
+                bytes_max: size(self.block_bytes_max),
+                interval_us: self.block_interval_ms * 1_000,
+            },
+            mempool: MempoolConfig {
+                transactions_max: size(self.mempool_transactions_max),
+                bytes_max: size(self.mempool_mib_max * MIB),
+            },
+            readers: size(self.readers),
+            cache_kib: u32::try_from(self.cache_mib * 1024).unwrap_or(u32::MAX),
+            segment_len_max: self.segment_mib * MIB,
+            self_check_interval_s: self.self_check_interval_s,
+            self_check_mib_per_s: self.self_check_mib_per_s,
+        }
+    }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

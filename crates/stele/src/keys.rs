@@ -1,0 +1,184 @@
+//! `stele keys`: the key store of a data directory, whether or not a node runs on it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use stele_core::Suite;
+use stele_flow::Runtime;
+use stele_node::KeyStore;
+use stele_node::keys::LocalKey;
+use zeroize::Zeroize as _;
+
+use crate::config::Config;
+use crate::paint::Paint;
+use crate::table::Table;
+use crate::trust::read_bounded;
+
+const ABOUT: &str = "\
+Make, list and carry the keys that sign for local users.
+
+A key is a name, a secret and the account (st1…) it speaks for. Whoever connects as user NAME writes as \
+that key's account; a running node sees a new key at once. Secrets lie in <data directory>/keys/NAME.key, \
+readable by you alone, and are never printed.";
+
+const EXAMPLES: &str = "\
+Examples:
+  stele keys new alice              then: psql -h 127.0.0.1 -p 5433 -U alice
+  stele keys list
+  stele keys export-public alice    what others need to know alice's signatures
+  stele keys import bob bob.key     64 hexadecimal characters, from a file or - for standard input";
+
+/// Longest file a key is imported from, in bytes.
+const KEY_FILE_LEN_MAX: usize = 4_096;
+
+/// Arguments of `stele keys`.
+#[derive(Debug, Args)]
+#[command(about = "Make, list and carry the keys that sign for local users", long_about = ABOUT, after_help = EXAMPLES)]
+pub(crate) struct KeysArgs {
+    /// Data directory [default: node.directory of the configuration]
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a key for a user
+    New {
+        /// Name: of a-z, 0-9, _ - . @
+        name: String,
+    },
+    /// List all keys and their accounts
+    List,
+    /// Show one key
+    Show {
+        /// Name of the key
+        name: String,
+    },
+    /// Store a key made elsewhere
+    Import {
+        /// Name it gets
+        name: String,
+        /// File with the secret, 64 hexadecimal characters; - for standard input
+        file: PathBuf,
+    },
+    /// Print the public key, to be given to others
+    ExportPublic {
+        /// Name of the key
+        name: String,
+    },
+}
+
+/// Runs `stele keys`.
+pub(crate) fn run(args: &KeysArgs, config: &Config) -> Result<ExitCode> {
+    let data = args.dir.as_deref().unwrap_or(&config.directory);
+    let directory = data.join("keys");
+    let runtime = Runtime::real();
+    let changes = matches!(args.action, Action::New { .. } | Action::Import { .. });
+    if !changes && !directory.is_dir() {
+        bail!(
+            "there is no key store at {}: name the data directory with --dir, or make a first key with `stele keys new NAME`",
+            directory.display()
+        );
+    }
+    let store = KeyStore::open(runtime.files.clone(), &directory, Suite::default())?;
+    let mut out = std::io::stdout().lock();
+    match &args.action {
+        Action::New { name } => {
+            let key = store.create(name, &runtime)?;
+            write!(out, "{}", made(&key, "made", &directory, args.json))?;
+        }
+        Action::Import { name, file } => {
+            let mut seed = read_seed(file)?;
+            let imported = store.import(name, &seed);
+            seed.zeroize();
+            write!(out, "{}", made(&imported?, "stored", &directory, args.json))?;
+        }
+        Action::List if args.json => {
+            let keys: Vec<_> = store.list().iter().map(to_json).collect();
+            writeln!(out, "{}", json!({ "keys": keys }))?;
+        }
+        Action::List => {
+            let mut table = Table::new(&["name", "account", "public key"]);
+            for key in store.list() {
+                table.row([
+                    key.name.clone(),
+                    key.account.to_string(),
+                    key.public().to_hex(),
+                ]);
+            }
+            write!(out, "{table}")?;
+        }
+        Action::Show { name } => {
+            let key = store.find(name)?;
+            if args.json {
+                writeln!(out, "{}", to_json(&key))?;
+            } else {
+                write!(out, "{}", describe(&key, &directory))?;
+            }
+        }
+        Action::ExportPublic { name } => {
+            let key = store.find(name)?;
+            if args.json {
+                writeln!(out, "{}", to_json(&key))?;
+            } else {
+                writeln!(out, "{}", key.public().to_hex())?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn to_json(key: &Arc<LocalKey>) -> serde_json::Value {
+    json!({
+        "name": key.name,
+        "account": key.account.to_string(),
+        "algorithm": "ed25519",
+        "public_key": key.public().to_hex(),
+    })
+}
+
+fn describe(key: &LocalKey, directory: &Path) -> String {
+    format!(
+        "name        {}\naccount     {}\npublic key  {} (Ed25519)\nsecret in   {}\n",
+        key.name,
+        key.account,
+        key.public().to_hex(),
+        directory.join(format!("{}.key", key.name)).display()
+    )
+}
+
+fn made(key: &Arc<LocalKey>, verb: &str, directory: &Path, json: bool) -> String {
+    if json {
+        return format!("{}\n", to_json(key));
+    }
+    let paint = Paint::of_stdout();
+    format!(
+        "{} key {verb}; keep a copy of its file in a safe place, nobody can make it again\n{}",
+        paint.good("✓"),
+        describe(key, directory)
+    )
+}
+
+fn read_seed(file: &Path) -> Result<[u8; 32]> {
+    let mut text = read_bounded(file, KEY_FILE_LEN_MAX)?;
+    let mut seed = [0; 32];
+    let decoded = hex::decode_to_slice(text.trim_ascii(), &mut seed);
+    text.zeroize();
+    decoded.with_context(|| {
+        format!(
+            "{} does not hold a secret key: it must be 64 hexadecimal characters",
+            file.display()
+        )
+    })?;
+    Ok(seed)
+}

@@ -1,0 +1,104 @@
+//! `stele verify`: believing nobody, offline.
+
+mod proof;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::config::Config;
+use crate::paint::Paint;
+use crate::trust::{Pinned, pinned, read_bounded, signers};
+pub(crate) use proof::Checker;
+
+const ABOUT: &str = "\
+Check proof files or a copied data directory, offline.
+
+A proof file shows that a transaction took place, or that a row stood (or did not stand) in a table after \
+a block. Nothing in it is believed for itself: everything is hashed up to a checkpoint, and the checkpoint \
+must be signed by the validators in your trust file. Get the trust file (trust.txt of the data directory) \
+from the ledger's operator once, compare its ledger id by another way, and keep it.";
+
+const EXAMPLES: &str = "\
+Examples:
+  stele verify proof.txt                         against trust.txt of the configured data directory
+  stele verify --trust ledger.trust *.proof      against the file you pinned
+  stele verify --json proof.txt | jq .           for programs
+
+Exit code: 0 if everything is shown, 1 if anything is not.";
+
+/// Longest proof file, in bytes (64 MiB).
+pub(crate) const PROOF_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Arguments of `stele verify`.
+#[derive(Debug, Args)]
+#[command(about = "Check proof files or a copied data directory, offline", long_about = ABOUT, after_help = EXAMPLES)]
+pub(crate) struct VerifyArgs {
+    /// Proof files; - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Trust file [default: trust.txt in node.directory of the configuration]
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// Print one JSON object a file
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `stele verify`.
+pub(crate) fn run(args: &VerifyArgs, config: &Config) -> Result<ExitCode> {
+    let pinned = pinned(args.trust.as_deref(), config)?;
+    files(args, pinned)
+}
+
+fn files(args: &VerifyArgs, pinned: Pinned) -> Result<ExitCode> {
+    let paint = Paint::of_stdout();
+    let mut out = std::io::stdout().lock();
+    if !args.json {
+        writeln!(
+            out,
+            "trusting {} of ledger {}\n{}\n",
+            signers(&pinned.trust),
+            paint.strong(&pinned.trust.origin),
+            paint.faint(format!(
+                "ledger id {} ({})",
+                pinned.trust.ledger,
+                pinned.path.display()
+            )),
+        )?;
+    }
+    let mut checker = Checker::new(pinned.trust);
+    let mut all_shown = true;
+    for file in &args.files {
+        let name = file.display().to_string();
+        let checked = read_bounded(file, PROOF_LEN_MAX)
+            .map_err(|error| format!("{error:#}"))
+            .and_then(|bytes| checker.check(&bytes).map_err(|error| error.to_string()));
+        all_shown &= checked.is_ok();
+        match checked {
+            Ok(shown) if args.json => writeln!(out, "{}", shown.to_json(&name))?,
+            Ok(shown) => {
+                writeln!(out, "{} {name}", paint.good("OK"))?;
+                writeln!(out, "{}", shown.to_text(paint))?;
+            }
+            Err(reason) if args.json => writeln!(
+                out,
+                "{}",
+                serde_json::json!({ "file": name, "ok": false, "reason": reason })
+            )?,
+            Err(reason) => writeln!(
+                out,
+                "{} {name}\n  {reason}\n  Nothing in this file is shown.\n",
+                paint.bad("NOT OK")
+            )?,
+        }
+    }
+    Ok(if all_shown {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
