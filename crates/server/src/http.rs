@@ -19,6 +19,7 @@ mod extract;
 mod guard;
 mod kv;
 mod kv_lookup;
+mod kv_namespace;
 mod kv_transaction;
 mod listener;
 mod metric;
@@ -127,7 +128,7 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
         .routes(routes!(proof::range))
         .routes(routes!(tile::checkpoint))
         .routes(routes!(kv::get, kv::put, kv::delete))
-        .routes(routes!(kv_lookup::look_up))
+        .routes(routes!(kv_lookup::look_up, kv_namespace::set))
         .routes(routes!(kv_transaction::begin))
         .routes(routes!(kv_transaction::state))
         .routes(routes!(kv_transaction::commit))

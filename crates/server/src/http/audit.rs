@@ -146,11 +146,12 @@ struct EndGuard(Arc<Job>);
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        self.0.end.lock().get_or_insert_with(|| {
-            Err(view_of(NodeError::Storage(
+        let mut end = self.0.end.lock();
+        if end.is_none() {
+            *end = Some(Err(view_of(NodeError::Storage(
                 "the check ended early inside the node: its log has the cause".to_owned(),
-            )))
-        });
+            ))));
+        }
     }
 }
 

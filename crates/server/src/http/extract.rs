@@ -44,6 +44,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
                 ErrorKind::ParseErrorAtKey { key, value, .. } => ApiError::invalid(format!(
                     "{key} in the path is not a number in range: {value:?}"
                 )),
+                ErrorKind::ParseError { value, .. } => {
+                    ApiError::invalid(format!("{value:?} in the path is not a number in range"))
+                }
                 ErrorKind::InvalidUtf8InPathParam { key } => {
                     ApiError::invalid(format!("{key} in the path is not UTF-8"))
                 }

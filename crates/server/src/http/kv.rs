@@ -51,16 +51,20 @@ pub(super) struct ReadParams {
 #[into_params(parameter_in = Query)]
 pub(super) struct WriteParams {
     /// What to wait for; `applied` when absent. Of no use inside a transaction.
-    wait: Option<Wait>,
+    pub(super) wait: Option<Wait>,
     /// Name of the key-store key that signs; the operator's when absent. A transaction has its own.
     #[serde(rename = "as")]
-    as_key: Option<String>,
+    pub(super) as_key: Option<String>,
 }
 
 /// What a write of the key-value state answers with.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "only the OpenAPI description reads it")]
+#[expect(
+    dead_code,
+    clippy::large_enum_variant,
+    reason = "only the OpenAPI description reads it"
+)]
 pub(super) enum KvWritten {
     /// Outside a transaction.
     Applied(ReceiptView),
@@ -96,13 +100,12 @@ pub(super) async fn get(
     let absent = format!("namespace {namespace:?} has no key {key:?}");
     let parameters = vec![Value::Text(namespace), Value::Text(key)];
     let (result, height) = run(&app, &headers, params.as_key, GET, parameters).await?;
-    let value = result
-        .rows
-        .into_iter()
-        .next()
-        .and_then(|row| row.into_iter().next());
-    let Some(Value::Bytes(bytes)) = value else {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "absent", absent));
+    let mut cells = result.rows.into_iter().flatten();
+    let bytes = match cells.next() {
+        Some(Value::Bytes(bytes)) => bytes,
+        // A NULL, which only SQL can write, is a value without bytes; the key is there.
+        Some(_) => Vec::new(),
+        None => return Err(ApiError::new(StatusCode::NOT_FOUND, "absent", absent)),
     };
     let mut response = bytes.into_response();
     let headers = response.headers_mut();

@@ -2,7 +2,9 @@
 //!
 //! An open transaction is a list of statements held here and nowhere else: others see nothing of it.
 //! A read replays the list on the newest state, adds itself and undoes all (a *preview*), so it sees its own
-//! writes; commit sends the writes as one signed transaction. A transaction left alone for its idle time is undone.
+//! writes. It is added to the list with the digest of what was seen; commit sends the list as one signed
+//! transaction, which fails with 40001 if by then a read gives something else. So transactions that
+//! both commit are as if one had run after the other. One left alone for its idle time is undone.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use stele_core::transaction::{Payload, Statement, TRANSACTION_LEN_MAX};
 use stele_core::{AccountId, Encode};
 use stele_sql::StatementResult;
+use stele_sql::engine::result_digest;
 use utoipa::{IntoParams, ToSchema};
 
 use super::context::App;
@@ -28,8 +31,8 @@ use super::sql;
 /// Header that carries the token of an open transaction.
 pub(super) const TRANSACTION: HeaderName = HeaderName::from_static("stele-transaction");
 
-/// Most writes of one open transaction.
-const WRITES_MAX: usize = 1_000;
+/// Most reads and writes of one open transaction.
+const STATEMENTS_MAX: usize = 1_000;
 /// Room in a transaction for all but its statements, in bytes.
 const ENVELOPE_LEN: usize = 4 * 1024;
 /// Ended transactions whose end is remembered, so that late use gets a fitting error.
@@ -55,9 +58,34 @@ struct Table {
 struct Open {
     key: String,
     account: AccountId,
-    writes: Vec<Statement>,
+    statements: Vec<Statement>,
+    /// How many of the statements write.
+    writes: usize,
     bytes: usize,
     used: Instant,
+}
+
+impl Open {
+    /// Adds a statement, unless the transaction would become too long.
+    fn push(&mut self, statement: Statement) -> Result<(), ApiError> {
+        let bytes = self.bytes + statement.encode_to_vec().len();
+        if self.statements.len() >= STATEMENTS_MAX || bytes > TRANSACTION_LEN_MAX - ENVELOPE_LEN {
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "54000",
+                format!(
+                    "a transaction has at most {STATEMENTS_MAX} reads and writes and {TRANSACTION_LEN_MAX} bytes"
+                ),
+            )
+            .hint("commit it and begin another"));
+        }
+        // A read insists on what was seen; a write takes what comes.
+        self.writes += usize::from(statement.result.is_none());
+        self.statements.push(statement);
+        self.bytes = bytes;
+        self.used = Instant::now();
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -114,10 +142,10 @@ pub(super) struct UndoneView {
 impl Table {
     fn end(&mut self, token: Token, end: End) -> Option<Arc<Mutex<Open>>> {
         let open = self.open.remove(&token)?;
-        if self.ended_order.len() == ENDED_KEPT_MAX {
-            if let Some(oldest) = self.ended_order.pop_front() {
-                self.ended.remove(&oldest);
-            }
+        if self.ended_order.len() == ENDED_KEPT_MAX
+            && let Some(oldest) = self.ended_order.pop_front()
+        {
+            self.ended.remove(&oldest);
         }
         self.ended.insert(token, end);
         self.ended_order.push_back(token);
@@ -170,7 +198,8 @@ impl OpenTransactions {
         let open = Open {
             key,
             account,
-            writes: Vec::new(),
+            statements: Vec::new(),
+            writes: 0,
             bytes: 0,
             used: Instant::now(),
         };
@@ -239,20 +268,7 @@ impl OpenTransactions {
     ) -> Result<OpenView, ApiError> {
         let open = self.find(token)?;
         let mut open = open.lock();
-        let bytes = open.bytes + statement.encode_to_vec().len();
-        if open.writes.len() >= WRITES_MAX || bytes > TRANSACTION_LEN_MAX - ENVELOPE_LEN {
-            return Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "54000",
-                format!(
-                    "a transaction has at most {WRITES_MAX} writes and {TRANSACTION_LEN_MAX} bytes"
-                ),
-            )
-            .hint("commit it and begin another"));
-        }
-        open.writes.push(statement);
-        open.bytes = bytes;
-        open.used = Instant::now();
+        open.push(statement)?;
         Ok(self.view(token, &open))
     }
 
@@ -266,19 +282,34 @@ impl OpenTransactions {
         let open = self.find(token)?;
         let (account, mut statements) = {
             let open = open.lock();
-            (open.account, open.writes.clone())
+            (open.account, open.statements.clone())
         };
-        statements.push(statement);
-        let (results, height) = app
+        let seen_after = statements.len();
+        statements.push(statement.clone());
+        let (result, height, digest) = app
             .blocking(move |node| {
                 let height = node.status().height;
                 // The statements of this table take neither time nor chance.
                 let results = node.preview(account, &statements, node.now_us(), [0; 16])?;
-                Ok::<_, stele_node::NodeError>((results, height))
+                let result = results.into_iter().next_back().unwrap_or_default();
+                let digest = result_digest(node.suite(), &result);
+                Ok::<_, stele_node::NodeError>((result, height, digest))
             })
             .await?;
-        open.lock().used = Instant::now();
-        let result = results.into_iter().next_back().unwrap_or_default();
+        let mut open = open.lock();
+        // What was added meanwhile was not seen; the digest holds for this place alone.
+        if open.statements.len() != seen_after {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "concurrent_use",
+                "another request used the transaction at the same time",
+            )
+            .hint("send the requests of one transaction one after another; send this one again"));
+        }
+        open.push(Statement {
+            result: Some(digest),
+            ..statement
+        })?;
         Ok((result, height))
     }
 
@@ -287,7 +318,7 @@ impl OpenTransactions {
             transaction: hex::encode(token),
             in_transaction: true,
             key: open.key.clone(),
-            writes: open.writes.len(),
+            writes: open.writes,
             idle_ms_max: u64::try_from(self.idle_max.as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -378,15 +409,16 @@ pub(super) async fn commit(
 ) -> Result<Response, ApiError> {
     let token = token_of(&token)?;
     let open = app.transactions().end(&token, End::Committed)?;
-    let (key, writes) = {
+    let (key, statements, writes) = {
         let mut open = open.lock();
-        (open.key.clone(), std::mem::take(&mut open.writes))
+        let statements = std::mem::take(&mut open.statements);
+        (open.key.clone(), statements, open.writes)
     };
-    if writes.is_empty() {
+    if writes == 0 {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let pending = app
-        .blocking(move |node| node.write(&key, Payload::Statements(writes)))
+        .blocking(move |node| node.write(&key, Payload::Statements(statements)))
         .await?;
     receipt::answer(&app, pending, params.wait.unwrap_or(Wait::Applied)).await
 }
@@ -405,7 +437,7 @@ pub(super) async fn rollback(
 ) -> Result<Json<UndoneView>, ApiError> {
     let token = token_of(&text)?;
     let open = app.transactions().end(&token, End::RolledBack)?;
-    let writes = open.lock().writes.len();
+    let writes = open.lock().writes;
     Ok(Json(UndoneView {
         transaction: text,
         in_transaction: false,

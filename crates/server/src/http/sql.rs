@@ -60,7 +60,11 @@ pub(super) struct AnswerView {
 /// What `POST /v1/sql` answers with.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "only the OpenAPI description reads it")]
+#[expect(
+    dead_code,
+    clippy::large_enum_variant,
+    reason = "only the OpenAPI description reads it"
+)]
 pub(super) enum SqlAnswer {
     /// To a read.
     Read(AnswerView),

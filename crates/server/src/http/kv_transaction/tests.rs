@@ -51,7 +51,7 @@ async fn c4_writes_of_a_transaction_are_bounded() {
         parameters: Vec::new(),
         result: None,
     };
-    for _ in 0..super::WRITES_MAX {
+    for _ in 0..super::STATEMENTS_MAX {
         transactions.write(&token, statement()).await.unwrap();
     }
     let refused = transactions.write(&token, statement()).await.unwrap_err();
