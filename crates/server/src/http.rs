@@ -20,6 +20,7 @@ mod guard;
 mod kv;
 mod kv_lookup;
 mod kv_namespace;
+mod kv_open;
 mod kv_transaction;
 mod listener;
 mod metric;
@@ -39,6 +40,7 @@ pub use error::ErrorView;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -54,6 +56,9 @@ use utoipa_axum::routes;
 use context::App;
 use error::ApiError;
 use listener::BoundedListener;
+
+/// How much longer than the longest request a connection may be silent at least.
+const REQUEST_MARGIN: Duration = Duration::from_secs(1);
 
 /// Why the HTTP API does not start or ended.
 #[derive(Debug, Error)]
@@ -97,7 +102,11 @@ pub async fn serve(
     if !address.ip().is_loopback() {
         return Err(HttpServeError::NotLoopback(address));
     }
-    let listener = BoundedListener::new(listener, config.connections_max, config.idle_timeout);
+    // A connection is silent while its request is worked on; that is not idleness.
+    let idle_timeout = config
+        .idle_timeout
+        .max(config.request_timeout + REQUEST_MARGIN);
+    let listener = BoundedListener::new(listener, config.connections_max, idle_timeout);
     axum::serve(listener, router(node, config))
         .with_graceful_shutdown(shutdown)
         .await?;

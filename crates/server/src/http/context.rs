@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::audit::Audits;
 use super::config::{HttpConfig, RECORD_BYTES_HELD_MAX};
 use super::error::ApiError;
-use super::kv_transaction::OpenTransactions;
+use super::kv_open::OpenTransactions;
 
 /// How often the height is looked at while a client waits for one.
 const HEIGHT_POLL: Duration = Duration::from_millis(5);

@@ -19,7 +19,8 @@ use super::config::KV_VALUE_LEN_MAX;
 use super::context::App;
 use super::error::{ApiError, Refusals, StatementRefusals};
 use super::extract::{OCTET_STREAM, Params, Segments};
-use super::kv_transaction::{self, OpenView};
+use super::kv_open::OpenView;
+use super::kv_transaction;
 use super::receipt::{self, AcceptedView, HEIGHT, ReceiptView, Wait};
 use super::sql;
 

@@ -3,16 +3,18 @@ use std::time::Duration;
 use stele_core::AccountId;
 use stele_core::transaction::Statement;
 
-use super::{End, OpenTransactions, token_of};
+use super::{End, OpenTransactions, Token};
 
-fn begin(transactions: &OpenTransactions) -> Result<super::Token, String> {
+fn begin(transactions: &OpenTransactions) -> Result<Token, String> {
     let view = transactions
         .begin("operator".to_owned(), AccountId::LEDGER)
         .map_err(|error| error.code().to_owned())?;
-    Ok(token_of(&view.transaction).unwrap())
+    let mut token = Token::default();
+    hex::decode_to_slice(view.transaction, &mut token).unwrap();
+    Ok(token)
 }
 
-fn code(transactions: &OpenTransactions, token: &super::Token) -> String {
+fn code(transactions: &OpenTransactions, token: &Token) -> String {
     match transactions.find(token) {
         Ok(_) => "open".to_owned(),
         Err(error) => error.code().to_owned(),
