@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::{audit, keys, sql, start, status, verify};
+use crate::{audit, bench, keys, sql, start, status, verify};
 
 const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
 
@@ -42,6 +42,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Keys(keys::KeysArgs),
     Verify(verify::VerifyArgs),
+    Bench(bench::BenchArgs),
 }
 
 impl Cli {
@@ -59,6 +60,7 @@ impl Cli {
             Command::Audit(args) => audit::run(&args, &config),
             Command::Keys(args) => keys::run(&args, &config),
             Command::Verify(args) => verify::run(&args, &config),
+            Command::Bench(args) => bench::run(&args),
         }
     }
 }

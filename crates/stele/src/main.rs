@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 mod audit;
+mod bench;
 mod cli;
 mod client;
 mod config;

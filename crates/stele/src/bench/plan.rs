@@ -1,0 +1,186 @@
+//! What is measured, how long, and what must be reached.
+
+use std::time::Duration;
+
+use super::execution;
+use super::figure::Bar;
+use super::workload::{Keys, Shape, Workload};
+
+/// Names of peers as they are shown.
+pub(super) const POSTGRES: &str = "PostgreSQL";
+pub(super) const SQLITE: &str = "SQLite";
+pub(super) const SHA256SUM: &str = "sha256sum";
+
+/// Clients of the 100-row measures.
+const BATCH_CLIENTS: u64 = 8;
+
+/// One measure.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Measure {
+    /// Over the PostgreSQL wire.
+    Wire(Workload),
+    /// Blocks in the engine.
+    Execution(Workload),
+    /// Proofs of transactions.
+    EntryProof,
+    /// Proofs of rows.
+    RowProof,
+    /// Reading back all segments.
+    SelfCheck,
+    /// Memory of a node after many rows.
+    Memory,
+}
+
+impl Measure {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Wire(workload) | Self::Execution(workload) => workload.name,
+            Self::EntryProof => "entry-proof",
+            Self::RowProof => "row-proof",
+            Self::SelfCheck => "self-check",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// What it must reach.
+    pub(super) fn bars(&self) -> Vec<Bar> {
+        match self.name() {
+            "insert-30" => vec![Bar::AtLeast(5_000.0), Bar::Share(POSTGRES, 0.25)],
+            "batch-ascending" => vec![Bar::AtLeast(60_000.0)],
+            "batch-random" => vec![Bar::AtLeast(8_000.0)],
+            "select-1" | "select-30" => vec![Bar::Share(POSTGRES, 0.25)],
+            "execute-ascending" => vec![Bar::Share(SQLITE, 0.3)],
+            "self-check" => vec![Bar::Share(SHA256SUM, 0.7)],
+            "memory" => vec![Bar::Below(300.0)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Bar of checking entry proofs, on one core.
+pub(super) const ENTRY_CHECKS: Bar = Bar::AtLeast(20_000.0);
+
+const fn wire(name: &'static str, clients: u64, shape: Shape, keys: Keys) -> Measure {
+    Measure::Wire(Workload {
+        name,
+        clients,
+        shape,
+        keys,
+    })
+}
+
+/// All measures, in the order they run, and what they are.
+pub(super) const MEASURES: [(Measure, &str); 15] = [
+    (
+        wire("insert-1", 1, Shape::Single, Keys::Ascending),
+        "single-row INSERTs, each durable, 1 client",
+    ),
+    (
+        wire("insert-30", 30, Shape::Single, Keys::Ascending),
+        "the same, 30 clients",
+    ),
+    (
+        wire("insert-100", 100, Shape::Single, Keys::Ascending),
+        "the same, 100 clients",
+    ),
+    (
+        wire(
+            "batch-ascending",
+            BATCH_CLIENTS,
+            Shape::MultiRow,
+            Keys::Ascending,
+        ),
+        "INSERTs of 100 rows, keys ascending, 8 clients",
+    ),
+    (
+        wire("batch-random", BATCH_CLIENTS, Shape::MultiRow, Keys::Random),
+        "the same, keys random",
+    ),
+    (
+        wire(
+            "singles-ascending",
+            BATCH_CLIENTS,
+            Shape::Singles,
+            Keys::Ascending,
+        ),
+        "BEGIN, 100 pipelined INSERTs, COMMIT, keys ascending, 8 clients",
+    ),
+    (
+        wire(
+            "singles-random",
+            BATCH_CLIENTS,
+            Shape::Singles,
+            Keys::Random,
+        ),
+        "the same, keys random",
+    ),
+    (
+        wire("select-1", 1, Shape::Select, Keys::Ascending),
+        "SELECT of one row by key, 1 client",
+    ),
+    (
+        wire("select-30", 30, Shape::Select, Keys::Ascending),
+        "the same, 30 clients",
+    ),
+    (
+        Measure::Execution(execution::ASCENDING),
+        "executing blocks of 2,000 INSERTs, keys ascending, engine alone",
+    ),
+    (
+        Measure::Execution(execution::RANDOM),
+        "the same, keys random",
+    ),
+    (
+        Measure::EntryProof,
+        "proofs of transactions made and checked, one thread",
+    ),
+    (
+        Measure::RowProof,
+        "proofs of rows made and checked, one thread",
+    ),
+    (
+        Measure::SelfCheck,
+        "reading back and recomputing all blocks",
+    ),
+    (
+        Measure::Memory,
+        "resident memory of a node after a million rows",
+    ),
+];
+
+/// How much work a run is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort {
+    /// Rounds of each side of a measure.
+    pub(super) rounds: u32,
+    /// Length of a round.
+    pub(super) round: Duration,
+    /// Unmeasured work before the first round.
+    pub(super) warm_up: Duration,
+    /// Rows in a table before its measure, where that matters.
+    pub(super) filled: u64,
+    /// Single-row transactions that proofs and self-check are measured on, at least.
+    pub(super) transactions: u64,
+    /// Rows after which memory is measured.
+    pub(super) memory_rows: u64,
+}
+
+impl Effort {
+    pub(super) const QUICK: Self = Self {
+        rounds: 1,
+        round: Duration::from_secs(1),
+        warm_up: Duration::from_millis(200),
+        filled: 10_000,
+        transactions: 2_000,
+        memory_rows: 50_000,
+    };
+
+    pub(super) const FULL: Self = Self {
+        rounds: 3,
+        round: Duration::from_secs(4),
+        warm_up: Duration::from_secs(1),
+        filled: 200_000,
+        transactions: 30_000,
+        memory_rows: 1_000_000,
+    };
+}

@@ -1,0 +1,260 @@
+//! Going through the measures.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use stele_flow::Runtime;
+use stele_node::{Node, NodeConfig};
+
+use super::bare::Bare;
+use super::evidence::{self, Subject};
+use super::execution::{BareExecution, Execution};
+use super::figure::Figure;
+use super::plan::{ENTRY_CHECKS, Effort, Measure, POSTGRES, SHA256SUM, SQLITE};
+use super::process::NodeProcess;
+use super::sample::Sample;
+use super::wire::{Fleet, Target};
+use super::workload::{Keys, Numbers, Shape, Workload};
+
+/// Table that proofs are made of.
+const EVIDENCE: Workload = Workload {
+    name: "evidence",
+    clients: 30,
+    shape: Shape::Single,
+    keys: Keys::Ascending,
+};
+/// Table that fills a node's memory.
+const MEMORY_TABLE: &str = "bench_memory";
+
+/// Runs measures; gives a figure of each, of proofs two.
+pub(super) async fn run(
+    base: &Path,
+    measures: &[Measure],
+    effort: &Effort,
+    postgres: Option<&str>,
+    connect: Option<&str>,
+) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    let postgres = postgres.map(|url| Target::new(POSTGRES, url)).transpose()?;
+    let of_node = |measure: &Measure| {
+        matches!(
+            measure,
+            Measure::EntryProof | Measure::RowProof | Measure::SelfCheck
+        )
+    };
+    let needs_node = |measure: &Measure| matches!(measure, Measure::Wire(_)) || of_node(measure);
+    let node = match connect {
+        None if measures.iter().any(needs_node) => Some(NodeProcess::start(base, "node").await?),
+        _ => None,
+    };
+    let stele = match (connect, &node) {
+        (Some(url), _) => Some(Target::new("Stele", url)?),
+        (None, Some(node)) => Some(node.target()?),
+        (None, None) => None,
+    };
+    for measure in measures {
+        match measure {
+            Measure::Wire(workload) => {
+                if let Some(stele) = &stele {
+                    announce(measure);
+                    let mut figure = wire(base, effort, workload, stele, postgres.as_ref()).await?;
+                    figure.bars = measure.bars();
+                    figures.push(figure);
+                }
+            }
+            Measure::Execution(workload) if connect.is_none() => {
+                announce(measure);
+                let mut figure = execution(base, effort, workload)?;
+                figure.bars = measure.bars();
+                figures.push(figure);
+            }
+            _ => {}
+        }
+    }
+    if let Some(node) = node
+        && measures.iter().any(of_node)
+    {
+        let target = node.target()?;
+        transactions(&target, effort.transactions).await?;
+        let directory = node.stop()?;
+        for measure in measures.iter().filter(|measure| of_node(measure)) {
+            announce(measure);
+            let added = on_node(&directory, effort, measure)?;
+            figures.extend(added);
+        }
+    }
+    if connect.is_none()
+        && measures
+            .iter()
+            .any(|measure| matches!(measure, Measure::Memory))
+    {
+        announce(&Measure::Memory);
+        figures.push(memory(base, effort).await?);
+    }
+    Ok(figures)
+}
+
+fn announce(measure: &Measure) {
+    // Progress only: a closed standard error loses nothing.
+    let _ = writeln!(std::io::stderr(), "measuring {}", measure.name());
+}
+
+/// A measure over the wire, beside PostgreSQL and bare SQLite.
+async fn wire(
+    base: &Path,
+    effort: &Effort,
+    workload: &Workload,
+    stele: &Target,
+    postgres: Option<&Target>,
+) -> Result<Figure> {
+    let table = workload.table();
+    let filled = match (workload.shape, workload.keys) {
+        (Shape::Select, _) | (_, Keys::Random) => effort.filled,
+        _ => 0,
+    };
+    let mut fleets = Vec::new();
+    for target in std::iter::once(stele).chain(postgres) {
+        target.create(&table).await?;
+        target.fill(&table, filled, workload.keys).await?;
+        fleets.push((target.name, Fleet::open(target, workload, filled).await?));
+    }
+    let bare = Bare::open(&base.join("bare.sqlite"))?;
+    bare.create(&table, filled, workload.keys)?;
+    let numbers = Numbers::after(filled);
+    for (_, fleet) in &fleets {
+        fleet.run(effort.warm_up).await?;
+    }
+    let mut samples = vec![Sample::default(); fleets.len()];
+    let mut of_bare = Sample::default();
+    for _ in 0..effort.rounds {
+        for ((_, fleet), sample) in fleets.iter().zip(&mut samples) {
+            sample.add(fleet.run(effort.round).await?);
+        }
+        of_bare.add(bare.run(workload, &numbers, effort.round / 2)?);
+    }
+    let mut named = fleets.iter().map(|(name, _)| *name).zip(samples);
+    let (_, ours) = named.next().context("Stele was not measured")?;
+    let mut peers: Vec<_> = named.collect();
+    peers.push((SQLITE, of_bare));
+    Ok(Figure {
+        name: workload.name.to_owned(),
+        unit: "rows/s",
+        ours,
+        peers,
+        bars: Vec::new(),
+    })
+}
+
+fn execution(base: &Path, effort: &Effort, workload: &Workload) -> Result<Figure> {
+    let mut ours = Execution::open(base, workload, effort.filled)?;
+    let bare = BareExecution::open(base, workload, effort.filled)?;
+    let (numbers, bare_numbers) = (Numbers::after(effort.filled), Numbers::after(effort.filled));
+    let (mut sample, mut peer) = (Sample::default(), Sample::default());
+    for _ in 0..effort.rounds {
+        sample.add(ours.run(workload, &numbers, effort.round)?);
+        peer.add(bare.run(workload, &bare_numbers, effort.round)?);
+    }
+    Ok(Figure {
+        name: workload.name.to_owned(),
+        unit: "rows/s",
+        ours: sample,
+        peers: vec![(SQLITE, peer)],
+        bars: Vec::new(),
+    })
+}
+
+/// Puts enough single-row transactions into the ledger.
+async fn transactions(target: &Target, count: u64) -> Result<()> {
+    target.create(&EVIDENCE.table()).await?;
+    let fleet = Fleet::open(target, &EVIDENCE, 0).await?;
+    let mut made = 0;
+    while made < count {
+        made += fleet.run(std::time::Duration::from_millis(500)).await?.rows;
+    }
+    Ok(())
+}
+
+/// Measures on a stopped node's directory, opened in this process.
+fn on_node(directory: &Path, effort: &Effort, measure: &Measure) -> Result<Vec<Figure>> {
+    let config = NodeConfig {
+        directory: directory.to_owned(),
+        self_check_interval_s: 0,
+        ..NodeConfig::default()
+    };
+    let node = Node::start(config, Runtime::real())?;
+    let figures = match measure {
+        Measure::SelfCheck => self_check(&node, directory, effort, measure).map(|f| vec![f]),
+        Measure::EntryProof => {
+            let subjects = evidence::entries(&node)?;
+            let mut figures = proofs(&node, effort, measure.name(), &subjects)?;
+            if let Some(checked) = figures.last_mut() {
+                checked.bars.push(ENTRY_CHECKS);
+            }
+            Ok(figures)
+        }
+        _ => {
+            let rows = i64::try_from(effort.transactions).unwrap_or(i64::MAX);
+            let subjects: Vec<Subject> = (0..rows)
+                .map(|key| Subject::Row(EVIDENCE.table(), key))
+                .collect();
+            proofs(&node, effort, measure.name(), &subjects)
+        }
+    };
+    node.stop();
+    figures
+}
+
+fn proofs(node: &Node, effort: &Effort, name: &str, subjects: &[Subject]) -> Result<Vec<Figure>> {
+    let (mut made, mut checked) = (Sample::default(), Sample::default());
+    let mut from = 0;
+    for _ in 0..effort.rounds {
+        let (sample, proofs) = evidence::make(node, subjects, from, effort.round)?;
+        from += proofs.len();
+        made.add(sample);
+        checked.add(evidence::check(node, &proofs, effort.round)?);
+    }
+    let figure = |what: &str, ours| Figure {
+        name: format!("{name} {what}"),
+        unit: "proofs/s",
+        ours,
+        peers: Vec::new(),
+        bars: Vec::new(),
+    };
+    Ok(vec![figure("made", made), figure("checked", checked)])
+}
+
+fn self_check(node: &Node, directory: &Path, effort: &Effort, measure: &Measure) -> Result<Figure> {
+    let files = evidence::segments(directory)?;
+    // Both sides find the files in the page cache.
+    evidence::sha256sum(&files)?;
+    let (mut ours, mut peer) = (Sample::default(), Sample::default());
+    for _ in 0..effort.rounds {
+        ours.add(evidence::self_check(node)?);
+        peer.add(evidence::sha256sum(&files)?);
+    }
+    Ok(Figure {
+        name: measure.name().to_owned(),
+        unit: "MiB/s",
+        ours,
+        peers: vec![(SHA256SUM, peer)],
+        bars: measure.bars(),
+    })
+}
+
+async fn memory(base: &Path, effort: &Effort) -> Result<Figure> {
+    let node = NodeProcess::start(base, "memory").await?;
+    let target = node.target()?;
+    target.create(MEMORY_TABLE).await?;
+    target
+        .fill(MEMORY_TABLE, effort.memory_rows, Keys::Ascending)
+        .await?;
+    let resident = node.resident_mib()?;
+    node.stop()?;
+    Ok(Figure::of_number(
+        Measure::Memory.name(),
+        "MiB",
+        resident,
+        Measure::Memory.bars(),
+    ))
+}
