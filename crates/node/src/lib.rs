@@ -4,16 +4,32 @@
 //! [`Node`] is the one handle the servers and the command use. Nothing here knows a client
 //! protocol; clock, files, threads and randomness come through [`stele_flow::Runtime`].
 
+mod apply;
+mod audit;
+pub mod blocks;
 pub mod config;
+pub mod directory;
 pub mod error;
 pub mod keys;
+mod ledger_log;
+pub mod mempool;
 pub mod node;
+mod proofs;
+mod propose;
+mod reads;
 pub mod receipt;
+mod recent;
+mod record;
+mod recover;
 pub mod status;
+mod syncer;
+mod tip;
 
+pub use audit::verify_directory;
+pub use blocks::{BlockLocation, StoredBlock};
 pub use config::{BlockPolicy, MempoolConfig, NodeConfig};
 pub use error::NodeError;
 pub use keys::KeyStore;
 pub use node::Node;
 pub use receipt::{Answer, Pending, Receipt, Record};
-pub use status::{AuditReport, Status, StoreStatus};
+pub use status::{AuditReport, Finding, Status, StoreStatus};

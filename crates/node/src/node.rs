@@ -1,218 +1,398 @@
-//! The handle on a running node.
+//! The handle on a running node, and what all its parts share.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use futures::channel::oneshot;
+use parking_lot::{Mutex, RwLock};
+use stele_consensus::{Application, DeliverError, Due, OrderHandle, OrderedBlock, solo};
 use stele_core::block::Block;
 use stele_core::genesis::Genesis;
-use stele_core::transaction::{Payload, SignedTransaction, Statement};
-use stele_core::{AccountId, Hash, Suite, Type, Value};
-use stele_flow::Runtime;
-use stele_sql::{Bound, SqlError, StatementResult};
+use stele_core::note::SignerKey;
+use stele_core::transaction::{
+    Payload, STATEMENT_LEN_MAX, SignedTransaction, TIME_SKEW_MAX_US, TRANSACTION_LEN_MAX,
+    Transaction,
+};
+use stele_core::{Decode, Encode, Hash, Suite};
+use stele_flow::{FileLock, Runtime};
+use stele_sql::engine::{Engine, Readers};
+use stele_store::{BlockStore, TileStore};
 
+use crate::apply::{Applier, BlockTransaction};
 use crate::config::NodeConfig;
 use crate::error::NodeError;
-use crate::keys::KeyStore;
-use crate::receipt::{Answer, Pending, Record};
-use crate::status::{AuditReport, Status};
+use crate::keys::{KeyStore, LocalKey};
+use crate::mempool::{Mempool, Waiting};
+use crate::propose::{Parent, build_block};
+use crate::receipt::Pending;
+use crate::recent::RecentIds;
+use crate::tip::Tip;
 
-/// A running node. Cheap to clone; all clones are one node. All methods may block for disk reads
-/// unless they say otherwise; none needs an async runtime.
+/// How long a transaction signed by the key store may wait for its block, in microseconds (1 min).
+/// Short, because identities are remembered until they expire.
+pub const OWN_EXPIRY_US: i64 = 60 * 1_000_000;
+/// A transaction time older than this is replaced by the clock's when an interactive transaction
+/// commits, in microseconds (3 s): it would be refused soon after.
+pub const OWN_TIME_AGE_MAX_US: i64 = 3 * 1_000_000;
+
+/// A running node. Cheap to clone; all clones are one node. Methods may block for disk reads unless
+/// they say otherwise; none needs an async runtime.
 #[derive(Clone)]
-pub struct Node {}
-
-/// Where a block lies (row C3 of the block store).
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct BlockLocation {
-    /// Segment file number.
-    pub segment: u64,
-    /// Offset of the record in the file, bytes.
-    pub offset: u64,
-    /// Length of the record, bytes.
-    pub len: u64,
-    /// Length of the segment file, bytes.
-    pub segment_len: u64,
+pub struct Node {
+    pub(crate) inner: Arc<Inner>,
+    order: Arc<OrderHandle>,
 }
 
-/// A block as stored: raw bytes and decoded.
-#[derive(Clone, Debug)]
-pub struct StoredBlock {
-    /// Its height.
-    pub height: u64,
-    /// Its hash.
-    pub hash: Hash,
-    /// Canonical encoding.
-    pub bytes: Vec<u8>,
-    /// Decoded.
-    pub block: Block,
-    /// Effects, decoded.
-    pub effects: stele_core::outcome::BlockEffects,
+/// What all parts of a node share.
+pub(crate) struct Inner {
+    pub(crate) config: NodeConfig,
+    pub(crate) runtime: Runtime,
+    pub(crate) genesis: Genesis,
+    pub(crate) ledger: Hash,
+    pub(crate) suite: Suite,
+    pub(crate) keys: KeyStore,
+    pub(crate) signer: SignerKey,
+    pub(crate) store: BlockStore,
+    pub(crate) tiles: Arc<TileStore>,
+    pub(crate) engine: Mutex<Engine>,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) applier: Mutex<Applier>,
+    pub(crate) recent: RwLock<RecentIds>,
+    pub(crate) tip: RwLock<Arc<Tip>>,
+    pub(crate) mempool: Mempool,
+    /// Own proposals that are not delivered yet.
+    pub(crate) proposed: Mutex<Option<(Hash, Vec<Waiting>)>>,
+    /// Why ordering waits or has ended.
+    pub(crate) trouble: RwLock<Trouble>,
+    pub(crate) started_us: u64,
+    pub(crate) last_check: Mutex<crate::status::LastCheck>,
+    // Dropped last: nobody else opens the directory while anything above is open.
+    pub(crate) _lock: Box<dyn FileLock>,
 }
 
-#[allow(unused_variables, clippy::todo)]
+/// Why the node takes no writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trouble {
+    /// Waits for something to pass.
+    pub(crate) stalled: Option<String>,
+    /// Ended for good.
+    pub(crate) halted: Option<String>,
+}
+
 impl Node {
-    /// Opens or creates the ledger of a data directory and starts the node.
+    /// Opens or creates the ledger of a data directory, brings state and look-ups up to the newest
+    /// stored block, and starts ordering.
+    ///
+    /// # Errors
+    /// When the directory is in use, of another version, damaged, or cannot be read or written.
     pub fn start(config: NodeConfig, runtime: Runtime) -> Result<Self, NodeError> {
-        todo!()
+        let inner = Arc::new(Inner::open(config, runtime)?);
+        let application: Arc<dyn Application> = inner.clone();
+        let order = solo::start(application, &inner.runtime)
+            .map_err(|error| NodeError::Storage(error.to_string()))?;
+        Ok(Self {
+            inner,
+            order: Arc::new(order),
+        })
     }
-    /// Stops cleanly: applies what is ordered, answers the rest with `Stopping`. Idempotent.
+
+    /// Stops cleanly: the block under way is finished, waiting transactions are answered with
+    /// [`NodeError::Stopping`]. Idempotent.
     pub fn stop(&self) {
-        todo!()
+        for waiting in self.inner.mempool.close() {
+            let _ = waiting.sender.send(Err(NodeError::Stopping));
+        }
+        self.order.stop();
+        self.inner.fail_proposed(&NodeError::Stopping);
+        if let Err(error) = self.inner.engine.lock().close() {
+            tracing::warn!(%error, "the state was not closed cleanly; it is checked at the next start");
+        }
     }
+
     /// The ledger's identity document.
+    #[must_use]
     pub fn genesis(&self) -> &Genesis {
-        todo!()
+        &self.inner.genesis
     }
-    /// Its id.
+
+    /// The ledger's identity.
+    #[must_use]
     pub fn ledger(&self) -> Hash {
-        todo!()
+        self.inner.ledger
     }
-    /// Its suite.
+
+    /// The ledger's suite.
+    #[must_use]
     pub fn suite(&self) -> Suite {
-        todo!()
+        self.inner.suite
     }
+
     /// The key store.
+    #[must_use]
     pub fn keys(&self) -> &KeyStore {
-        todo!()
+        &self.inner.keys
     }
-    /// The node at a glance.
-    pub fn status(&self) -> Status {
-        todo!()
-    }
-    /// Wall clock of the node, microseconds.
+
+    /// The node's wall clock, microseconds since 1970 UTC.
+    #[must_use]
     pub fn now_us(&self) -> i64 {
-        todo!()
+        self.inner.runtime.clock.now_us()
     }
 
-    /// Makes and signs a transaction for a key of the key store: fresh nonce and seed, time now, expiry in a minute.
-    pub fn sign(&self, key: &str, payload: Payload) -> Result<SignedTransaction, NodeError> {
-        todo!()
+    /// A fresh random seed for a transaction.
+    #[must_use]
+    pub fn fresh_seed(&self) -> [u8; 16] {
+        let mut seed = [0; 16];
+        self.inner.runtime.random.fill(&mut seed);
+        seed
     }
-    /// Takes a transaction signed elsewhere: verified, bounded, put in the mempool. Does not wait.
-    pub fn submit(&self, transaction: SignedTransaction) -> Result<Pending, NodeError> {
-        todo!()
-    }
-    /// `sign` and `submit` in one; the node's own signature is not checked again. Does not wait.
+
+    /// Signs and submits what a local user wants, with time and seed of its own. Does not wait.
+    ///
+    /// # Errors
+    /// When the key is unknown, the payload too long, or the node takes no writes.
     pub fn write(&self, key: &str, payload: Payload) -> Result<Pending, NodeError> {
-        todo!()
+        self.write_at(key, payload, self.now_us(), self.fresh_seed())
     }
 
-    /// Binds a statement as of the newest state without running it.
-    pub fn describe(
+    /// As [`Self::write`], with the time and seed an interactive transaction began with. A time that
+    /// would soon be refused is replaced by the clock's.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_at(
         &self,
-        account: AccountId,
-        sql: &str,
-        declared: &[Option<Type>],
-    ) -> Result<Arc<Bound>, SqlError> {
-        todo!()
-    }
-    /// Runs a read on the newest committed state.
-    pub fn query(
-        &self,
-        account: AccountId,
-        sql: &str,
-        parameters: &[Value],
-    ) -> Result<Answer, NodeError> {
-        todo!()
-    }
-    /// Runs statements on the newest state and undoes them: what an open interactive transaction sees.
-    /// Gives the result of each. `time_us` and `seed` are those the transaction will carry.
-    pub fn preview(
-        &self,
-        account: AccountId,
-        statements: &[Statement],
+        key: &str,
+        payload: Payload,
         time_us: i64,
         seed: [u8; 16],
-    ) -> Result<Vec<StatementResult>, NodeError> {
-        todo!()
+    ) -> Result<Pending, NodeError> {
+        let key = self.inner.keys.find(key)?;
+        let signed = self.inner.sign(&key, payload, time_us, seed)?;
+        let id = signed.id(self.inner.suite);
+        self.enqueue(id, signed)
     }
 
-    /// Proof file (text) that a transaction and its outcome are in the log.
-    pub fn prove_transaction(&self, id: &Hash) -> Result<String, NodeError> {
-        todo!()
+    /// Takes a transaction signed elsewhere. Does not wait for its block.
+    ///
+    /// # Errors
+    /// When it is not believed, known already, out of time, too long, or the node takes no writes.
+    pub fn submit(&self, signed: SignedTransaction) -> Result<Pending, NodeError> {
+        let id = signed.verify(self.inner.suite, &self.inner.ledger)?;
+        let now_us = self.now_us();
+        let body = &signed.transaction;
+        let skewed = body.time_us.abs_diff(now_us) > TIME_SKEW_MAX_US.unsigned_abs();
+        if body.expiry_us <= now_us || skewed {
+            return Err(NodeError::Expired);
+        }
+        if let Ok(place) = self.place_of_transaction(&id) {
+            return Err(NodeError::Duplicate {
+                id,
+                known: Some(place),
+            });
+        }
+        self.enqueue(id, signed)
     }
-    /// Proof file (text) of a row or of its absence, by primary key values in key order, as text.
-    pub fn prove_row(
+
+    fn enqueue(&self, id: Hash, signed: SignedTransaction) -> Result<Pending, NodeError> {
+        let trouble = self.inner.trouble.read().clone();
+        if let Some(reason) = trouble.halted.or(trouble.stalled) {
+            return Err(NodeError::Halted(reason));
+        }
+        let bytes = signed.encode_to_vec();
+        if bytes.len() > TRANSACTION_LEN_MAX {
+            return Err(NodeError::Sql(
+                stele_sql::SqlError::new(
+                    "54000",
+                    format!(
+                        "the transaction takes {} bytes, the bound is {TRANSACTION_LEN_MAX}",
+                        bytes.len()
+                    ),
+                )
+                .hint("split it into several transactions"),
+            ));
+        }
+        let (sender, receipt) = oneshot::channel();
+        let waiting = Waiting {
+            id,
+            signed: Arc::new(signed),
+            bytes,
+            sender,
+        };
+        self.inner
+            .mempool
+            .push(waiting, self.inner.runtime.clock.monotonic_us())?;
+        self.order.wake();
+        Ok(Pending { id, receipt })
+    }
+
+    /// A transaction that waits for its block or is being applied.
+    #[must_use]
+    pub fn pending(&self, id: &Hash) -> Option<Arc<SignedTransaction>> {
+        self.inner.mempool.get(id)
+    }
+}
+
+impl Inner {
+    /// The newest applied block.
+    pub(crate) fn tip(&self) -> Arc<Tip> {
+        self.tip.read().clone()
+    }
+
+    pub(crate) fn set_tip(&self, tip: Tip) {
+        *self.tip.write() = Arc::new(tip);
+    }
+
+    fn sign(
         &self,
-        schema: &str,
-        table: &str,
-        key: &[String],
-    ) -> Result<String, NodeError> {
-        todo!()
-    }
-    /// Proof file (text) of all rows from `from` (included) to `to` (excluded), complete; open where none.
-    pub fn prove_range(
-        &self,
-        schema: &str,
-        table: &str,
-        from: Option<&[String]>,
-        to: Option<&[String]>,
-    ) -> Result<String, NodeError> {
-        todo!()
-    }
-
-    /// Newest checkpoint: a C2SP signed note.
-    pub fn checkpoint(&self) -> Result<String, NodeError> {
-        todo!()
-    }
-    /// A C2SP tile or entry bundle by its path below the log's prefix, such as `tile/0/x001/067`.
-    pub fn tile(&self, path: &str) -> Result<Vec<u8>, NodeError> {
-        todo!()
-    }
-
-    /// A block by height (from 1).
-    pub fn block(&self, height: u64) -> Result<StoredBlock, NodeError> {
-        todo!()
-    }
-    /// Height of the block with that hash.
-    pub fn height_of_block(&self, hash: &Hash) -> Result<u64, NodeError> {
-        todo!()
-    }
-    /// Place of a transaction by its identity.
-    pub fn place_of_transaction(&self, id: &Hash) -> Result<(u64, u32), NodeError> {
-        todo!()
-    }
-    /// Whether a transaction waits in the mempool.
-    pub fn is_pending(&self, id: &Hash) -> bool {
-        todo!()
-    }
-    /// Blocks from a height (0 or less is an error) with limit (0: up to 1,000), at most `bytes_max`
-    /// of encodings but at least one; and the height to go on from.
-    pub fn blocks(
-        &self,
-        from: i64,
-        limit: u64,
-        bytes_max: usize,
-    ) -> Result<(Vec<StoredBlock>, Option<u64>), NodeError> {
-        todo!()
-    }
-    /// Where a block lies.
-    pub fn block_location(&self, height: u64) -> Result<BlockLocation, NodeError> {
-        todo!()
+        key: &LocalKey,
+        payload: Payload,
+        time_us: i64,
+        seed: [u8; 16],
+    ) -> Result<SignedTransaction, NodeError> {
+        if let Payload::Statements(statements) = &payload {
+            for statement in statements {
+                if statement.sql.len() > STATEMENT_LEN_MAX {
+                    return Err(NodeError::Sql(
+                        stele_sql::SqlError::new(
+                            "54000",
+                            format!(
+                                "the statement has {} bytes, the bound is {STATEMENT_LEN_MAX}",
+                                statement.sql.len()
+                            ),
+                        )
+                        .hint("split it, or bind long values as parameters"),
+                    ));
+                }
+            }
+        }
+        let now_us = self.runtime.clock.now_us();
+        let time_us = if now_us.saturating_sub(time_us) > OWN_TIME_AGE_MAX_US {
+            now_us
+        } else {
+            time_us
+        };
+        let mut nonce = [0; 16];
+        self.runtime.random.fill(&mut nonce);
+        Ok(Transaction {
+            ledger: self.ledger,
+            account: key.account,
+            nonce,
+            time_us,
+            expiry_us: time_us.saturating_add(OWN_EXPIRY_US),
+            seed,
+            expected_versions: Vec::new(),
+            payload,
+        }
+        .sign(self.suite, key.secret()))
     }
 
-    /// Appends an opaque record (any bytes, up to 64 MiB; large ones travel in chunks).
-    /// The identity is known at once; the receipt comes with the block of its last transaction.
-    pub fn append_record(&self, key: &str, bytes: &[u8]) -> Result<Pending, NodeError> {
-        todo!()
+    /// Answers everyone whose transaction was taken for a block that will not be applied now.
+    fn fail_proposed(&self, error: &NodeError) {
+        let Some((_, waiting)) = self.proposed.lock().take() else {
+            return;
+        };
+        self.mempool
+            .forget(waiting.iter().map(|waiting| &waiting.id));
+        for waiting in waiting {
+            let _ = waiting.sender.send(Err(match error {
+                NodeError::Stopping => NodeError::Stopping,
+                other => NodeError::Halted(other.to_string()),
+            }));
+        }
     }
-    /// Reads a record by identity, pending or placed.
-    pub fn record(&self, id: &Hash) -> Result<Record, NodeError> {
-        todo!()
-    }
-    /// Reads a record by place.
-    pub fn record_at(&self, height: u64, index: u32) -> Result<Record, NodeError> {
-        todo!()
+}
+
+impl Application for Inner {
+    fn due(&self) -> Due {
+        self.mempool.due(self.runtime.clock.monotonic_us())
     }
 
-    /// Checks blocks of a height range (all: `1..u64::MAX`) and, if wanted, every row of the state.
-    /// `progress` is given (done, total) bytes.
-    pub fn audit(
-        &self,
-        heights: Range<u64>,
-        state: bool,
-        progress: &(dyn Fn(u64, u64) + Sync),
-    ) -> Result<AuditReport, NodeError> {
-        todo!()
+    fn propose(&self) -> Option<OrderedBlock> {
+        let waiting = self.mempool.take(self.runtime.clock.monotonic_us());
+        if waiting.is_empty() {
+            return None;
+        }
+        let tip = self.tip();
+        let parent = Parent {
+            ledger: self.ledger,
+            height: tip.height,
+            hash: tip.hash,
+            time_us: tip.time_us,
+            certificate: &tip.certificate,
+        };
+        let now_us = self.runtime.clock.now_us();
+        let proposer = self.signer.verifier().key();
+        let block = build_block(self.suite, &parent, proposer, now_us, &waiting);
+        *self.proposed.lock() = Some((block.hash, waiting));
+        Some(block)
     }
+
+    fn deliver(&self, block: &OrderedBlock) -> Result<(), DeliverError> {
+        if block.header.height <= self.tip().height {
+            return Ok(());
+        }
+        let own = self.proposed.lock().take();
+        let (transactions, waiting) = match own {
+            Some((hash, waiting)) if hash == block.hash => {
+                let transactions = waiting
+                    .iter()
+                    .map(|waiting| BlockTransaction {
+                        id: waiting.id,
+                        signed: waiting.signed.clone(),
+                    })
+                    .collect();
+                (transactions, waiting)
+            }
+            _ => (decode(self.suite, &block.bytes)?, Vec::new()),
+        };
+        match self.apply(block, &transactions) {
+            Ok(applied) => {
+                self.mempool.forget(transactions.iter().map(|tx| &tx.id));
+                metrics::counter!("stele_transactions_total").increment(transactions.len() as u64);
+                metrics::gauge!("stele_height").set(block.header.height as f64);
+                for (waiting, receipt) in waiting.into_iter().zip(applied.receipts) {
+                    let _ = waiting.sender.send(Ok(receipt));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                *self.proposed.lock() = Some((block.hash, waiting));
+                Err(error.0)
+            }
+        }
+    }
+
+    fn stalled(&self, reason: Option<&str>) {
+        match reason {
+            Some(reason) => tracing::warn!(reason, "a block waits to be applied"),
+            None => tracing::info!("blocks are applied again"),
+        }
+        self.trouble.write().stalled = reason.map(str::to_owned);
+    }
+
+    fn halted(&self, reason: &str) {
+        tracing::error!(reason, "the node takes no more writes");
+        self.trouble.write().halted = Some(reason.to_owned());
+        let error = NodeError::Halted(reason.to_owned());
+        self.fail_proposed(&error);
+        for waiting in self.mempool.close() {
+            let _ = waiting
+                .sender
+                .send(Err(NodeError::Halted(reason.to_owned())));
+        }
+    }
+}
+
+/// The transactions of a block that this node did not put together itself.
+pub(crate) fn decode(suite: Suite, bytes: &[u8]) -> Result<Vec<BlockTransaction>, DeliverError> {
+    let block = Block::decode_all(bytes)
+        .map_err(|error| DeliverError::Halt(format!("a final block does not decode: {error}")))?;
+    Ok(block
+        .transactions
+        .into_iter()
+        .map(|signed| BlockTransaction {
+            id: signed.id(suite),
+            signed: Arc::new(signed),
+        })
+        .collect())
 }

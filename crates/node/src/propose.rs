@@ -105,7 +105,10 @@ mod tests {
             certificate: "",
         };
         let built = build_block(suite, &parent, key.public(), 10, &waiting);
-        assert_eq!(built.header.time_us, 1_001, "time goes forward whatever the clock says");
+        assert_eq!(
+            built.header.time_us, 1_001,
+            "time goes forward whatever the clock says"
+        );
         let block = Block::decode_all(&built.bytes).unwrap();
         assert_eq!(block.encode_to_vec(), built.bytes);
         assert_eq!(block.hash(suite), built.hash);

@@ -113,7 +113,9 @@ impl Node {
     fn join_chunks(&self, id: &Hash, manifest: &Manifest) -> Result<Vec<u8>, NodeError> {
         let broken = |why: String| NodeError::NotFound {
             what: format!("record {id}"),
-            hint: format!("its manifest does not fit its chunks: {why}; whoever signed it must append it anew"),
+            hint: format!(
+                "its manifest does not fit its chunks: {why}; whoever signed it must append it anew"
+            ),
         };
         if manifest.len > RECORD_LEN_MAX {
             return Err(broken(format!("it claims {} bytes", manifest.len)));

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::node::Node;
+
 /// State of the block store. Only `valid` answers reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,4 +91,58 @@ pub struct Finding {
     pub item: String,
     /// What is wrong and what helps.
     pub reason: String,
+}
+
+/// What the last self-check found, as the status shows it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastCheck {
+    pub(crate) running: bool,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Node {
+    /// The node at a glance.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let inner = &*self.inner;
+        let tip = inner.tip();
+        let check = inner.last_check.lock().clone();
+        let trouble = inner.trouble.read().clone();
+        let damage = inner.store.damage();
+        let first = check.findings.iter().min_by_key(|finding| finding.height);
+        let store = if !check.findings.is_empty() || damage.is_some() {
+            StoreStatus::Invalid
+        } else if check.running {
+            StoreStatus::Verifying
+        } else {
+            StoreStatus::Valid
+        };
+        let segment = inner.store.segment_number();
+        let segment_bytes = (1..=segment)
+            .filter_map(|number| inner.store.segment_len(number).ok().flatten())
+            .sum();
+        Status {
+            ledger: inner.ledger.to_hex(),
+            origin: inner.genesis.origin.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            height: tip.height,
+            block: tip.hash.to_hex(),
+            state_root: tip.state_root.to_hex(),
+            log_size: tip.log_size,
+            transactions: tip.transactions,
+            time_us: tip.time_us,
+            mempool: inner.mempool.len(),
+            store,
+            halted: trouble.halted.or(trouble.stalled),
+            first_bad_height: first
+                .and_then(|finding| finding.height)
+                .or(damage.as_ref().map(|damage| damage.height)),
+            damage: first
+                .map(|finding| format!("{} {}: {}", finding.place, finding.item, finding.reason))
+                .or(damage.map(|damage| damage.to_string())),
+            segment_bytes,
+            segment,
+            uptime_s: (inner.runtime.clock.monotonic_us() - inner.started_us) / 1_000_000,
+        }
+    }
 }

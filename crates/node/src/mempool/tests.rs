@@ -3,7 +3,10 @@ use stele_core::{AccountId, Encode, Suite, crypto::SecretKey};
 
 use super::*;
 
-fn waiting(nonce: u8, payload_len: usize) -> (Waiting, oneshot::Receiver<Result<Receipt, NodeError>>) {
+fn waiting(
+    nonce: u8,
+    payload_len: usize,
+) -> (Waiting, oneshot::Receiver<Result<Receipt, NodeError>>) {
     let suite = Suite::default();
     let key = SecretKey::from_seed(&[7; 32]);
     let signed = Transaction {
@@ -47,14 +50,24 @@ fn b2_a_block_closes_by_count_bytes_or_time_each_alone() {
 
     let by_bytes = pool(
         MempoolConfig::default(),
-        BlockPolicy { bytes_max: 1_000, transactions_max: 100, ..policy },
+        BlockPolicy {
+            bytes_max: 1_000,
+            transactions_max: 100,
+            ..policy
+        },
     );
     by_bytes.push(waiting(1, 400).0, 0).unwrap();
     assert_ne!(by_bytes.due(0), Due::Now);
     by_bytes.push(waiting(2, 400).0, 0).unwrap();
     assert_eq!(by_bytes.due(0), Due::Now);
 
-    let by_time = pool(MempoolConfig::default(), BlockPolicy { transactions_max: 100, ..policy });
+    let by_time = pool(
+        MempoolConfig::default(),
+        BlockPolicy {
+            transactions_max: 100,
+            ..policy
+        },
+    );
     by_time.push(waiting(1, 10).0, 100).unwrap();
     assert_eq!(by_time.due(599), Due::After(Duration::from_micros(1)));
     assert_eq!(by_time.due(600), Due::Now);
@@ -64,21 +77,36 @@ fn b2_a_block_closes_by_count_bytes_or_time_each_alone() {
 fn refuses_what_it_knows_until_it_is_forgotten() {
     let pool = pool(MempoolConfig::default(), BlockPolicy::default());
     pool.push(waiting(1, 10).0, 0).unwrap();
-    assert!(matches!(pool.push(waiting(1, 10).0, 0), Err(NodeError::Duplicate { .. })));
+    assert!(matches!(
+        pool.push(waiting(1, 10).0, 0),
+        Err(NodeError::Duplicate { .. })
+    ));
     let taken = pool.take(0);
-    assert!(matches!(pool.push(waiting(1, 10).0, 0), Err(NodeError::Duplicate { .. })));
+    assert!(matches!(
+        pool.push(waiting(1, 10).0, 0),
+        Err(NodeError::Duplicate { .. })
+    ));
     pool.forget(taken.iter().map(|waiting| &waiting.id));
     pool.push(waiting(1, 10).0, 0).unwrap();
 }
 
 #[test]
 fn refuses_beyond_its_bounds_and_takes_again_when_there_is_room() {
-    let bounds = MempoolConfig { transactions_max: 2, bytes_max: 10_000 };
+    let bounds = MempoolConfig {
+        transactions_max: 2,
+        bytes_max: 10_000,
+    };
     let pool = pool(bounds, BlockPolicy::default());
     pool.push(waiting(1, 10).0, 0).unwrap();
-    assert!(matches!(pool.push(waiting(2, 20_000).0, 0), Err(NodeError::Busy { waiting: 1 })));
+    assert!(matches!(
+        pool.push(waiting(2, 20_000).0, 0),
+        Err(NodeError::Busy { waiting: 1 })
+    ));
     pool.push(waiting(3, 10).0, 0).unwrap();
-    assert!(matches!(pool.push(waiting(4, 10).0, 0), Err(NodeError::Busy { waiting: 2 })));
+    assert!(matches!(
+        pool.push(waiting(4, 10).0, 0),
+        Err(NodeError::Busy { waiting: 2 })
+    ));
     let taken = pool.take(0);
     pool.forget(taken.iter().map(|waiting| &waiting.id));
     pool.push(waiting(4, 10).0, 0).unwrap();
@@ -86,7 +114,11 @@ fn refuses_beyond_its_bounds_and_takes_again_when_there_is_room() {
 
 #[test]
 fn takes_in_order_and_within_the_policy() {
-    let policy = BlockPolicy { transactions_max: 3, bytes_max: 1_000, interval_us: 0 };
+    let policy = BlockPolicy {
+        transactions_max: 3,
+        bytes_max: 1_000,
+        interval_us: 0,
+    };
     let pool = pool(MempoolConfig::default(), policy);
     let mut ids = Vec::new();
     for (nonce, len) in [(1, 10), (2, 5_000), (3, 10), (4, 10)] {
@@ -105,6 +137,9 @@ fn a_closed_pool_gives_back_what_waits() {
     let pool = pool(MempoolConfig::default(), BlockPolicy::default());
     pool.push(waiting(1, 10).0, 0).unwrap();
     assert_eq!(pool.close().len(), 1);
-    assert!(matches!(pool.push(waiting(2, 10).0, 0), Err(NodeError::Stopping)));
+    assert!(matches!(
+        pool.push(waiting(2, 10).0, 0),
+        Err(NodeError::Stopping)
+    ));
     assert!(pool.is_empty());
 }

@@ -1,0 +1,250 @@
+//! Applying one final block: the only place where the ledger moves.
+//!
+//! Order of steps, and what is durable when:
+//!
+//! 1. The block is appended to its segment; making it durable begins on another thread.
+//! 2. It is executed inside an open SQLite transaction.
+//! 3. The log grows by its entries and leaf; the checkpoint is signed.
+//! 4. The sync of step 1 has ended: **the block is durable**, and with it its outcome, because
+//!    executing it again from the state before gives the same.
+//! 5. Its effects are appended (made durable by the next block's sync), the state is committed
+//!    (rebuilt from segments after a power loss), tiles and index follow.
+//! 6. Clients are answered.
+//!
+//! A failure before step 5 undoes everything but the appended block; the same block is then tried
+//! again, or the node halts. A failed sync poisons the store: the node halts and says so.
+
+use std::sync::Arc;
+
+use stele_consensus::{DeliverError, OrderedBlock};
+use stele_core::leaf::BlockLeaf;
+use stele_core::note::{Checkpoint, SignedNote};
+use stele_core::outcome::{BlockEffects, Code};
+use stele_core::transaction::{SignedTransaction, TIME_SKEW_MAX_US};
+use stele_core::{Encode, Hash};
+use stele_sql::engine::{BlockContext, Engine, EngineError, ExecutableTransaction, ExecutedBlock};
+use stele_store::{BlockRecord, StoreError};
+
+use crate::ledger_log::LedgerLog;
+use crate::node::Inner;
+use crate::receipt::Receipt;
+use crate::syncer::Syncer;
+use crate::tip::Tip;
+
+/// What only the apply loop touches.
+pub(crate) struct Applier {
+    pub(crate) log: LedgerLog,
+    pub(crate) syncer: Syncer,
+}
+
+/// A transaction of a block under way.
+pub(crate) struct BlockTransaction {
+    pub(crate) id: Hash,
+    pub(crate) signed: Arc<SignedTransaction>,
+}
+
+/// What applying a block gave.
+pub(crate) struct Applied {
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+impl From<StoreError> for DeliverErrorFrom {
+    fn from(error: StoreError) -> Self {
+        Self(match error {
+            StoreError::NoSpace(_) => DeliverError::Later(error.to_string()),
+            _ => DeliverError::Halt(error.to_string()),
+        })
+    }
+}
+
+impl From<EngineError> for DeliverErrorFrom {
+    fn from(error: EngineError) -> Self {
+        Self(if error.is_transient() {
+            DeliverError::Later(error.to_string())
+        } else {
+            DeliverError::Halt(error.to_string())
+        })
+    }
+}
+
+/// Carries foreign errors into [`DeliverError`] by `?`.
+pub(crate) struct DeliverErrorFrom(pub(crate) DeliverError);
+
+impl Inner {
+    /// Applies the block after the tip. Steps are in the module's text.
+    pub(crate) fn apply(
+        &self,
+        block: &OrderedBlock,
+        transactions: &[BlockTransaction],
+    ) -> Result<Applied, DeliverErrorFrom> {
+        let tip = self.tip();
+        let mut applier = self.applier.lock();
+        let mut engine = self.engine.lock();
+        let record = BlockRecord {
+            bytes: &block.bytes,
+            header: block.header.clone(),
+            hash: block.hash,
+            transaction_ids: transactions.iter().map(|tx| tx.id).collect(),
+        };
+        if self.store.appended_height() < block.header.height {
+            self.store.append_block(&record)?;
+        }
+        let handle = self.store.sync_handle();
+        applier.syncer.begin(Box::new(move || {
+            handle.sync().map_err(|error| error.to_string())
+        }));
+        let executed = self.execute(&mut engine, block, transactions);
+        let synced = applier.syncer.wait();
+        let executed = match (executed, synced) {
+            (Ok(executed), Ok(())) => executed,
+            (executed, synced) => {
+                engine.rollback()?;
+                synced.map_err(|error| DeliverErrorFrom(DeliverError::Halt(error)))?;
+                return Err(executed.err().map_or_else(
+                    || DeliverErrorFrom(DeliverError::Halt("execution gave nothing".to_owned())),
+                    Into::into,
+                ));
+            }
+        };
+        let leaf = self.leaf(block, executed.state_root);
+        let mut effects = BlockEffects {
+            transactions: executed.effects,
+            leaf,
+            certificate: Vec::new(),
+        };
+        let grown = applier
+            .log
+            .grow(&effects.log_leaves(self.suite, &record.transaction_ids));
+        let certificate = self.certify(grown.size(), grown.root())?;
+        effects.certificate = certificate.clone().into_bytes();
+        let finish = || -> Result<(), DeliverErrorFrom> {
+            if self.store.effects_height() < block.header.height {
+                self.store
+                    .append_effects(&effects.encode_to_vec(), &effects.leaf)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = finish() {
+            engine.rollback()?;
+            return Err(error);
+        }
+        if let Err(error) = engine.commit(&[], block.hash) {
+            engine.rollback()?;
+            return Err(error.into());
+        }
+        drop(engine);
+        self.tiles.append(grown.new_hashes())?;
+        let log_size = grown.size();
+        applier.log = grown.into_log();
+        self.remember(block.header.time_us, transactions);
+        let receipts = receipts(block, transactions, &effects, executed.results);
+        self.set_tip(Tip {
+            height: block.header.height,
+            hash: block.hash,
+            time_us: block.header.time_us,
+            leaf: Some(leaf),
+            state_root: leaf.state_root,
+            log_size,
+            transactions: tip.transactions + transactions.len() as u64,
+            certificate,
+        });
+        Ok(Applied { receipts })
+    }
+
+    pub(crate) fn execute(
+        &self,
+        engine: &mut Engine,
+        block: &OrderedBlock,
+        transactions: &[BlockTransaction],
+    ) -> Result<ExecutedBlock, EngineError> {
+        let time_us = block.header.time_us;
+        let recent = self.recent.read();
+        let mut seen = std::collections::HashSet::new();
+        let executable: Vec<ExecutableTransaction<'_>> = transactions
+            .iter()
+            .map(|tx| {
+                let body = &tx.signed.transaction;
+                let skewed = body.time_us.abs_diff(time_us) > TIME_SKEW_MAX_US.unsigned_abs();
+                let refused = if recent.contains(&tx.id) || !seen.insert(tx.id) {
+                    Some(Code::DUPLICATE)
+                } else if body.expiry_us <= time_us || skewed {
+                    Some(Code::EXPIRED)
+                } else {
+                    None
+                };
+                ExecutableTransaction {
+                    id: tx.id,
+                    signed: &tx.signed,
+                    refused,
+                }
+            })
+            .collect();
+        let context = BlockContext {
+            height: block.header.height,
+            time_us,
+        };
+        engine.execute(&context, &executable)
+    }
+
+    pub(crate) fn leaf(&self, block: &OrderedBlock, state_root: Hash) -> BlockLeaf {
+        BlockLeaf {
+            height: block.header.height,
+            block: block.hash,
+            time_us: block.header.time_us,
+            state_root,
+            execution_version: self.genesis.execution_version,
+            next_validators: self.genesis.validators.hash(self.suite),
+        }
+    }
+
+    /// The checkpoint over the log with this validator's signature.
+    pub(crate) fn certify(&self, size: u64, root: Hash) -> Result<String, DeliverErrorFrom> {
+        let halt = |error: String| DeliverErrorFrom(DeliverError::Halt(error));
+        let checkpoint = Checkpoint::new(&self.genesis.origin, size, root)
+            .map_err(|error| halt(error.to_string()))?;
+        let note = SignedNote::sign(checkpoint.to_string(), &[&self.signer])
+            .map_err(|error| halt(error.to_string()))?;
+        Ok(note.to_string())
+    }
+
+    /// Keeps the identities of a block's transactions until they have expired.
+    pub(crate) fn remember(&self, block_time_us: i64, transactions: &[BlockTransaction]) {
+        let mut recent = self.recent.write();
+        for transaction in transactions {
+            let expiry_us = transaction.signed.transaction.expiry_us;
+            if expiry_us > block_time_us {
+                recent.insert(transaction.id, expiry_us);
+            }
+        }
+        recent.expire(block_time_us);
+    }
+}
+
+fn receipts(
+    block: &OrderedBlock,
+    transactions: &[BlockTransaction],
+    effects: &BlockEffects,
+    results: Vec<Result<Vec<stele_sql::StatementResult>, stele_sql::SqlError>>,
+) -> Vec<Receipt> {
+    transactions
+        .iter()
+        .zip(&effects.transactions)
+        .zip(results)
+        .zip(0u32..)
+        .map(|(((transaction, effects), result), index)| {
+            let (error, results) = match result {
+                Ok(results) => (None, results),
+                Err(error) => (Some(error), Vec::new()),
+            };
+            Receipt {
+                id: transaction.id,
+                height: block.header.height,
+                index,
+                time_us: block.header.time_us,
+                outcome: effects.outcome,
+                error,
+                results,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,259 @@
+//! Self-check: everything recomputed from block 1, judged by the validators' signatures, and every
+//! row of the state compared with the root the newest block commits to.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stele_core::genesis::Genesis;
+use stele_core::note::{SignedNote, verify_certificate};
+use stele_core::trust::Trust;
+use stele_core::{Decode, Hash};
+use stele_flow::Runtime;
+use stele_sql::engine::{Engine, EngineConfig, StateAudit, StateDifference};
+use stele_store::store::{CheckOptions, CheckProgress, Fault, Judge};
+use stele_store::{Access, BlockStore, Damage, DamageKind, MemoryIndex, StoreConfig};
+
+use crate::directory::read_genesis;
+use crate::error::NodeError;
+use crate::node::{Inner, Node};
+use crate::recover::STATE_FILE;
+use crate::status::{AuditReport, Finding};
+
+/// Threads that check.
+const CHECK_THREADS: usize = 2;
+/// Shortest pause worth taking when a check is throttled.
+const THROTTLE_STEP: Duration = Duration::from_millis(1);
+
+/// Judges certificates by the validators of a ledger.
+struct CertificateJudge(Trust);
+
+impl Judge for CertificateJudge {
+    fn certificate(&self, _height: u64, size: u64, root: &Hash, note: &[u8]) -> Result<(), Fault> {
+        let refuse = |why: String| Fault {
+            kind: DamageKind::Certificate,
+            detail: why,
+        };
+        let note = SignedNote::parse(note).map_err(|error| refuse(error.to_string()))?;
+        let checkpoint = verify_certificate(&self.0.origin, &self.0.validators, &note)
+            .map_err(|error| refuse(error.to_string()))?;
+        if checkpoint.size() != size || checkpoint.root() != *root {
+            return Err(refuse(format!(
+                "the validators signed {} leaves with root {}, the blocks give {size} with root {root}",
+                checkpoint.size(),
+                checkpoint.root()
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    /// Checks the blocks of a height range (all: `1..=u64::MAX`) and, if wanted, every row of the
+    /// state, while the node goes on. `progress` is given (done, total) bytes of segments.
+    ///
+    /// What is found is also kept for [`Node::status`].
+    ///
+    /// # Errors
+    /// When a file cannot be read. Damage is no error: it is in the report.
+    pub fn audit(
+        &self,
+        heights: RangeInclusive<u64>,
+        state: bool,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<AuditReport, NodeError> {
+        self.inner.last_check.lock().running = true;
+        let report = self.inner.audit(heights, state, 0, progress);
+        let mut last = self.inner.last_check.lock();
+        last.running = false;
+        if let Ok(report) = &report {
+            last.findings.clone_from(&report.findings);
+        }
+        report
+    }
+}
+
+impl Inner {
+    fn audit(
+        &self,
+        heights: RangeInclusive<u64>,
+        state: bool,
+        mib_per_s: u64,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<AuditReport, NodeError> {
+        let begun = self.runtime.clock.monotonic_us();
+        let trust = Trust::of_genesis(&self.genesis);
+        let mut report = check_blocks(
+            &self.store,
+            &trust,
+            heights,
+            &self.runtime,
+            mib_per_s,
+            progress,
+        )?;
+        if state {
+            let audited = self.readers.audit(|_| {})?;
+            let leaf_root = match audited.height {
+                0 => None,
+                height => Some(self.effects(height)?.leaf.state_root),
+            };
+            add_state(&mut report, &audited, leaf_root);
+        }
+        report.seconds = (self.runtime.clock.monotonic_us() - begun) as f64 / 1e6;
+        Ok(report)
+    }
+}
+
+/// Checks a whole data directory that no node uses, such as a copy, without changing it.
+///
+/// # Errors
+/// When a file cannot be read. Damage is no error: it is in the report.
+pub fn verify_directory(
+    path: &Path,
+    runtime: &Runtime,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<AuditReport, NodeError> {
+    let begun = runtime.clock.monotonic_us();
+    let genesis = read_genesis(&runtime.files, path)?;
+    let (suite, ledger) = (genesis.suite, genesis.ledger_id());
+    let config = StoreConfig {
+        access: Access::ReadOnly,
+        suite,
+        ..StoreConfig::default()
+    };
+    let index = Arc::new(MemoryIndex::new());
+    let (store, opened) = BlockStore::open(runtime.files.clone(), path, ledger, config, index)?;
+    let trust = Trust::of_genesis(&genesis);
+    let mut report = check_blocks(&store, &trust, 1..=u64::MAX, runtime, 0, progress)?;
+    if let Some(damage) = opened.damage
+        && report.findings.is_empty()
+    {
+        report.findings.push(block_finding(&store, &damage));
+    }
+    if report.findings.is_empty() {
+        check_genesis(&store, &genesis, &mut report)?;
+        let state = path.join(STATE_FILE);
+        if runtime.files.exists(&state)? {
+            let engine = Engine::open(EngineConfig::new(Some(state), ledger, suite))?;
+            let audited = engine.readers().audit(|_| {})?;
+            let leaf_root = match audited.height {
+                0 => None,
+                height => store
+                    .effects(height)?
+                    .map(|effects| effects.leaf.state_root),
+            };
+            add_state(&mut report, &audited, leaf_root);
+        }
+    }
+    report.seconds = (runtime.clock.monotonic_us() - begun) as f64 / 1e6;
+    Ok(report)
+}
+
+fn check_blocks(
+    store: &BlockStore,
+    trust: &Trust,
+    heights: RangeInclusive<u64>,
+    runtime: &Runtime,
+    mib_per_s: u64,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<AuditReport, NodeError> {
+    let options = CheckOptions {
+        heights,
+        threads: CHECK_THREADS,
+        ..CheckOptions::default()
+    };
+    let judge: Arc<dyn Judge> = Arc::new(CertificateJudge(trust.clone()));
+    let begun = runtime.clock.monotonic_us();
+    let mut step = |at: CheckProgress| {
+        progress(at.bytes_done, at.bytes_total);
+        if let Some(due_us) = (at.bytes_done * 1_000_000 / (1024 * 1024)).checked_div(mib_per_s) {
+            let ahead = due_us.saturating_sub(runtime.clock.monotonic_us() - begun);
+            let pause = Duration::from_micros(ahead);
+            if pause >= THROTTLE_STEP {
+                std::thread::sleep(pause);
+            }
+        }
+        true
+    };
+    let checked = store.check(&*runtime.spawner, &options, &judge, &mut step)?;
+    Ok(AuditReport {
+        height: checked.height,
+        blocks: checked.blocks,
+        transactions: checked.transactions,
+        bytes: checked.bytes,
+        findings: checked
+            .damage
+            .iter()
+            .map(|damage| block_finding(store, damage))
+            .collect(),
+        ..AuditReport::default()
+    })
+}
+
+fn check_genesis(
+    store: &BlockStore,
+    genesis: &Genesis,
+    report: &mut AuditReport,
+) -> Result<(), NodeError> {
+    let stored = store.genesis()?;
+    let fits = stored
+        .as_deref()
+        .is_none_or(|bytes| Genesis::decode_all(bytes).as_ref() == Ok(genesis));
+    if !fits {
+        report.findings.push(Finding {
+            part: "segment",
+            height: Some(0),
+            place: store.segment_path(1).display().to_string(),
+            item: "genesis record".to_owned(),
+            reason: "it is not the document in the file `genesis`".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn block_finding(store: &BlockStore, damage: &Damage) -> Finding {
+    Finding {
+        part: "block",
+        height: Some(damage.height),
+        place: store.segment_path(damage.segment).display().to_string(),
+        item: format!("offset {}", damage.offset),
+        reason: format!(
+            "{}: {}; restore the file from another copy of the ledger",
+            damage.kind, damage.detail
+        ),
+    }
+}
+
+fn add_state(report: &mut AuditReport, audited: &StateAudit, leaf_root: Option<Hash>) {
+    report.rows = audited.rows;
+    let findings = audited
+        .differences
+        .iter()
+        .map(|difference: &StateDifference| Finding {
+            part: "state",
+            height: Some(audited.height),
+            place: format!("table {}", difference.table),
+            item: format!("key {}", difference.key),
+            reason: format!(
+                "{}; move state.db away and start the node, it is then made anew from the blocks",
+                difference.what
+            ),
+        });
+    report.findings.extend(findings);
+    if let Some(expected) = leaf_root
+        && expected != audited.state_root
+        && audited.differences.is_empty()
+    {
+        report.findings.push(Finding {
+            part: "state",
+            height: Some(audited.height),
+            place: "state.db".to_owned(),
+            item: "state root".to_owned(),
+            reason: format!(
+                "the rows give root {}, block {} commits to {expected}; move state.db away and start the node, it is then made anew from the blocks",
+                audited.state_root, audited.height
+            ),
+        });
+    }
+}

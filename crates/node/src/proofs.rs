@@ -1,0 +1,238 @@
+//! Making proof files.
+
+use stele_core::key::encode_key;
+use stele_core::log::inclusion_proof;
+use stele_core::note::{SignedNote, TlogProof};
+use stele_core::proof::{
+    Evidence, RANGE_ROWS_MAX, RowClaim, RowEvidence, RowPath, TransactionEvidence,
+};
+use stele_core::schema::Table;
+use stele_core::tree::TableProof;
+use stele_core::value::text;
+use stele_core::{Hash, Type, Value};
+use stele_sql::engine::Snapshot;
+
+use crate::error::NodeError;
+use crate::node::Node;
+
+impl Node {
+    /// Proof file that a transaction and its outcome are in the log.
+    ///
+    /// # Errors
+    /// When the transaction stands in no block.
+    pub fn prove_transaction(&self, id: &Hash) -> Result<String, NodeError> {
+        if self.is_pending(id) {
+            return Err(NodeError::NotFound {
+                what: format!("the proof of transaction {id}"),
+                hint: "it waits for its block: ask again in a moment".to_owned(),
+            });
+        }
+        let (height, index) = self.place_of_transaction(id)?;
+        let signed = self.transaction_at(height, index)?;
+        let outcome = self
+            .inner
+            .effects(height)?
+            .transactions
+            .get(index as usize)
+            .map(|effects| effects.outcome)
+            .ok_or_else(|| {
+                NodeError::Storage(format!(
+                    "block {height} has fewer effects than transactions"
+                ))
+            })?;
+        let leaf = self.inner.meta(height)?.first_leaf() + u64::from(index);
+        let evidence = TransactionEvidence {
+            height,
+            index,
+            signed,
+            outcome,
+        };
+        self.proof_file(&Evidence::Transaction(Box::new(evidence)), leaf)
+    }
+
+    /// Proof file of a row, or of its absence, after the newest block. The key is given as the texts
+    /// of its values, in the order of the primary key.
+    ///
+    /// # Errors
+    /// When there is no such table, or the texts are no key of it.
+    pub fn prove_row(
+        &self,
+        schema: &str,
+        table: &str,
+        key: &[String],
+    ) -> Result<String, NodeError> {
+        let snapshot = self.inner.readers.snapshot()?;
+        let table = find_table(&snapshot, schema, table)?;
+        let key = read_key(&table, key)?;
+        let prover = snapshot.prover(table.id);
+        let (claim, shown) = match prover.presence(&key).map_err(tree_error)? {
+            Some((_, proof)) => {
+                let row = snapshot.encoded_row(&table, &key)?.ok_or_else(|| {
+                    NodeError::Storage(format!(
+                        "the state tree holds a row of {} that the table does not: run `stele audit`",
+                        table.name
+                    ))
+                })?;
+                (RowClaim::Present { key }, RowPath::Present { row, proof })
+            }
+            None => {
+                let proof = prover
+                    .absence(&key)
+                    .map_err(tree_error)?
+                    .ok_or_else(|| tree_error("neither present nor absent"))?;
+                (RowClaim::Absent { key }, RowPath::Absent { proof })
+            }
+        };
+        self.row_file(&snapshot, table, claim, shown)
+    }
+
+    /// Proof file of all rows from `from` (included) to `to` (excluded) after the newest block,
+    /// complete; an end that is not given is open.
+    ///
+    /// # Errors
+    /// When there is no such table, the texts are no keys of it, or there are more rows than one
+    /// proof holds.
+    pub fn prove_range(
+        &self,
+        schema: &str,
+        table: &str,
+        from: Option<&[String]>,
+        to: Option<&[String]>,
+    ) -> Result<String, NodeError> {
+        let snapshot = self.inner.readers.snapshot()?;
+        let table = find_table(&snapshot, schema, table)?;
+        let from = match from {
+            Some(from) => read_key(&table, from)?,
+            None => Vec::new(),
+        };
+        let to = to.map(|to| read_key(&table, to)).transpose()?;
+        if to.as_ref().is_some_and(|to| *to <= from) {
+            return Err(NodeError::Invalid(
+                "the range is empty: its first key does not come before its last".to_owned(),
+            ));
+        }
+        let proven = snapshot
+            .prover(table.id)
+            .range(&from, to.as_deref(), RANGE_ROWS_MAX)
+            .map_err(tree_error)?;
+        if proven.next.is_some() {
+            return Err(NodeError::Invalid(format!(
+                "more than {RANGE_ROWS_MAX} rows lie in the range: ask for it in parts"
+            )));
+        }
+        let rows = proven
+            .proof
+            .rows_unchecked()
+            .iter()
+            .map(|row| {
+                snapshot
+                    .encoded_row(&table, &row.key)?
+                    .ok_or_else(|| tree_error("a row of the tree is not in the table"))
+            })
+            .collect::<Result<Vec<_>, NodeError>>()?;
+        let shown = RowPath::Range {
+            rows,
+            proof: proven.proof,
+        };
+        self.row_file(&snapshot, table, RowClaim::Range { from, to }, shown)
+    }
+
+    fn row_file(
+        &self,
+        snapshot: &Snapshot,
+        table: Table,
+        claim: RowClaim,
+        shown: RowPath,
+    ) -> Result<String, NodeError> {
+        let height = snapshot.height();
+        if height == 0 {
+            return Err(NodeError::NotFound {
+                what: "a checkpoint".to_owned(),
+                hint: "the ledger has no block yet: write something first".to_owned(),
+            });
+        }
+        let path = TableProof::new(self.suite(), snapshot.tables(), table.id)
+            .map_err(tree_error)?
+            .ok_or_else(|| tree_error("the table is not in the state"))?;
+        let leaf = self.inner.effects(height)?.leaf;
+        let place = self.inner.meta(height)?.block_leaf();
+        let evidence = RowEvidence {
+            leaf,
+            table,
+            path,
+            claim,
+            shown,
+        };
+        self.proof_file(&Evidence::Rows(Box::new(evidence)), place)
+    }
+
+    fn proof_file(&self, evidence: &Evidence, leaf: u64) -> Result<String, NodeError> {
+        let inner = &*self.inner;
+        // The snapshot may show a block whose tip is being published: wait for no one, take the
+        // newest certificate that covers the leaf.
+        let mut tip = inner.tip();
+        let mut tries = 0;
+        while tip.log_size <= leaf && tries < TIP_TRIES_MAX {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            tip = inner.tip();
+            tries += 1;
+        }
+        let note = SignedNote::parse(tip.certificate.as_bytes())
+            .map_err(|error| NodeError::Storage(error.to_string()))?;
+        let path = inclusion_proof(inner.suite, leaf, tip.log_size, &*inner.tiles)
+            .map_err(|error| NodeError::Storage(error.to_string()))?;
+        let bytes = evidence.to_checked_bytes(inner.suite);
+        TlogProof::new(Some(bytes), leaf, path, note)
+            .map(|proof| proof.to_string())
+            .map_err(|error| NodeError::Storage(error.to_string()))
+    }
+}
+
+/// How often a proof waits a millisecond for the certificate of a block just committed.
+const TIP_TRIES_MAX: u32 = 1_000;
+
+fn tree_error(error: impl std::fmt::Display) -> NodeError {
+    NodeError::Storage(format!("the state tree: {error}; run `stele audit`"))
+}
+
+fn find_table(snapshot: &Snapshot, schema: &str, table: &str) -> Result<Table, NodeError> {
+    snapshot
+        .catalogue()
+        .table_named(schema, table)
+        .map(|table| Table::clone(table))
+        .ok_or_else(|| NodeError::NotFound {
+            what: format!("table {schema}.{table}"),
+            hint: "names are case sensitive and lower case unless quoted at creation".to_owned(),
+        })
+}
+
+/// Encodes a primary key given as texts.
+fn read_key(table: &Table, texts: &[String]) -> Result<Vec<u8>, NodeError> {
+    let columns: Vec<_> = table
+        .primary_key
+        .iter()
+        .filter_map(|id| table.column(*id))
+        .collect();
+    if columns.len() != texts.len() {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        return Err(NodeError::Invalid(format!(
+            "the primary key of {}.{} is ({}): {} values are needed, {} were given",
+            table.schema,
+            table.name,
+            names.join(", "),
+            columns.len(),
+            texts.len()
+        )));
+    }
+    let values = columns
+        .iter()
+        .zip(texts)
+        .map(|(column, given)| {
+            let value = text::parse(column.ty, given)
+                .map_err(|error| NodeError::Invalid(format!("{}: {error}", column.name)))?;
+            Ok((column.ty, value))
+        })
+        .collect::<Result<Vec<(Type, Value)>, NodeError>>()?;
+    let parts: Vec<(Type, &Value)> = values.iter().map(|(ty, value)| (*ty, value)).collect();
+    encode_key(&parts).map_err(|error| NodeError::Invalid(error.to_string()))
+}

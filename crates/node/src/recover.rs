@@ -1,0 +1,364 @@
+//! Opening a ledger: state, log and look-ups are brought up to the newest stored block.
+//!
+//! Segments are the truth. A state below their tip is replayed from the kept effects, each root
+//! compared; blocks whose effects were not yet stored (at most the newest) are executed again. A
+//! state above their tip, or one that belongs to other blocks, cannot be right: it is moved aside
+//! and made anew from block 1.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use stele_consensus::OrderedBlock;
+use stele_core::note::{SignedNote, verify_certificate};
+use stele_core::outcome::BlockEffects;
+use stele_core::transaction::EXPIRY_AHEAD_MAX_US;
+use stele_core::{Encode, Hash};
+use stele_flow::Runtime;
+use stele_sql::engine::{BlockContext, Engine, EngineConfig};
+use stele_store::{BlockStore, FjallIndex, StoreConfig, TileStore};
+
+use crate::apply::{Applier, BlockTransaction};
+use crate::blocks::not_stored;
+use crate::config::NodeConfig;
+use crate::directory::Directory;
+use crate::error::NodeError;
+use crate::ledger_log::LedgerLog;
+use crate::mempool::Mempool;
+use crate::node::{Inner, Trouble, decode};
+use crate::recent::RecentIds;
+use crate::status::LastCheck;
+use crate::syncer::Syncer;
+use crate::tip::Tip;
+
+/// File of the state in the data directory.
+pub(crate) const STATE_FILE: &str = "state.db";
+/// Folder of the index in the data directory.
+pub(crate) const INDEX_FOLDER: &str = "index";
+
+/// What replaying gave.
+struct Replayed {
+    log: LedgerLog,
+    certificate: String,
+}
+
+impl Inner {
+    /// Opens the parts and brings them up to the newest stored block.
+    pub(crate) fn open(config: NodeConfig, runtime: Runtime) -> Result<Self, NodeError> {
+        let directory = Directory::open(&config.directory, &config.origin, &runtime)?;
+        let genesis = directory.genesis;
+        let (suite, ledger) = (genesis.suite, genesis.ledger_id());
+        let store = open_store(&config, ledger, &genesis.encode_to_vec(), &runtime)?;
+        let (tiles, tree) = TileStore::open(runtime.files.clone(), &directory.path, suite, &store)?;
+        let mut engine_config =
+            EngineConfig::new(Some(directory.path.join(STATE_FILE)), ledger, suite);
+        engine_config.limits = genesis.limits;
+        engine_config.cache_kib = config.cache_kib;
+        engine_config.readers = config.readers;
+        let engine = open_state(engine_config, &directory.path, &store, &runtime)?;
+        let readers = engine.readers();
+        let started_us = runtime.clock.monotonic_us();
+        let inner = Self {
+            applier: Mutex::new(Applier {
+                log: LedgerLog::new(tree),
+                syncer: Syncer::start(&runtime)?,
+            }),
+            mempool: Mempool::new(config.mempool, config.block),
+            tip: RwLock::new(Arc::new(Tip {
+                height: 0,
+                hash: ledger,
+                time_us: genesis.created_us,
+                leaf: None,
+                state_root: engine.meta().state_root,
+                log_size: 0,
+                transactions: 0,
+                certificate: String::new(),
+            })),
+            readers,
+            engine: Mutex::new(engine),
+            config,
+            runtime,
+            ledger,
+            suite,
+            genesis,
+            keys: directory.keys,
+            signer: directory.signer,
+            store,
+            tiles: Arc::new(tiles),
+            recent: RwLock::new(RecentIds::default()),
+            proposed: Mutex::new(None),
+            trouble: RwLock::new(Trouble::default()),
+            started_us,
+            last_check: Mutex::new(LastCheck::default()),
+            _lock: directory.lock,
+        };
+        inner.catch_up()?;
+        Ok(inner)
+    }
+
+    fn catch_up(&self) -> Result<(), NodeError> {
+        let stored = self.store.appended_height();
+        let mut applier = self.applier.lock();
+        let mut engine = self.engine.lock();
+        let applied = engine.meta().height;
+        let kept = self.store.effects_height();
+        if applied < stored {
+            tracing::info!(
+                from = applied + 1,
+                to = stored,
+                "bringing the state up to the blocks"
+            );
+        }
+        self.load_recent(applied)?;
+        for height in applied + 1..=kept.min(stored) {
+            self.replay(&mut engine, height)?;
+        }
+        let certificate = self.check_log(kept.min(stored), &applier.log)?;
+        let mut replayed = Replayed {
+            log: applier.log.clone(),
+            certificate,
+        };
+        for height in kept + 1..=stored {
+            replayed = self.execute_again(&mut engine, &replayed.log, height)?;
+        }
+        applier.log = replayed.log;
+        self.publish(
+            stored,
+            engine.meta().state_root,
+            &applier.log,
+            replayed.certificate,
+        )
+    }
+
+    /// Applies the kept effects of a block; the root must be the one its leaf commits to.
+    fn replay(&self, engine: &mut Engine, height: u64) -> Result<(), NodeError> {
+        let (block, transactions) = self.stored(height)?;
+        let effects = self.effects(height)?;
+        if effects.leaf.block != block.hash || effects.leaf.height != height {
+            return Err(NodeError::Storage(format!(
+                "the effects kept for block {height} are of another block: run `stele verify --data` and restore the segment it names"
+            )));
+        }
+        let context = BlockContext {
+            height,
+            time_us: block.header.time_us,
+        };
+        let ids: Vec<Hash> = transactions.iter().map(|tx| tx.id).collect();
+        engine.apply_effects(&context, &effects, &ids)?;
+        engine.commit(&[], block.hash)?;
+        self.remember(block.header.time_us, &transactions);
+        Ok(())
+    }
+
+    /// Executes a block whose effects were not kept, and keeps them now.
+    fn execute_again(
+        &self,
+        engine: &mut Engine,
+        log: &LedgerLog,
+        height: u64,
+    ) -> Result<Replayed, NodeError> {
+        let (block, transactions) = self.stored(height)?;
+        for transaction in &transactions {
+            transaction.signed.verify(self.suite, &self.ledger)?;
+        }
+        let executed = self.execute(engine, &block, &transactions)?;
+        let leaf = self.leaf(&block, executed.state_root);
+        let mut effects = BlockEffects {
+            transactions: executed.effects,
+            leaf,
+            certificate: Vec::new(),
+        };
+        let ids: Vec<Hash> = transactions.iter().map(|tx| tx.id).collect();
+        let grown = log.grow(&effects.log_leaves(self.suite, &ids));
+        let certificate = self
+            .certify(grown.size(), grown.root())
+            .map_err(|error| NodeError::Storage(error.0.to_string()))?;
+        effects.certificate = certificate.clone().into_bytes();
+        self.store.append_effects(&effects.encode_to_vec(), &leaf)?;
+        self.store.sync()?;
+        engine.commit(&[], block.hash)?;
+        self.tiles.append(grown.new_hashes())?;
+        self.remember(block.header.time_us, &transactions);
+        Ok(Replayed {
+            log: grown.into_log(),
+            certificate,
+        })
+    }
+
+    /// Compares the log up to a height with the certificate kept there, and gives that.
+    fn check_log(&self, height: u64, log: &LedgerLog) -> Result<String, NodeError> {
+        if height == 0 {
+            return Ok(String::new());
+        }
+        let effects = self.effects(height)?;
+        let refuse = |why: String| {
+            NodeError::Storage(format!(
+                "the certificate kept with block {height} does not fit the log: {why}; run `stele verify --data` to see which file is damaged"
+            ))
+        };
+        let note = SignedNote::parse(&effects.certificate).map_err(|e| refuse(e.to_string()))?;
+        let checkpoint = verify_certificate(&self.genesis.origin, &self.genesis.validators, &note)
+            .map_err(|e| refuse(e.to_string()))?;
+        if checkpoint.size() != log.size() || checkpoint.root() != log.root() {
+            return Err(refuse(format!(
+                "it is over {} leaves with root {}, the log has {} with root {}",
+                checkpoint.size(),
+                checkpoint.root(),
+                log.size(),
+                log.root()
+            )));
+        }
+        Ok(note.to_string())
+    }
+
+    /// Identities of the blocks up to `applied` that can still be repeated.
+    fn load_recent(&self, applied: u64) -> Result<(), NodeError> {
+        if applied == 0 {
+            return Ok(());
+        }
+        let newest_us = self.meta(applied)?.time_us;
+        let mut heights = Vec::new();
+        for height in (1..=applied).rev() {
+            if newest_us.saturating_sub(self.meta(height)?.time_us) > EXPIRY_AHEAD_MAX_US * 2 {
+                break;
+            }
+            heights.push(height);
+        }
+        for height in heights.into_iter().rev() {
+            let (block, transactions) = self.stored(height)?;
+            self.remember(block.header.time_us, &transactions);
+        }
+        Ok(())
+    }
+
+    fn stored(&self, height: u64) -> Result<(OrderedBlock, Vec<BlockTransaction>), NodeError> {
+        let stored = self
+            .store
+            .block(height)?
+            .ok_or_else(|| not_stored(height))?;
+        let header = stored.decode()?.header;
+        let transactions = decode(self.suite, &stored.bytes)
+            .map_err(|error| NodeError::Storage(error.to_string()))?;
+        let block = OrderedBlock {
+            hash: header.hash(self.suite),
+            header,
+            bytes: stored.bytes,
+        };
+        Ok((block, transactions))
+    }
+
+    fn publish(
+        &self,
+        height: u64,
+        state_root: Hash,
+        log: &LedgerLog,
+        certificate: String,
+    ) -> Result<(), NodeError> {
+        if height == 0 {
+            return Ok(());
+        }
+        let meta = self.meta(height)?;
+        let leaf = self.effects(height)?.leaf;
+        if leaf.state_root != state_root {
+            return Err(NodeError::Storage(format!(
+                "the state after block {height} has root {state_root}, the block commits to {}: move state.db away and start again, it is then made anew from the blocks",
+                leaf.state_root
+            )));
+        }
+        self.set_tip(Tip {
+            height,
+            hash: meta.hash,
+            time_us: meta.time_us,
+            leaf: Some(leaf),
+            state_root,
+            log_size: log.size(),
+            transactions: meta.transactions_through(),
+            certificate,
+        });
+        Ok(())
+    }
+}
+
+/// Opens the block store of a node; a damaged one is refused by name.
+fn open_store(
+    config: &NodeConfig,
+    ledger: Hash,
+    genesis: &[u8],
+    runtime: &Runtime,
+) -> Result<BlockStore, NodeError> {
+    let index = FjallIndex::open(&config.directory.join(INDEX_FOLDER))?;
+    let store_config = StoreConfig {
+        segment_len: config.segment_len_max,
+        ..StoreConfig::default()
+    };
+    let files = runtime.files.clone();
+    let (store, report) = BlockStore::open(
+        files,
+        &config.directory,
+        ledger,
+        store_config,
+        Arc::new(index),
+    )?;
+    if let Some(damage) = report.damage {
+        return Err(NodeError::Storage(format!(
+            "the block store is damaged: {damage}; restore {} from another copy of the ledger",
+            store.segment_path(damage.segment).display()
+        )));
+    }
+    if let Some(torn) = report.torn {
+        tracing::warn!(
+            segment = torn.segment,
+            offset = torn.offset,
+            len = torn.len,
+            "cut a record that was begun before a crash and never acknowledged"
+        );
+    }
+    match store.genesis()? {
+        None => store.append_genesis(genesis)?,
+        Some(stored) if stored == genesis => {}
+        Some(_) => {
+            return Err(NodeError::Storage(
+                "the first segment holds another genesis than the file `genesis`: restore the one that was changed"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(store)
+}
+
+/// Opens the state; one that cannot belong to the stored blocks is moved aside and begun anew.
+fn open_state(
+    config: EngineConfig,
+    directory: &Path,
+    store: &BlockStore,
+    runtime: &Runtime,
+) -> Result<Engine, NodeError> {
+    let engine = Engine::open(config.clone())?;
+    let meta = engine.meta();
+    let height = meta.height;
+    let fits = match height {
+        0 => true,
+        _ => store
+            .meta(height)?
+            .is_some_and(|stored| stored.hash == meta.block),
+    };
+    if fits {
+        return Ok(engine);
+    }
+    tracing::warn!(
+        height,
+        stored = store.appended_height(),
+        "the state does not belong to the stored blocks: it is moved aside and made anew"
+    );
+    engine.close()?;
+    let aside = format!("quarantine-{height}-{}", runtime.clock.now_us());
+    for ending in ["", "-wal", "-shm"] {
+        let from = directory.join(format!("{STATE_FILE}{ending}"));
+        if runtime.files.exists(&from)? {
+            let to = directory.join(format!("{STATE_FILE}.{aside}{ending}"));
+            runtime.files.rename(&from, &to)?;
+        }
+    }
+    runtime.files.sync_dir(directory)?;
+    Ok(Engine::open(config)?)
+}
