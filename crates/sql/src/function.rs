@@ -6,11 +6,16 @@
 
 mod aggregate;
 mod arguments;
+mod bytes;
 mod cast;
 mod context;
+mod datetime;
 mod decimal;
 mod failure;
+mod generic;
 mod integer;
+mod interval;
+mod json;
 mod real;
 mod text;
 
@@ -21,6 +26,7 @@ use rusqlite::Connection;
 pub(crate) use cast::type_arguments;
 pub use context::TransactionContext;
 pub use failure::error_from_sqlite;
+pub(crate) use interval::Interval;
 
 /// Registers all functions on a connection. Do it once: it expires every prepared statement.
 ///
@@ -36,6 +42,10 @@ pub fn register(
     cast::register(connection)?;
     text::register(connection)?;
     aggregate::register(connection)?;
+    bytes::register(connection)?;
+    datetime::register(connection)?;
+    generic::register(connection)?;
+    json::register(connection)?;
     context::register(connection, context)
 }
 

@@ -12,11 +12,9 @@ pub(super) enum Takes {
     Bool,
     Integer,
     BigInt,
-    Double,
     Text,
     Bytea,
     Json,
-    TimestampTz,
 }
 
 impl Takes {
@@ -25,11 +23,9 @@ impl Takes {
             Self::Bool => Type::Bool,
             Self::Integer => Type::Integer,
             Self::BigInt => Type::BigInt,
-            Self::Double => Type::Double,
             Self::Text => Type::Text,
             Self::Bytea => Type::Bytea,
             Self::Json => Type::Json,
-            Self::TimestampTz => Type::TimestampTz,
         }
     }
 }
@@ -56,7 +52,7 @@ const fn function(
     }
 }
 
-use Takes::{BigInt, Bool, Bytea, Double, Integer, Json, Text};
+use Takes::{BigInt, Bool, Bytea, Integer, Json, Text};
 
 pub(super) const SIGNATURES: &[Signature] = &[
     // Text
@@ -199,7 +195,6 @@ pub(super) const SIGNATURES: &[Signature] = &[
         Type::BigInt,
         "st_int_mod({0},{1},64)",
     ),
-    function("sqrt", &[Double], Type::Double, ""),
     // Bytes
     function("encode", &[Bytea, Text], Type::Text, "st_encode({0},{1})"),
     function("decode", &[Text, Text], Type::Bytea, "st_decode({0},{1})"),

@@ -1,4 +1,5 @@
 //! Binding, lowering and running, on a database in memory.
 
+mod golden;
 mod harness;
 mod statements;

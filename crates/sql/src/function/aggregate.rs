@@ -2,10 +2,11 @@
 
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context};
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::Value;
 
 use super::arguments::{Arguments, PURE};
 use super::failure::raise;
+use super::generic::owned;
 use super::real::finite;
 use crate::error::SqlError;
 
@@ -130,13 +131,7 @@ impl Aggregate<Option<Value>, Value> for Single {
                 "more than one row returned by a subquery used as an expression",
             )));
         }
-        *kept = Some(match Arguments(context).raw(0) {
-            ValueRef::Null => Value::Null,
-            ValueRef::Integer(v) => Value::Integer(v),
-            ValueRef::Real(v) => Value::Real(v),
-            ValueRef::Text(v) => Value::Text(String::from_utf8_lossy(v).into_owned()),
-            ValueRef::Blob(v) => Value::Blob(v.to_vec()),
-        });
+        *kept = Some(owned(Arguments(context).raw(0)));
         Ok(())
     }
 

@@ -30,6 +30,13 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     unary(connection, "st_int_neg", i64::checked_neg)?;
     unary(connection, "st_int_abs", i64::checked_abs)?;
     unary(connection, "st_int_check", Some)?;
+    strict(connection, "st_step", 1, |arguments| {
+        match arguments.int(0)? {
+            0 => Err(SqlError::new("22023", "step size cannot equal zero")),
+            // The least integer has no counterpart to subtract.
+            step => Ok(Value::Integer(step.max(-i64::MAX))),
+        }
+    })?;
     // The rows LIMIT takes: none given or NULL is all.
     lenient(connection, "st_limit", 1, |arguments| {
         row_count(arguments, -1, "2201W", "LIMIT")

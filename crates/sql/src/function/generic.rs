@@ -1,0 +1,64 @@
+//! Functions of values of any one type.
+
+use std::cmp::Ordering;
+
+use rusqlite::Connection;
+use rusqlite::types::{Value, ValueRef};
+
+use super::arguments::{Arguments, VARIADIC, lenient};
+use crate::error::SqlError;
+
+pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
+    lenient(connection, "st_greatest", VARIADIC, |arguments| {
+        Ok(extreme(arguments, Ordering::Greater))
+    })?;
+    lenient(connection, "st_least", VARIADIC, |arguments| {
+        Ok(extreme(arguments, Ordering::Less))
+    })?;
+    // (condition, message): unknown is as bad as false.
+    lenient(connection, "st_assert", 2, |arguments| {
+        if arguments.raw(0) == ValueRef::Integer(1) {
+            return Ok(Value::Integer(1));
+        }
+        let message = match arguments.raw(1) {
+            ValueRef::Null => "assertion failed",
+            _ => arguments.text(1)?,
+        };
+        Err(SqlError::new("P0004", message))
+    })
+}
+
+/// The greatest or least argument that is not NULL.
+fn extreme(arguments: &Arguments<'_>, wanted: Ordering) -> Value {
+    let mut best: Option<ValueRef<'_>> = None;
+    for index in 0..arguments.len() {
+        let value = arguments.raw(index);
+        if value == ValueRef::Null {
+            continue;
+        }
+        if best.is_none_or(|best| compare(value, best) == wanted) {
+            best = Some(value);
+        }
+    }
+    best.map_or(Value::Null, owned)
+}
+
+/// The binder sees to it that both are of one class.
+fn compare(a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
+    match (a, b) {
+        (ValueRef::Integer(a), ValueRef::Integer(b)) => a.cmp(&b),
+        (ValueRef::Real(a), ValueRef::Real(b)) => a.total_cmp(&b),
+        (ValueRef::Text(a), ValueRef::Text(b)) | (ValueRef::Blob(a), ValueRef::Blob(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    }
+}
+
+pub(super) fn owned(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Integer(value),
+        ValueRef::Real(value) => Value::Real(value),
+        ValueRef::Text(value) => Value::Text(String::from_utf8_lossy(value).into_owned()),
+        ValueRef::Blob(value) => Value::Blob(value.to_vec()),
+    }
+}
