@@ -49,7 +49,7 @@ use crate::error::SqlError;
 use crate::parse::ParsedStatement;
 use from::CommonTable;
 use parameter::Parameter;
-pub use permission::KEY_VALUE_TABLE;
+pub use permission::OPEN_TABLES;
 use scope::{Clause, Environment, Scope};
 
 /// Deepest nesting the binder follows; the parser's own bound keeps most texts below it.

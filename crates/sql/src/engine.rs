@@ -26,7 +26,6 @@ mod namespace;
 mod nodes;
 mod open;
 mod outcome;
-mod physical;
 mod preview;
 mod prune;
 mod readers;
@@ -50,9 +49,12 @@ use stele_core::genesis::Limits;
 use stele_core::schema::TableId;
 use stele_core::{AccountId, Hash, Suite, Type};
 
+use crate::bind::{BindContext, bind};
 use crate::bound::Bound;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
+use crate::function::TransactionContext;
+use crate::parse::parse_single;
 use authoriser::Wall;
 use block::OpenBlock;
 use budget::Budget;
@@ -76,8 +78,20 @@ pub use readers::{READ_BYTES_MAX, READ_ROWS_MAX, Readers};
 pub use snapshot::{PastState, Snapshot};
 pub use transaction::TransactionResult;
 
-/// Binds a statement: text, catalogue, account, types the client declared for parameters.
-type Binder = fn(&str, &Catalogue, AccountId, &[Option<Type>]) -> Result<Bound, SqlError>;
+/// Parses and binds one statement for an account; `declared` are the types its client gave for
+/// parameters.
+fn bind_text(
+    sql: &str,
+    catalogue: &Catalogue,
+    account: AccountId,
+    declared: &[Option<Type>],
+) -> Result<Bound, SqlError> {
+    let context = BindContext {
+        parameters: declared.to_vec(),
+        ..BindContext::new(account)
+    };
+    bind(&parse_single(sql)?, catalogue, &context)
+}
 
 /// The state of a ledger and the only one who writes it.
 pub struct Engine {
@@ -85,7 +99,7 @@ pub struct Engine {
     wall: Wall,
     budget: Arc<Budget>,
     statements: StatementCache,
-    binder: Binder,
+    context: Arc<TransactionContext>,
     path: String,
     suite: Suite,
     ledger: Hash,

@@ -7,8 +7,9 @@ use stele_core::schema::{Table, TableId};
 use super::Binder;
 use crate::error::SqlError;
 
-/// The built-in key-value state; the executor checks who owns a namespace.
-pub const KEY_VALUE_TABLE: TableId = TableId(1);
+/// The built-in tables anyone may write: key-value state, its namespaces, account keys. Each has
+/// rules of its own, which the executor checks on what a transaction changed.
+pub const OPEN_TABLES: [TableId; 3] = [TableId(1), TableId(2), TableId(3)];
 
 impl Binder<'_> {
     pub(super) fn check_readable(&self, table: &Table) -> Result<(), SqlError> {
@@ -19,7 +20,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn check_writable(&self, table: &Table) -> Result<(), SqlError> {
-        if table.id == KEY_VALUE_TABLE
+        if OPEN_TABLES.contains(&table.id)
             || table.owner != AccountId::LEDGER && table.owner == self.context.account
         {
             return Ok(());

@@ -8,8 +8,8 @@ use super::Engine;
 use super::builtin::ACCOUNTS_TABLE;
 use super::error::EngineError;
 use super::outcome::Failure;
-use super::physical;
 use crate::error::SqlError;
+use crate::physical;
 
 impl Engine {
     /// Checks that the key of a transaction is a current one of its account: the key `stele.accounts`

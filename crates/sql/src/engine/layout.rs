@@ -7,10 +7,10 @@ use rusqlite::types::ValueRef;
 use stele_core::Value;
 use stele_core::schema::Table;
 
-use super::physical;
 use super::row_log::Stamp;
 use super::rows::TableSql;
 use crate::error::SqlError;
+use crate::physical;
 
 /// Hidden column: height that wrote the row.
 pub(super) const HEIGHT_COLUMN: &str = "_h";

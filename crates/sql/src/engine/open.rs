@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use stele_core::Hash;
 use stele_core::codec::BYTES_LEN_MAX;
 
+use super::Engine;
 use super::authoriser::Wall;
 use super::budget::Budget;
 use super::builtin;
@@ -23,8 +24,8 @@ use super::schema::create_physical;
 use super::state::StateTree;
 use super::statement::StatementCache;
 use super::wal::WalKeeper;
-use super::{Binder, Engine};
 use crate::catalogue::Catalogue;
+use crate::function::{self, TransactionContext};
 
 /// Prepared statements kept on a connection.
 const PREPARED_MAX: usize = 1_024;
@@ -96,22 +97,18 @@ impl Engine {
     /// When the database cannot be opened, was written by another version of the program or belongs
     /// to another ledger, or SQLite lacks something. Each says what to do.
     pub fn open(config: EngineConfig) -> Result<Self, EngineError> {
-        Self::open_with(config, |_, _, _, _| {
-            Err(crate::error::SqlError::unsupported("SQL", "wait"))
-        })
-    }
-
-    pub(super) fn open_with(config: EngineConfig, binder: Binder) -> Result<Self, EngineError> {
         let place = Place::of(&config);
-        Self::open_at(&config, &place, binder).map_err(|error| error.at(&place.shown))
+        Self::open_at(&config, &place).map_err(|error| error.at(&place.shown))
     }
 
-    fn open_at(config: &EngineConfig, place: &Place, binder: Binder) -> Result<Self, EngineError> {
+    fn open_at(config: &EngineConfig, place: &Place) -> Result<Self, EngineError> {
         let mut connection = place.connect(config.cache_kib)?;
         check_build(&connection)?;
         prepare_file(&connection, place)?;
         let budget = Budget::install(&mut connection)?;
         let wall = Wall::install(&mut connection)?;
+        let context = Arc::new(TransactionContext::default());
+        function::register(&connection, &context)?;
         let wal = WalKeeper::start(&mut connection, place)?;
         let catalogue = Arc::new(Catalogue::default());
         let published = Published {
@@ -125,7 +122,7 @@ impl Engine {
             wall,
             budget,
             statements: StatementCache::default(),
-            binder,
+            context,
             path: place.shown.clone(),
             suite: config.suite,
             ledger: config.ledger,
@@ -141,7 +138,7 @@ impl Engine {
                 cursor: Vec::new(),
             },
             open: None,
-            readers: Arc::new(Readers::open(config, place, binder, published)?),
+            readers: Arc::new(Readers::open(config, place, published)?),
             wal,
         };
         if engine.has_meta()? {

@@ -3,9 +3,9 @@
 use rusqlite::{Error, ErrorCode};
 
 use super::error::EngineError;
-use super::physical;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
+use crate::function::error_from_sqlite;
 
 /// How a statement failed.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Failure {
     /// Sorts a SQLite failure of a user's statement. Only what follows from statement and state alone
     /// is an outcome: constraints, errors raised by our functions, values over SQLite's fixed bounds,
     /// and text that SQLite itself refuses to prepare.
-    pub(super) fn of_statement(error: Error, _catalogue: &Catalogue) -> Self {
+    pub(super) fn of_statement(error: Error, catalogue: &Catalogue) -> Self {
         let (code, text) = match &error {
             Error::SqliteFailure(failure, text) => (failure.code, text.as_deref()),
             Error::SqlInputError { error, msg, .. } => (error.code, Some(msg.as_str())),
@@ -42,14 +42,11 @@ impl Failure {
         if code == ErrorCode::OperationInterrupted {
             return Self::Engine(error.into());
         }
-        if let Some(outcome) = physical::outcome_of(&error) {
+        if let Some(outcome) = error_from_sqlite(&error, catalogue) {
             return Self::Outcome(outcome);
         }
         let text = text.unwrap_or_default().to_owned();
         match code {
-            ErrorCode::TooBig => Self::Outcome(
-                SqlError::new("54000", "a value is too large").hint("store it in smaller pieces"),
-            ),
             ErrorCode::AuthorizationForStatementDenied => Self::Outcome(SqlError::new(
                 "42501",
                 format!("the statement reaches what no statement may: {text}"),

@@ -45,7 +45,7 @@ impl Engine {
             index: 0,
         };
         self.begin(stamp.height)?;
-        self.start_context(now_us, seed);
+        self.context.begin(now_us, seed);
         let done = self.in_savepoint(false, |engine| {
             engine.run_statements(account, statements, stamp, false)
         })?;

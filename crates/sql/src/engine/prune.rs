@@ -5,7 +5,7 @@ use stele_core::schema::TableId;
 
 use super::Engine;
 use super::error::EngineError;
-use super::physical;
+use crate::physical;
 
 /// Tree nodes of a dropped table removed per block, so that no block takes long.
 const NODES_REMOVED_MAX: usize = 20_000;

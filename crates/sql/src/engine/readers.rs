@@ -9,8 +9,8 @@ use stele_core::genesis::Limits;
 use stele_core::tree::TableEntry;
 use stele_core::{AccountId, Suite, Type, Value};
 
-use super::Binder;
 use super::authoriser::Wall;
+use super::bind_text;
 use super::budget::Budget;
 use super::config::EngineConfig;
 use super::error::EngineError;
@@ -22,6 +22,7 @@ use super::statement::{Allowance, Lowered, StatementCache, step};
 use crate::bound::Bound;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
+use crate::function::{self, TransactionContext};
 use crate::result::StatementResult;
 
 /// Most rows of one read's result.
@@ -36,6 +37,7 @@ pub(super) struct Reader {
     pub(super) connection: Connection,
     wall: Wall,
     budget: Arc<Budget>,
+    context: Arc<TransactionContext>,
 }
 
 /// What the writer tells readers after each commit.
@@ -52,7 +54,6 @@ pub struct Readers {
     freed: Condvar,
     published: RwLock<Published>,
     statements: Mutex<(u64, StatementCache)>,
-    binder: Binder,
     limits: Limits,
     pub(super) suite: Suite,
     pub(super) proof_window: u64,
@@ -63,7 +64,6 @@ impl Readers {
     pub(super) fn open(
         config: &EngineConfig,
         place: &Place,
-        binder: Binder,
         published: Published,
     ) -> Result<Self, EngineError> {
         let idle = (0..config.readers.max(1))
@@ -74,7 +74,6 @@ impl Readers {
             freed: Condvar::new(),
             statements: Mutex::new((published.catalogue.version(), StatementCache::default())),
             published: RwLock::new(published),
-            binder,
             limits: Limits {
                 result_rows_max: READ_ROWS_MAX,
                 result_bytes_max: READ_BYTES_MAX,
@@ -131,7 +130,7 @@ impl Readers {
                 *statements = (catalogue.version(), StatementCache::default());
             }
         }
-        let bound = Arc::new((self.binder)(sql, catalogue, account, declared)?);
+        let bound = Arc::new(bind_text(sql, catalogue, account, declared)?);
         let mut statements = self.statements.lock();
         if statements.0 == catalogue.version() {
             statements.1.put(account, sql, declared, Arc::clone(&bound));
@@ -208,7 +207,7 @@ impl Readers {
             )
             .into());
         };
-        reader.start_context(now_us, seed);
+        reader.context.begin(now_us, seed);
         let lowered = Lowered {
             sqlite: &query.sqlite,
             types: &query.parameters,
@@ -276,10 +275,13 @@ impl Reader {
         connection.execute_batch("PRAGMA query_only = ON")?;
         let budget = Budget::install(&mut connection)?;
         let wall = Wall::install(&mut connection)?;
+        let context = Arc::new(TransactionContext::default());
+        function::register(&connection, &context)?;
         Ok(Self {
             connection,
             wall,
             budget,
+            context,
         })
     }
 
@@ -301,6 +303,4 @@ impl Reader {
             tracing::warn!(%error, "a read snapshot did not end");
         }
     }
-
-    fn start_context(&self, _now_us: i64, _seed: [u8; 16]) {}
 }

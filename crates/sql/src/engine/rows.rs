@@ -8,8 +8,8 @@ use stele_core::{Type, Value};
 
 use super::error::EngineError;
 use super::layout::{HEIGHT_COLUMN, INDEX_COLUMN, Layout, stamp};
-use super::physical;
 use super::row_log::Stamp;
+use crate::physical;
 
 /// The texts of a table's statements.
 #[derive(Debug)]

@@ -16,11 +16,11 @@ use super::error::EngineError;
 use super::layout::Layout;
 use super::meta;
 use super::outcome::Failure;
-use super::physical;
 use super::row_log::net;
 use crate::bound::SchemaChange;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
+use crate::physical;
 use crate::result::StatementResult;
 
 /// Creates a table's SQLite tables.

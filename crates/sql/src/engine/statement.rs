@@ -10,14 +10,15 @@ use stele_core::value::coerce;
 use stele_core::{AccountId, Type, Value};
 
 use super::Engine;
+use super::bind_text;
 use super::budget::Budget;
 use super::error::EngineError;
 use super::outcome::Failure;
-use super::physical;
 use super::row_log::Stamp;
 use crate::bound::{Bound, Operation};
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
+use crate::physical;
 use crate::result::{OutputColumn, StatementResult};
 
 /// Bound statements kept.
@@ -108,7 +109,7 @@ impl Engine {
         if let Some(bound) = self.statements.get(account, sql, &[]) {
             return Ok(bound);
         }
-        let bound = Arc::new((self.binder)(sql, &self.catalogue, account, &[])?);
+        let bound = Arc::new(bind_text(sql, &self.catalogue, account, &[])?);
         self.statements.put(account, sql, &[], Arc::clone(&bound));
         Ok(bound)
     }

@@ -76,7 +76,7 @@ impl Engine {
     ) -> Result<Done, Failure> {
         self.check_account(signed)?;
         let body = &signed.transaction;
-        self.start_context(body.time_us, body.seed);
+        self.context.begin(body.time_us, body.seed);
         self.check_versions(&body.expected_versions)?;
         let nothing = Done {
             results: Vec::new(),
@@ -98,9 +98,6 @@ impl Engine {
             | Payload::Commitment { .. } => Ok(nothing),
         }
     }
-
-    /// Sets what `now()` and `random()` give until the next transaction.
-    pub(super) fn start_context(&self, _now_us: i64, _seed: [u8; 16]) {}
 
     /// Runs `work` so that nothing is left of it when it fails.
     pub(super) fn in_savepoint<T>(

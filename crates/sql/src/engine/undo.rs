@@ -10,8 +10,8 @@ use super::Engine;
 use super::error::EngineError;
 use super::layout::Layout;
 use super::meta;
-use super::physical;
 use super::schema::internal;
+use crate::physical;
 
 impl Engine {
     /// Takes a definition back to what it was before a change.

@@ -165,8 +165,8 @@ fn a_state_of_another_ledger_or_program_is_refused_by_name() {
 #[test]
 fn a_result_that_is_not_what_the_client_saw_fails() {
     let mut ledger = bounded(|_| {});
-    let readers = ledger.engine.readers();
-    let (seen, _) = readers.query(AccountId::LEDGER, SELECT, &[int(1)]).unwrap();
+    let (readers, account) = (ledger.engine.readers(), ledger.account());
+    let (seen, _) = readers.query(account, SELECT, &[int(1)]).unwrap();
     let transaction = |ledger: &mut Ledger, digest| {
         ledger.sign_payload(stele_core::transaction::Payload::Statements(vec![
             stele_core::transaction::Statement {

@@ -1,15 +1,13 @@
 //! Readers: committed states only, proofs now and of older heights, audits.
 
+use stele_core::Type;
 use stele_core::Value;
 use stele_core::key::encode_key;
 use stele_core::row::row_hash;
 use stele_core::tree::{TableProof, state_root};
-use stele_core::{AccountId, Type};
 
 use super::support::*;
 use crate::engine::EngineError;
-
-const ANYONE: AccountId = AccountId::LEDGER;
 
 fn key(id: i64) -> Vec<u8> {
     encode_key(&[(Type::BigInt, &int(id))]).unwrap()
@@ -34,9 +32,9 @@ fn fill(mut ledger: Ledger, rows: i64) -> Ledger {
 fn readers_see_committed_states_only() {
     let directory = tempfile::tempdir().unwrap();
     let mut ledger = fill(Ledger::at(directory.path().join("state.db")), 3);
-    let readers = ledger.engine.readers();
+    let (readers, account) = (ledger.engine.readers(), ledger.account());
     let count = |expected: usize, height: u64| {
-        let (result, at) = readers.query(ANYONE, SELECT_ALL, &[]).unwrap();
+        let (result, at) = readers.query(account, SELECT_ALL, &[]).unwrap();
         assert_eq!((result.rows.len(), at), (expected, height));
         assert_eq!(result.tag, format!("SELECT {expected}"));
     };
@@ -47,13 +45,13 @@ fn readers_see_committed_states_only() {
     ledger.engine.rollback().unwrap();
     ledger.block(&[insert]);
     count(4, 3);
-    let error = readers.query(ANYONE, DELETE_ALL, &[]).unwrap_err();
+    let error = readers.query(account, DELETE_ALL, &[]).unwrap_err();
     assert!(
         matches!(&error, EngineError::Sql(error) if error.code.as_str() == "25006"),
         "{error}"
     );
     assert_eq!(
-        readers.describe(ANYONE, SELECT, &[]).unwrap().parameters(),
+        readers.describe(account, SELECT, &[]).unwrap().parameters(),
         [Type::BigInt]
     );
 }
@@ -61,7 +59,7 @@ fn readers_see_committed_states_only() {
 #[test]
 fn previews_see_their_own_writes_and_leave_nothing() {
     let mut ledger = filled(3);
-    let root = ledger.root();
+    let (root, account) = (ledger.root(), ledger.account());
     let statement = |sql: &str, parameters| stele_core::transaction::Statement {
         sql: sql.to_owned(),
         parameters,
@@ -72,13 +70,18 @@ fn previews_see_their_own_writes_and_leave_nothing() {
         statement(SELECT, vec![int(1)]),
         statement(DROP, vec![]),
     ];
-    let results = ledger.engine.preview(ANYONE, &steps, 5, [0; 16]).unwrap();
+    let results = ledger.engine.preview(account, &steps, 5, [0; 16]).unwrap();
     assert_eq!(results[1].rows, [[int(1), Value::Null, int(7)]]);
     let failing = [
         statement(ADD, vec![int(1), int(7)]),
         statement("SELEKT", vec![]),
     ];
-    assert!(ledger.engine.preview(ANYONE, &failing, 5, [0; 16]).is_err());
+    assert!(
+        ledger
+            .engine
+            .preview(account, &failing, 5, [0; 16])
+            .is_err()
+    );
     assert!(ledger.one(&[(ADD, vec![int(1), int(0)])]).is_success());
     assert_eq!(ledger.root(), root);
 }

@@ -1,19 +1,14 @@
-//! A small ledger around the engine, and a binder that knows a handful of statements.
+//! A small ledger around the engine, and the statements tests use.
 
 use std::path::PathBuf;
 
 use stele_core::crypto::SecretKey;
 use stele_core::leaf::BlockLeaf;
 use stele_core::outcome::{BlockEffects, Code};
-use stele_core::schema::{Column, ColumnId, Index, Table, TableId};
 use stele_core::transaction::{Payload, SignedTransaction, Statement, Transaction};
-use stele_core::{AccountId, Hash, Suite, Type, Value};
+use stele_core::{AccountId, Hash, Suite, Value};
 
-use crate::bound::{Bound, BoundQuery, BoundWrite, Operation, SchemaChange};
-use crate::catalogue::Catalogue;
 use crate::engine::{BlockContext, Engine, EngineConfig, ExecutableTransaction, ExecutedBlock};
-use crate::error::SqlError;
-use crate::result::OutputColumn;
 
 pub(super) const SUITE: Suite = Suite::Ed25519Sha256;
 pub(super) const LEDGER: Hash = Hash([7; 32]);
@@ -34,159 +29,6 @@ pub(super) const PUT: &str = "INSERT INTO stele.kv VALUES ($1, $2, $3) ON CONFLI
 pub(super) const NAMESPACE: &str = "INSERT INTO stele.kv_namespaces VALUES ($1, $2, $3)";
 pub(super) const SPIN: &str = "SELECT count(*) FROM account a, account b, account c";
 
-/// Stands for the binder: knows the statements above.
-pub(super) fn binder(
-    sql: &str,
-    catalogue: &Catalogue,
-    _account: AccountId,
-    _declared: &[Option<Type>],
-) -> Result<Bound, SqlError> {
-    if sql == CREATE {
-        return Ok(Bound::Schema(SchemaChange::CreateTable {
-            table: Box::new(account_table()),
-        }));
-    }
-    let kv = match sql {
-        PUT => Some((
-            TableId(1),
-            "INSERT INTO t1 (c1,c2,c3,_h,_x) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (c1,c2) DO UPDATE SET c3=excluded.c3,_h=?4,_x=?5",
-            vec![Type::Text, Type::Text, Type::Bytea],
-        )),
-        NAMESPACE => Some((
-            TableId(2),
-            "INSERT INTO t2 (c1,c2,c3,_h,_x) VALUES (?1,?2,?3,?4,?5)",
-            vec![Type::Text, Type::Bytea, Type::Bool],
-        )),
-        _ => None,
-    };
-    if let Some((table, sqlite, parameters)) = kv {
-        return Ok(Bound::Write(BoundWrite {
-            sqlite: sqlite.to_owned(),
-            parameters,
-            columns: Vec::new(),
-            table,
-            operation: Operation::Insert,
-            reads: Vec::new(),
-        }));
-    }
-    let table = catalogue
-        .table_named("public", "account")
-        .ok_or_else(|| SqlError::new("42P01", "relation \"account\" does not exist"))?;
-    let t = format!("t{}", table.id.0);
-    let write = |sqlite: String, parameters: Vec<Type>, operation| {
-        Ok(Bound::Write(BoundWrite {
-            sqlite: sqlite.replace('@', &t),
-            parameters,
-            columns: Vec::new(),
-            table: table.id,
-            operation,
-            reads: Vec::new(),
-        }))
-    };
-    let row = vec![Type::BigInt, Type::Text, Type::BigInt];
-    let two = vec![Type::BigInt, Type::BigInt];
-    let insert = "INSERT INTO @ (c1,c2,c3,_h,_x) VALUES (?1,?2,?3,?4,?5)";
-    let column = |name: &str, ty| OutputColumn {
-        name: name.to_owned(),
-        ty,
-    };
-    let query = |sqlite: &str, parameters, columns| {
-        Ok(Bound::Query(BoundQuery {
-            sqlite: sqlite.replace('@', &t),
-            parameters,
-            columns,
-            reads: vec![table.id],
-        }))
-    };
-    let columns = vec![
-        column("id", Type::BigInt),
-        column("name", Type::Text),
-        column("balance", Type::BigInt),
-    ];
-    match sql {
-        INSERT => write(insert.to_owned(), row, Operation::Insert),
-        UPSERT => write(
-            format!("{insert} ON CONFLICT (c1) DO UPDATE SET c3=excluded.c3,_h=?4,_x=?5"),
-            row,
-            Operation::Insert,
-        ),
-        ADD => write(
-            "UPDATE @ SET c3=c3+?2,_h=?3,_x=?4 WHERE c1=?1".to_owned(),
-            two,
-            Operation::Update,
-        ),
-        ADD_ALL => write(
-            "UPDATE @ SET c3=c3+?1,_h=?2,_x=?3".to_owned(),
-            vec![Type::BigInt],
-            Operation::Update,
-        ),
-        RENUMBER => write(
-            "UPDATE @ SET c1=?2,_h=?3,_x=?4 WHERE c1=?1".to_owned(),
-            two,
-            Operation::Update,
-        ),
-        DELETE => write(
-            "DELETE FROM @ WHERE c1=?1 AND (?2 IS NOT NULL OR ?3 IS NOT NULL)".to_owned(),
-            vec![Type::BigInt],
-            Operation::Delete,
-        ),
-        DELETE_ALL => write(
-            "DELETE FROM @ WHERE ?1 IS NOT NULL OR ?2 IS NOT NULL".to_owned(),
-            vec![],
-            Operation::Delete,
-        ),
-        DROP => Ok(Bound::Schema(SchemaChange::DropTable {
-            tables: vec![table.id],
-        })),
-        SELECT => query(
-            "SELECT c1,c2,c3 FROM @ WHERE c1=?1",
-            vec![Type::BigInt],
-            columns,
-        ),
-        SELECT_ALL => query("SELECT c1,c2,c3 FROM @ ORDER BY c1", vec![], columns),
-        SPIN => query(
-            "SELECT count(*) FROM @ a, @ b, @ c",
-            vec![],
-            vec![column("count", Type::BigInt)],
-        ),
-        _ => Err(SqlError::new("42601", "syntax error")),
-    }
-}
-
-fn account_table() -> Table {
-    let column = |id, name: &str, ty, not_null| Column {
-        id: ColumnId(id),
-        name: name.to_owned(),
-        ty,
-        not_null,
-        default: None,
-        missing: Value::Null,
-        confidential: false,
-        erasable: false,
-    };
-    Table {
-        id: TableId(0),
-        schema: "public".to_owned(),
-        name: "account".to_owned(),
-        owner: AccountId::LEDGER,
-        columns: vec![
-            column(1, "id", Type::BigInt, true),
-            column(2, "name", Type::Text, false),
-            column(3, "balance", Type::BigInt, true),
-        ],
-        primary_key: vec![ColumnId(1)],
-        primary_key_name: "account_pkey".to_owned(),
-        indexes: vec![Index {
-            name: "account_name_key".to_owned(),
-            columns: vec![ColumnId(2)],
-            unique: true,
-        }],
-        checks: Vec::new(),
-        salted: false,
-        next_column: ColumnId(4),
-    }
-}
-
 pub(super) struct Ledger {
     pub(super) engine: Engine,
     pub(super) key: SecretKey,
@@ -204,7 +46,7 @@ impl Ledger {
 
     pub(super) fn open(config: EngineConfig) -> Self {
         Self {
-            engine: Engine::open_with(config, binder).unwrap(),
+            engine: Engine::open(config).unwrap(),
             key: SecretKey::from_seed(&[1; 32]),
             nonce: 0,
         }
@@ -265,6 +107,10 @@ impl Ledger {
     pub(super) fn one(&mut self, statements: &[(&str, Vec<Value>)]) -> Code {
         let signed = self.sign(statements);
         self.block(&[signed]).transactions[0].outcome.code
+    }
+
+    pub(super) fn account(&self) -> AccountId {
+        AccountId::of_key(SUITE, &self.key.public())
     }
 
     pub(super) fn root(&self) -> Hash {
