@@ -127,12 +127,26 @@ impl FromStr for Trust {
         }
         let validators =
             ValidatorSet::new(validators).map_err(|error| refuse(5, &error.to_string()))?;
-        Ok(Self {
+        let trust = Self {
             suite: Suite::Ed25519Sha256,
             ledger,
             origin,
             validators,
-        })
+        };
+        // One trust file a ledger: verifiers in any language accept the same bytes.
+        let written = trust.to_string();
+        if written == text {
+            return Ok(trust);
+        }
+        let same = written
+            .split('\n')
+            .zip(text.split('\n'))
+            .take_while(|(a, b)| a == b)
+            .count();
+        Err(refuse(
+            same + 1,
+            "the line is not in its one form: copy the file unchanged",
+        ))
     }
 }
 
@@ -158,7 +172,17 @@ mod tests {
         for cut in 0..text.len() {
             let _ = text[..cut].parse::<Trust>();
         }
-        let other = text.replace("/v/one", "/x/one");
-        assert!(other.parse::<Trust>().is_err());
+        for (from, to) in [
+            ("/v/one", "/x/one"),
+            ("v1\n", "v12\n"),
+            ("\n", "\r\n"),
+            ("ledger 03", "ledger  03"),
+        ] {
+            let other = text.replacen(from, to, 1);
+            assert!(other.parse::<Trust>().is_err(), "{other}");
+        }
+        let cut = text.trim_end();
+        let error = cut.parse::<Trust>().unwrap_err();
+        assert!(error.to_string().contains("line 6"), "{error}");
     }
 }
