@@ -7,13 +7,12 @@
 mod apply;
 mod audit;
 pub mod blocks;
-mod checker;
 pub mod config;
 pub mod directory;
 pub mod error;
 pub mod keys;
 mod ledger_log;
-mod mempool;
+pub mod mempool;
 pub mod node;
 mod proofs;
 mod propose;

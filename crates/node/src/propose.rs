@@ -9,24 +9,24 @@ use stele_core::{Domain, Encode, Hash, Suite};
 use crate::mempool::Waiting;
 
 /// What a new block stands on.
-pub(crate) struct Parent<'a> {
+pub struct Parent<'a> {
     /// The ledger.
-    pub(crate) ledger: Hash,
+    pub ledger: Hash,
     /// Height of the block before; 0 for genesis.
-    pub(crate) height: u64,
+    pub height: u64,
     /// Its hash; the ledger id for genesis.
-    pub(crate) hash: Hash,
+    pub hash: Hash,
     /// Its time.
-    pub(crate) time_us: i64,
+    pub time_us: i64,
     /// Newest certificate.
-    pub(crate) certificate: &'a str,
+    pub certificate: &'a str,
 }
 
 /// Builds the block that follows `parent` from transactions already encoded.
 ///
 /// Its time is `now_us`, but always greater than the parent's.
 #[must_use]
-pub(crate) fn build_block(
+pub fn build_block(
     suite: Suite,
     parent: &Parent<'_>,
     proposer: PublicKey,

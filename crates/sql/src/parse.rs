@@ -24,7 +24,7 @@ pub const TEXT_LEN_MAX: usize = 16 * 1024 * 1024;
 /// Deepest nesting of expressions, sub-selects and parentheses.
 pub const NESTING_MAX: usize = 64;
 /// Most tokens between two commas or parentheses: bounds chains such as `a + b + c …`.
-pub const CHAIN_LEN_MAX: usize = 4_000;
+pub const CHAIN_LEN_MAX: usize = 2_000;
 
 /// One statement with the text it came from.
 #[derive(Clone, Debug, PartialEq)]

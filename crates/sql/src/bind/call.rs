@@ -78,6 +78,7 @@ impl Binder<'_> {
             }
             _ => return Err(SqlError::new("42601", format!("syntax error in {name}()"))),
         };
+        environment.check_volatile(&name)?;
         let mut arguments = Vec::with_capacity(trees.len());
         for tree in trees {
             arguments.push(self.expression(environment, tree)?);

@@ -31,7 +31,13 @@ impl Binder<'_> {
     ) -> Result<Expression, SqlError> {
         match (&expression.kind, expression.ty) {
             (Kind::Null, _) => Ok(Expression::null(Ty::Of(to))),
-            (Kind::Literal(given), _) => read_literal(to, given),
+            (Kind::Literal(given), _) => match to {
+                Type::Varchar(max) if asked == Asked::Explicitly => {
+                    let kept: String = given.chars().take(max as usize).collect();
+                    read_literal(to, &kept)
+                }
+                _ => read_literal(to, given),
+            },
             (Kind::Parameter(index), Ty::Unknown) => {
                 let index = *index;
                 let ty = self.settle(index, to);

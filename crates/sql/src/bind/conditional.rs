@@ -222,6 +222,7 @@ impl Binder<'_> {
         for operand in operands {
             lefts.push(self.expression(environment, operand)?);
         }
+        environment.check_subselect()?;
         let mut select = self.query(query, Some(environment))?;
         if select.columns.len() != lefts.len() {
             let many = if select.columns.len() > lefts.len() {
@@ -261,6 +262,7 @@ impl Binder<'_> {
         query: &Query,
         negated: bool,
     ) -> Result<Expression, SqlError> {
+        environment.check_subselect()?;
         let select = self.query(query, Some(environment))?;
         let not = if negated { "NOT " } else { "" };
         let query = select.text(self)?;
@@ -273,6 +275,7 @@ impl Binder<'_> {
         environment: &Environment<'_>,
         query: &Query,
     ) -> Result<Expression, SqlError> {
+        environment.check_subselect()?;
         let mut select = self.query(query, Some(environment))?;
         if select.columns.len() != 1 {
             return Err(SqlError::new(

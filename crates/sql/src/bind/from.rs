@@ -180,8 +180,18 @@ impl Binder<'_> {
                 relations: vec![relation],
                 merged: Vec::new(),
             },
-            format!("({text}) AS {own}"),
+            format!("({}) AS {own}", self.fenced(text)),
         ))
+    }
+
+    /// A sub-select that draws random values is computed once: SQLite would otherwise put its
+    /// expressions wherever its columns are named.
+    pub(super) fn fenced(&mut self, text: &str) -> String {
+        if !text.contains("st_random") {
+            return text.to_owned();
+        }
+        let name = self.fresh('m');
+        format!("WITH {name} AS MATERIALIZED ({text}) SELECT * FROM {name}")
     }
 
     fn function_relation(

@@ -111,6 +111,7 @@ impl Binder<'_> {
             column.expression = self.assign(expression, column_definition)?;
         }
         let inner = select.text(self)?;
+        let inner = self.fenced(&inner);
         let mut values = Vec::with_capacity(table.columns.len());
         let mut order = Vec::new();
         for column in &table.columns {
@@ -234,13 +235,28 @@ impl Binder<'_> {
             merged: Vec::new(),
         };
         let environment = Environment::new(&scope, Clause::Set);
+        let others = std::mem::take(&mut self.reads);
         let mut text = self.assignments(table, &environment, &update.assignments)?;
         if let Some(condition) = &update.selection {
             let environment = environment.with_clause(Clause::Where);
             let condition = self.condition(&environment, condition)?;
             text.push_str(&format!(" WHERE {}", condition.sql));
         }
+        self.refuse_own_rows(table, "DO UPDATE")?;
+        self.reads.extend(others);
         Ok(text)
+    }
+
+    /// Refuses a sub-select over the very table a clause changes row by row: what it would see
+    /// depends on which rows went before.
+    pub(super) fn refuse_own_rows(&self, table: &Table, clause: &str) -> Result<(), SqlError> {
+        if self.reads.contains(&table.id) {
+            return Err(SqlError::unsupported(
+                format!("a sub-select of \"{}\" in its own {clause}", table.name),
+                "Read it in a statement before, or in the query INSERT takes rows from.",
+            ));
+        }
+        Ok(())
     }
 
     /// `c2=…,c3=…,_h=…,_x=…`

@@ -2,14 +2,20 @@
 
 use sqlparser::ast::{self, Expr};
 use stele_core::numeric::Numeric;
+use stele_core::value::text;
 use stele_core::{Type, Value};
 
 use super::Binder;
 use super::expression::{Expression, Ty, numeric};
+use super::scope::Clause;
 use crate::error::SqlError;
 
 impl Binder<'_> {
-    pub(super) fn literal(&mut self, value: &ast::Value) -> Result<Expression, SqlError> {
+    pub(super) fn literal(
+        &mut self,
+        clause: Clause,
+        value: &ast::Value,
+    ) -> Result<Expression, SqlError> {
         match value {
             ast::Value::Number(digits, _) => number(digits),
             ast::Value::SingleQuotedString(text)
@@ -19,7 +25,7 @@ impl Binder<'_> {
             ast::Value::DollarQuotedString(text) => quoted(&text.value),
             ast::Value::Boolean(value) => Expression::constant(Type::Bool, Value::Bool(*value)),
             ast::Value::Null => Ok(Expression::null(Ty::Unknown)),
-            ast::Value::Placeholder(token) => self.placeholder(token),
+            ast::Value::Placeholder(token) => self.placeholder(clause, token),
             ast::Value::HexStringLiteral(_) | ast::Value::SingleQuotedByteStringLiteral(_) => Err(
                 SqlError::unsupported("a bit string", "Write bytes as '\\x0123'::bytea."),
             ),
@@ -58,8 +64,14 @@ pub(super) fn number(digits: &str) -> Result<Expression, SqlError> {
         };
         return Expression::constant(ty, Value::Int(value));
     }
-    let value = Numeric::parse(&plain)?;
-    Expression::constant(numeric(value.scale()), Value::Numeric(value))
+    match Numeric::parse(&plain) {
+        Ok(value) => Expression::constant(numeric(value.scale()), Value::Numeric(value)),
+        // PostgreSQL's NUMERIC would hold it; of our types only DOUBLE does.
+        Err(_) if plain.contains(['e', 'E']) => {
+            Expression::constant(Type::Double, text::parse(Type::Double, &plain)?)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The text of a quoted literal, when an expression is one.

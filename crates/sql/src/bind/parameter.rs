@@ -4,6 +4,7 @@ use stele_core::Type;
 
 use super::Binder;
 use super::expression::{Expression, Family, Kind, Ty, family};
+use super::scope::Clause;
 use crate::error::SqlError;
 
 /// What is known of one parameter.
@@ -32,9 +33,15 @@ impl Binder<'_> {
     }
 
     /// `$n`, as a placeholder token spells it.
-    pub(super) fn placeholder(&mut self, token: &str) -> Result<Expression, SqlError> {
+    pub(super) fn placeholder(
+        &mut self,
+        clause: Clause,
+        token: &str,
+    ) -> Result<Expression, SqlError> {
         let number = crate::parse::parameter_number(token)
             .filter(|number| *number <= self.parameters.len())
+            // Definitions outlive the statement that carries the values.
+            .filter(|_| !matches!(clause, Clause::Check | Clause::Default))
             .ok_or_else(|| SqlError::new("42P02", format!("there is no parameter {token}")))?;
         let index = number - 1;
         Ok(Expression {

@@ -37,6 +37,22 @@ pub(super) struct Scope {
     pub(super) merged: Vec<ScopeColumn>,
 }
 
+/// Functions of the transaction, not of their arguments.
+const VOLATILE: &[&str] = &[
+    "now",
+    "current_timestamp",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "localtimestamp",
+    "current_date",
+    "random",
+    "gen_random_uuid",
+    "current_user",
+    "session_user",
+    "user",
+    "current_role",
+];
+
 /// Where an expression stands: decides what it may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clause {
@@ -69,6 +85,16 @@ impl Clause {
             Self::Returning => "RETURNING",
             Self::Check => "check constraints",
             Self::Default => "DEFAULT expressions",
+        }
+    }
+
+    /// What PostgreSQL calls a condition there.
+    pub(super) fn condition_words(self) -> &'static str {
+        match self {
+            Self::On => "JOIN/ON",
+            Self::Check => "CHECK",
+            Self::Select | Self::OrderBy | Self::Set | Self::Returning => "FILTER",
+            other => other.words(),
         }
     }
 
@@ -115,6 +141,34 @@ impl<'e> Environment<'e> {
 
     pub(super) fn with_clause(self, clause: Clause) -> Self {
         Self { clause, ..self }
+    }
+
+    /// Refuses what depends on the transaction where only the row may count.
+    pub(super) fn check_volatile(&self, function: &str) -> Result<(), SqlError> {
+        if self.clause != Clause::Check || !VOLATILE.contains(&function) {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            "42P17",
+            format!("{function} in a CHECK constraint is not immutable"),
+        )
+        .hint("A CHECK depends on the row alone: compare with a column that holds the time."))
+    }
+
+    /// Refuses a sub-select in a definition.
+    pub(super) fn check_subselect(&self) -> Result<(), SqlError> {
+        match self.clause {
+            Clause::Check => Err(
+                SqlError::new("0A000", "cannot use subquery in check constraint")
+                    .hint("Check in the transaction: SELECT stele_assert(…)."),
+            ),
+            Clause::Default => Err(SqlError::new(
+                "0A000",
+                "cannot use subquery in DEFAULT expression",
+            )
+            .hint("Give the value in INSERT.")),
+            _ => Ok(()),
+        }
     }
 
     /// The column a bare or dotted name means.

@@ -35,6 +35,13 @@ impl Binder<'_> {
         };
         let environment = Environment::new(&scope, Clause::Set);
         let assignments = self.assignments(&table, &environment, &update.assignments)?;
+        // With FROM, SQLite computes all new values before it changes the first row. A sub-select of
+        // the same table then sees the rows as they were, as in PostgreSQL.
+        let before = if self.reads.contains(&table.id) {
+            format!(" FROM (SELECT 1) AS {}", self.fresh('r'))
+        } else {
+            String::new()
+        };
         let condition = match &update.selection {
             None => String::new(),
             Some(tree) => {
@@ -44,7 +51,7 @@ impl Binder<'_> {
         };
         let (columns, returning) = self.returning(&table, update.returning.as_deref())?;
         let sqlite = format!(
-            "UPDATE {} AS {alias} SET {assignments}{condition}{returning}",
+            "UPDATE {} AS {alias} SET {assignments}{before}{condition}{returning}",
             table_name(table.id)
         );
         Ok(self.bound_write(&table, Operation::Update, sqlite, columns))
@@ -98,7 +105,10 @@ impl Binder<'_> {
             merged: Vec::new(),
         };
         let environment = Environment::new(&scope, Clause::Returning);
+        let others = std::mem::take(&mut self.reads);
         let listed = self.select_list(items, &environment)?;
+        self.refuse_own_rows(table, "RETURNING")?;
+        self.reads.extend(others);
         let mut columns = Vec::with_capacity(listed.len());
         let mut texts = Vec::with_capacity(listed.len());
         for column in listed {

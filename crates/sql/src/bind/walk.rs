@@ -35,7 +35,7 @@ impl Binder<'_> {
         tree: &Expr,
     ) -> Result<Expression, SqlError> {
         let condition = self.expression(environment, tree)?;
-        self.truth(condition, environment.clause.words())
+        self.truth(condition, environment.clause.condition_words())
     }
 
     /// Insists on a BOOLEAN.
@@ -60,7 +60,7 @@ impl Binder<'_> {
             Expr::Nested(inner) => self.expression(environment, inner),
             Expr::Identifier(ident) => self.identifier(environment, ident),
             Expr::CompoundIdentifier(idents) => environment.column(idents),
-            Expr::Value(value) => self.literal(&value.value),
+            Expr::Value(value) => self.literal(environment.clause, &value.value),
             Expr::BinaryOp { .. } => self.chain(environment, tree),
             Expr::UnaryOp { op, expr } => self.unary_node(environment, *op, expr),
             Expr::Function(function) => self.call(environment, function),
@@ -151,7 +151,7 @@ impl Binder<'_> {
             Expr::Exists { subquery, negated } => self.exists(environment, subquery, *negated),
             Expr::Subquery(query) => self.scalar_subquery(environment, query),
             Expr::TypedString(typed) => {
-                let text = self.literal(&typed.value.value)?;
+                let text = self.literal(environment.clause, &typed.value.value)?;
                 self.cast_to_name(text, type_name(&typed.data_type)?)
             }
             Expr::Interval(interval) => self.interval_literal(environment, interval),
@@ -180,6 +180,7 @@ impl Binder<'_> {
         if ident.quote_style.is_none()
             && let Some(value) = self.niladic(&folded(ident))
         {
+            environment.check_volatile(&folded(ident))?;
             return value;
         }
         environment.column(std::slice::from_ref(ident))

@@ -91,6 +91,7 @@ fn bound(message: &str) -> Option<SqlError> {
     let complex = [
         "Expression tree is too large",
         "parser stack overflow",
+        "Recursion limit",
         "too many terms in compound SELECT",
         "too many columns",
         "too many arguments",
@@ -131,9 +132,14 @@ fn unique_violation(message: &str, catalogue: &Catalogue) -> SqlError {
                 .indexes
                 .iter()
                 .find(|index| index.unique && index.columns == columns);
-            index.map_or_else(|| table.name.clone(), |index| index.name.clone())
+            index.map_or_else(String::new, |index| index.name.clone())
         })
         .unwrap_or_default();
+    if name.is_empty() {
+        // The index is being made, and the catalogue does not know it yet.
+        return SqlError::new("23505", "could not create unique index")
+            .detail("Rows of the table have equal keys.");
+    }
     let mut error = SqlError::new(
         "23505",
         format!("duplicate key value violates unique constraint \"{name}\""),
@@ -156,6 +162,14 @@ fn not_null_violation(message: &str, catalogue: &Catalogue) -> SqlError {
         ),
         None => ("", ""),
     };
+    if column.is_empty() {
+        // The column is being added, and the catalogue does not know it yet.
+        return SqlError::new(
+            "23502",
+            format!("a NOT NULL column of relation \"{table}\" would contain null values"),
+        )
+        .hint("Give the column a DEFAULT.");
+    }
     SqlError::new(
         "23502",
         format!(

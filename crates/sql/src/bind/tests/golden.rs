@@ -98,7 +98,11 @@ fn scripts_give_what_they_should() {
                     step.expected
                 ));
             }
-            written.push_str(&format!("{}\n----\n{got}\n\n", step.sql));
+            written.push_str(&step.sql);
+            if !got.is_empty() {
+                written.push_str(&format!("\n----\n{got}"));
+            }
+            written.push_str("\n\n");
         }
         if writes() {
             std::fs::write(path, written).unwrap();

@@ -53,7 +53,15 @@ impl Harness {
         for statement in parse(sql)? {
             let bound = bind(&statement, &self.catalogue, &self.context)?;
             self.height += 1;
-            rows = self.execute(&bound, parameters)?;
+            self.connection.execute_batch("SAVEPOINT s").unwrap();
+            let result = self.execute(&bound, parameters);
+            let end = if result.is_ok() {
+                "RELEASE s"
+            } else {
+                "ROLLBACK TO s; RELEASE s"
+            };
+            self.connection.execute_batch(end).unwrap();
+            rows = result?;
         }
         Ok(rows)
     }
@@ -89,7 +97,8 @@ impl Harness {
             Bound::Schema(change) => return self.change(change),
         };
         let mut values = Vec::new();
-        for (ty, value) in types.iter().zip(parameters) {
+        let missing = std::iter::repeat(&Value::Null);
+        for (ty, value) in types.iter().zip(parameters.iter().chain(missing)) {
             let value = coerce(*ty, value.clone())?;
             values.push(physical::to_sqlite(*ty, &value)?);
         }

@@ -10,6 +10,8 @@ enum Piece {
     Any,
     One,
     Exactly(char),
+    /// An escape with nothing after it: an error only where a character meets it.
+    Dangling,
 }
 
 /// Whether the text matches the pattern: `%` any characters, `_` one. `escape` is empty for none.
@@ -48,6 +50,12 @@ pub(super) fn like(
                 continue;
             }
             (Some(Piece::One), Some(_)) => true,
+            (Some(Piece::Dangling), Some(_)) => {
+                return Err(SqlError::new(
+                    "22025",
+                    "LIKE pattern must not end with escape character",
+                ));
+            }
             (Some(Piece::Exactly(wanted)), Some(found)) => wanted == found,
             _ => false,
         };
@@ -84,12 +92,7 @@ fn pieces(
         pieces.push(match character {
             _ if Some(character) == escape => match characters.next() {
                 Some(next) => Piece::Exactly(fold(next)),
-                None => {
-                    return Err(SqlError::new(
-                        "22025",
-                        "LIKE pattern must not end with escape character",
-                    ));
-                }
+                None => Piece::Dangling,
             },
             '%' => Piece::Any,
             '_' => Piece::One,
