@@ -151,6 +151,18 @@ impl Inner {
         Ok(Applied { receipts })
     }
 
+    /// Tile files follow the block, which is committed by now: what cannot be written stays in
+    /// memory, is tried again with the next block, and computed anew at the next start if need be.
+    fn extend_tiles(&self, new_hashes: &[(u8, Hash)]) {
+        let mut extended = self.tiles.append(new_hashes);
+        if extended.is_ok() && self.tiles.is_checkpoint_due() {
+            extended = self.tiles.checkpoint();
+        }
+        if let Err(error) = extended {
+            tracing::warn!(%error, "tile files lag behind the blocks");
+        }
+    }
+
     pub(crate) fn execute(
         &self,
         engine: &mut Engine,
