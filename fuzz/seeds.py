@@ -106,6 +106,10 @@ def inputs():
 
     for flags in (1, 3):
         yield "store", segment_seed(flags)
+    # Found: a footer whose last height is the highest there is.
+    footer = b"\x01" + b"\xff" * 24 + bytes(32)
+    yield "store", b"\x01\xff\x00" + len(footer).to_bytes(2, "big") + footer
+    yield "store", b"\x03\xff\x00" + len(footer).to_bytes(2, "big") + footer
     for text in STATEMENTS:
         yield "sql", text.encode()
 

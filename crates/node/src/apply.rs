@@ -134,6 +134,9 @@ impl Inner {
         }
         drop(engine);
         self.tiles.append(grown.new_hashes())?;
+        if self.tiles.is_checkpoint_due() {
+            self.tiles.checkpoint()?;
+        }
         let log_size = grown.size();
         applier.log = grown.into_log();
         self.remember(block.header.time_us, transactions);
@@ -142,7 +145,6 @@ impl Inner {
             height: block.header.height,
             hash: block.hash,
             time_us: block.header.time_us,
-            leaf: Some(leaf),
             state_root: leaf.state_root,
             log_size,
             transactions: tip.transactions + transactions.len() as u64,

@@ -63,24 +63,47 @@ impl Node {
         state: bool,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<AuditReport, NodeError> {
-        self.inner.last_check.lock().running = true;
-        let report = self.inner.audit(heights, state, 0, progress);
-        let mut last = self.inner.last_check.lock();
-        last.running = false;
-        if let Ok(report) = &report {
-            last.findings.clone_from(&report.findings);
-        }
-        report
+        let keep_on = |done, total| {
+            progress(done, total);
+            true
+        };
+        self.inner.checked(heights, state, 0, &keep_on)
     }
 }
 
 impl Inner {
+    /// A self-check whose findings the status shows. `progress` returns false to end it early.
+    pub(crate) fn checked(
+        &self,
+        heights: RangeInclusive<u64>,
+        state: bool,
+        mib_per_s: u64,
+        progress: &dyn Fn(u64, u64) -> bool,
+    ) -> Result<AuditReport, NodeError> {
+        self.last_check.lock().running = true;
+        let report = self.audit(heights, state, mib_per_s, progress);
+        let mut last = self.last_check.lock();
+        last.running = false;
+        if let Ok(report) = &report {
+            last.findings.clone_from(&report.findings);
+        }
+        for finding in report.iter().flat_map(|report| &report.findings) {
+            tracing::error!(
+                place = finding.place,
+                item = finding.item,
+                reason = finding.reason,
+                "the self-check found damage"
+            );
+        }
+        report
+    }
+
     fn audit(
         &self,
         heights: RangeInclusive<u64>,
         state: bool,
         mib_per_s: u64,
-        progress: &(dyn Fn(u64, u64) + Sync),
+        progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<AuditReport, NodeError> {
         let begun = self.runtime.clock.monotonic_us();
         let trust = Trust::of_genesis(&self.genesis);
@@ -125,7 +148,11 @@ pub fn verify_directory(
     let index = Arc::new(MemoryIndex::new());
     let (store, opened) = BlockStore::open(runtime.files.clone(), path, ledger, config, index)?;
     let trust = Trust::of_genesis(&genesis);
-    let mut report = check_blocks(&store, &trust, 1..=u64::MAX, runtime, 0, progress)?;
+    let keep_on = |done, total| {
+        progress(done, total);
+        true
+    };
+    let mut report = check_blocks(&store, &trust, 1..=u64::MAX, runtime, 0, &keep_on)?;
     if let Some(damage) = opened.damage
         && report.findings.is_empty()
     {
@@ -156,7 +183,7 @@ fn check_blocks(
     heights: RangeInclusive<u64>,
     runtime: &Runtime,
     mib_per_s: u64,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    progress: &dyn Fn(u64, u64) -> bool,
 ) -> Result<AuditReport, NodeError> {
     let options = CheckOptions {
         heights,
@@ -166,7 +193,7 @@ fn check_blocks(
     let judge: Arc<dyn Judge> = Arc::new(CertificateJudge(trust.clone()));
     let begun = runtime.clock.monotonic_us();
     let mut step = |at: CheckProgress| {
-        progress(at.bytes_done, at.bytes_total);
+        let keep_on = progress(at.bytes_done, at.bytes_total);
         if let Some(due_us) = (at.bytes_done * 1_000_000 / (1024 * 1024)).checked_div(mib_per_s) {
             let ahead = due_us.saturating_sub(runtime.clock.monotonic_us() - begun);
             let pause = Duration::from_micros(ahead);
@@ -174,7 +201,7 @@ fn check_blocks(
                 std::thread::sleep(pause);
             }
         }
-        true
+        keep_on
     };
     let checked = store.check(&*runtime.spawner, &options, &judge, &mut step)?;
     Ok(AuditReport {

@@ -96,10 +96,11 @@ impl KeyStore {
         if let Some(key) = self.get(name) {
             return Ok(key);
         }
-        if check_name(name).is_ok() && self.load(name).is_ok() {
-            if let Some(key) = self.get(name) {
-                return Ok(key);
-            }
+        if check_name(name).is_ok()
+            && self.load(name).is_ok()
+            && let Some(key) = self.get(name)
+        {
+            return Ok(key);
         }
         Err(NodeError::NotFound {
             what: format!("key {name:?}"),

@@ -7,12 +7,13 @@
 mod apply;
 mod audit;
 pub mod blocks;
+mod checker;
 pub mod config;
 pub mod directory;
 pub mod error;
 pub mod keys;
 mod ledger_log;
-pub mod mempool;
+mod mempool;
 pub mod node;
 mod proofs;
 mod propose;

@@ -15,22 +15,22 @@ use crate::error::NodeError;
 use crate::receipt::Receipt;
 
 /// Where the outcome is sent.
-pub type ReceiptSender = oneshot::Sender<Result<Receipt, NodeError>>;
+pub(crate) type ReceiptSender = oneshot::Sender<Result<Receipt, NodeError>>;
 
 /// A transaction on its way.
-pub struct Waiting {
+pub(crate) struct Waiting {
     /// Its identity.
-    pub id: Hash,
+    pub(crate) id: Hash,
     /// Decoded.
-    pub signed: Arc<SignedTransaction>,
+    pub(crate) signed: Arc<SignedTransaction>,
     /// Its canonical encoding, as it will stand in the block.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Who waits for it.
-    pub sender: ReceiptSender,
+    pub(crate) sender: ReceiptSender,
 }
 
 /// The queue.
-pub struct Mempool {
+pub(crate) struct Mempool {
     bounds: MempoolConfig,
     policy: BlockPolicy,
     queue: Mutex<Queue>,
@@ -49,7 +49,7 @@ struct Queue {
 impl Mempool {
     /// An empty one.
     #[must_use]
-    pub fn new(bounds: MempoolConfig, policy: BlockPolicy) -> Self {
+    pub(crate) fn new(bounds: MempoolConfig, policy: BlockPolicy) -> Self {
         Self {
             bounds,
             policy,
@@ -61,7 +61,7 @@ impl Mempool {
     ///
     /// # Errors
     /// When it is known already, the bounds are reached or the node is stopping.
-    pub fn push(&self, waiting: Waiting, now_us: u64) -> Result<(), NodeError> {
+    pub(crate) fn push(&self, waiting: Waiting, now_us: u64) -> Result<(), NodeError> {
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(NodeError::Stopping);
@@ -90,7 +90,7 @@ impl Mempool {
 
     /// Whether a block should be closed now. `now_us` is monotonic time.
     #[must_use]
-    pub fn due(&self, now_us: u64) -> Due {
+    pub(crate) fn due(&self, now_us: u64) -> Due {
         let queue = self.queue.lock();
         if queue.waiting.is_empty() {
             return Due::Idle;
@@ -109,7 +109,7 @@ impl Mempool {
     /// Takes the transactions of the next block, in order of arrival. They stay known until
     /// [`Self::forget`].
     #[must_use]
-    pub fn take(&self, now_us: u64) -> Vec<Waiting> {
+    pub(crate) fn take(&self, now_us: u64) -> Vec<Waiting> {
         let mut queue = self.queue.lock();
         let mut taken = Vec::new();
         let mut bytes = 0;
@@ -130,7 +130,7 @@ impl Mempool {
     }
 
     /// Lets go of transactions that stand in an applied block.
-    pub fn forget<'a>(&self, ids: impl Iterator<Item = &'a Hash>) {
+    pub(crate) fn forget<'a>(&self, ids: impl Iterator<Item = &'a Hash>) {
         let mut queue = self.queue.lock();
         for id in ids {
             queue.known.remove(id);
@@ -139,25 +139,19 @@ impl Mempool {
 
     /// A transaction that waits or is being applied.
     #[must_use]
-    pub fn get(&self, id: &Hash) -> Option<Arc<SignedTransaction>> {
+    pub(crate) fn get(&self, id: &Hash) -> Option<Arc<SignedTransaction>> {
         self.queue.lock().known.get(id).cloned()
     }
 
     /// How many wait or are being applied.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.queue.lock().known.len()
-    }
-
-    /// Whether none waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Takes no more, and gives those that wait back.
     #[must_use]
-    pub fn close(&self) -> Vec<Waiting> {
+    pub(crate) fn close(&self) -> Vec<Waiting> {
         let mut queue = self.queue.lock();
         queue.closed = true;
         queue.bytes = 0;

@@ -18,6 +18,7 @@ use stele_sql::engine::{Engine, Readers};
 use stele_store::{BlockStore, TileStore};
 
 use crate::apply::{Applier, BlockTransaction};
+use crate::checker::Checker;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::keys::{KeyStore, LocalKey};
@@ -40,6 +41,7 @@ pub const OWN_TIME_AGE_MAX_US: i64 = 3 * 1_000_000;
 pub struct Node {
     pub(crate) inner: Arc<Inner>,
     order: Arc<OrderHandle>,
+    checker: Arc<Checker>,
 }
 
 /// What all parts of a node share.
@@ -89,9 +91,11 @@ impl Node {
         let application: Arc<dyn Application> = inner.clone();
         let order = solo::start(application, &inner.runtime)
             .map_err(|error| NodeError::Storage(error.to_string()))?;
+        let checker = Checker::start(&inner)?;
         Ok(Self {
             inner,
             order: Arc::new(order),
+            checker: Arc::new(checker),
         })
     }
 
@@ -101,8 +105,12 @@ impl Node {
         for waiting in self.inner.mempool.close() {
             let _ = waiting.sender.send(Err(NodeError::Stopping));
         }
+        self.checker.stop();
         self.order.stop();
         self.inner.fail_proposed(&NodeError::Stopping);
+        if let Err(error) = self.inner.tiles.checkpoint() {
+            tracing::warn!(%error, "tile files were not synced; they are completed at the next start");
+        }
         if let Err(error) = self.inner.engine.lock().close() {
             tracing::warn!(%error, "the state was not closed cleanly; it is checked at the next start");
         }

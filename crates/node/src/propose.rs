@@ -9,24 +9,24 @@ use stele_core::{Domain, Encode, Hash, Suite};
 use crate::mempool::Waiting;
 
 /// What a new block stands on.
-pub struct Parent<'a> {
+pub(crate) struct Parent<'a> {
     /// The ledger.
-    pub ledger: Hash,
+    pub(crate) ledger: Hash,
     /// Height of the block before; 0 for genesis.
-    pub height: u64,
+    pub(crate) height: u64,
     /// Its hash; the ledger id for genesis.
-    pub hash: Hash,
+    pub(crate) hash: Hash,
     /// Its time.
-    pub time_us: i64,
+    pub(crate) time_us: i64,
     /// Newest certificate.
-    pub certificate: &'a str,
+    pub(crate) certificate: &'a str,
 }
 
 /// Builds the block that follows `parent` from transactions already encoded.
 ///
 /// Its time is `now_us`, but always greater than the parent's.
 #[must_use]
-pub fn build_block(
+pub(crate) fn build_block(
     suite: Suite,
     parent: &Parent<'_>,
     proposer: PublicKey,

@@ -24,7 +24,7 @@ struct Shared {
 }
 
 /// One task at a time, run beside the caller.
-pub struct Syncer {
+pub(crate) struct Syncer {
     shared: Arc<Shared>,
     thread: Option<Box<dyn Join>>,
 }
@@ -34,7 +34,7 @@ impl Syncer {
     ///
     /// # Errors
     /// When the machine gives none.
-    pub fn start(runtime: &Runtime) -> Result<Self, NodeError> {
+    pub(crate) fn start(runtime: &Runtime) -> Result<Self, NodeError> {
         let shared = Arc::new(Shared::default());
         let works_on = shared.clone();
         let thread = runtime
@@ -48,7 +48,7 @@ impl Syncer {
     }
 
     /// Hands a task over. [`Self::wait`] must come before the next.
-    pub fn begin(&self, task: Task) {
+    pub(crate) fn begin(&self, task: Task) {
         let mut state = self.shared.state.lock();
         state.outcome = None;
         state.task = Some(task);
@@ -59,7 +59,7 @@ impl Syncer {
     ///
     /// # Errors
     /// What the task failed with.
-    pub fn wait(&self) -> Result<(), String> {
+    pub(crate) fn wait(&self) -> Result<(), String> {
         let mut state = self.shared.state.lock();
         loop {
             if let Some(outcome) = state.outcome.take() {

@@ -1,25 +1,22 @@
 //! The newest applied block, as everyone else in the node sees it.
 
 use stele_core::Hash;
-use stele_core::leaf::BlockLeaf;
 
 /// A value; replaced as a whole after each block.
 #[derive(Clone, Debug)]
-pub struct Tip {
+pub(crate) struct Tip {
     /// Height; 0 before the first block.
-    pub height: u64,
+    pub(crate) height: u64,
     /// Hash of the block; the ledger id before the first.
-    pub hash: Hash,
+    pub(crate) hash: Hash,
     /// Block time; the ledger's creation before the first.
-    pub time_us: i64,
-    /// The leaf that closes the block; none before the first.
-    pub leaf: Option<BlockLeaf>,
+    pub(crate) time_us: i64,
     /// Root of the state.
-    pub state_root: Hash,
+    pub(crate) state_root: Hash,
     /// Leaves in the log.
-    pub log_size: u64,
+    pub(crate) log_size: u64,
     /// Transactions in all blocks.
-    pub transactions: u64,
+    pub(crate) transactions: u64,
     /// Checkpoint over the log with the validators' signatures; empty before the first block.
-    pub certificate: String,
+    pub(crate) certificate: String,
 }

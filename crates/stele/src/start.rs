@@ -124,10 +124,14 @@ pub(crate) fn start_node(config: &Config) -> Result<Node> {
 }
 
 fn start_log(config: &Config) -> Result<()> {
-    use tracing_subscriber::filter::LevelFilter;
-    let level: LevelFilter = config.log_level.parse().context("log.level")?;
+    // Libraries speak only when something is wrong.
+    let filter = match config.log_level.as_str() {
+        "off" => "off".to_owned(),
+        level => format!("warn,stele={level}"),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).context("log.level")?;
     tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(Paint::of_stderr().is_on())
         .with_target(false)

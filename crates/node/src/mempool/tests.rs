@@ -141,5 +141,5 @@ fn a_closed_pool_gives_back_what_waits() {
         pool.push(waiting(2, 10).0, 0),
         Err(NodeError::Stopping)
     ));
-    assert!(pool.is_empty());
+    assert_eq!(pool.len(), 0);
 }

@@ -110,12 +110,12 @@ impl Audits {
 impl Job {
     fn run(&self, node: &Node, request: &AuditRequest) {
         let from = request.from.unwrap_or(FIRST_HEIGHT);
-        let end = request.to.map_or(u64::MAX, |to| to.saturating_add(1));
+        let to = request.to.unwrap_or(u64::MAX);
         let progress = |done, total| {
             self.done_bytes.store(done, Ordering::Relaxed);
             self.total_bytes.store(total, Ordering::Relaxed);
         };
-        let report = node.audit(from..end, request.state.unwrap_or(true), &progress);
+        let report = node.audit(from..=to, request.state.unwrap_or(true), &progress);
         *self.end.lock() = Some(report.map_err(view_of));
     }
 

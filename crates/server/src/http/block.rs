@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use stele_core::block::FIRST_HEIGHT;
-use stele_node::node::StoredBlock;
+use stele_node::StoredBlock;
 use stele_node::{Node, NodeError};
 use utoipa::{IntoParams, ToSchema};
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use stele_core::Suite;
 use stele_core::block::Header;
 use stele_core::leaf::BlockLeaf;
-use stele_node::node::StoredBlock;
+use stele_node::StoredBlock;
 use utoipa::ToSchema;
 
 use super::transaction_view::{EffectsView, TransactionView};

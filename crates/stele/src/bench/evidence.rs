@@ -101,7 +101,7 @@ pub(super) fn check(node: &Node, proofs: &[String], time: Duration) -> Result<Sa
 /// One self-check of all segments, in MiB; the state's rows are not read.
 pub(super) fn self_check(node: &Node) -> Result<Sample> {
     let start = Instant::now();
-    let report = node.audit(1..u64::MAX, false, &|_, _| {})?;
+    let report = node.audit(1..=u64::MAX, false, &|_, _| {})?;
     let time = start.elapsed();
     if let Some(finding) = report.findings.first() {
         bail!("the self-check found damage: {finding:?}");

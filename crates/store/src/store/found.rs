@@ -78,7 +78,7 @@ impl Recovery<'_> {
                 return Ok((found, Some(damage), None));
             }
             if let Some(footer) = footer.filter(|footer| footer.last_height > 0) {
-                next_height = footer.last_height + 1;
+                next_height = footer.last_height.saturating_add(1);
             }
             found.push(Found {
                 number,
