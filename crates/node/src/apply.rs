@@ -133,10 +133,7 @@ impl Inner {
             return Err(error.into());
         }
         drop(engine);
-        self.tiles.append(grown.new_hashes())?;
-        if self.tiles.is_checkpoint_due() {
-            self.tiles.checkpoint()?;
-        }
+        self.extend_tiles(grown.new_hashes());
         let log_size = grown.size();
         applier.log = grown.into_log();
         self.remember(block.header.time_us, transactions);
