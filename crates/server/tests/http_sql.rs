@@ -190,7 +190,7 @@ async fn a3_signed_transactions_are_taken_raw_and_in_json_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a19_proof_files_come_for_transactions_rows_and_ranges() {
     let api = Api::start();
-    api.done("CREATE TABLE t (a INT, b TEXT, PRIMARY KEY (a, b))")
+    api.done("CREATE TABLE t (a INT, b VARCHAR(20), PRIMARY KEY (a, b))")
         .await;
     let receipt = api.done("INSERT INTO t VALUES (1, 'x'), (2, 'y/z')").await;
     let id = receipt["id"].as_str().unwrap();
