@@ -19,6 +19,8 @@ import tempfile
 import time
 import unittest
 
+import psycopg
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 FULL = os.environ.get("STELE_FULL", "") not in ("", "0")
 START_SECONDS_MAX = 60
@@ -27,12 +29,12 @@ COMMAND_SECONDS_MAX = 120
 
 
 def binary():
-    """The program under test, or a skip that says how to make it."""
+    """The program under test. That it is missing is a failure, not a skip: nothing would be tested."""
     named = os.environ.get("STELE_BIN")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     path = pathlib.Path(named) if named else target / "release" / "stele"
     if not path.is_file():
-        raise unittest.SkipTest(f"{path} is not there: run `cargo build --release -p stele`, or set STELE_BIN")
+        raise FileNotFoundError(f"{path} is not there: run `cargo build --release -p stele`, or set STELE_BIN")
     return str(path.resolve())
 
 
@@ -166,8 +168,6 @@ class Node:
 
     def connect(self, user="operator", autocommit=True, **more):
         """A psycopg connection."""
-        import psycopg
-
         return psycopg.connect(
             host="127.0.0.1",
             port=self.postgres_port,
