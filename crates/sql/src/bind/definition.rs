@@ -52,14 +52,14 @@ impl Binder<'_> {
                 "MERGE",
                 "Use INSERT … ON CONFLICT … DO UPDATE.",
             )),
-            other => {
-                let text = other.to_string();
-                let words: Vec<&str> = text.split_whitespace().take(2).collect();
-                Err(SqlError::unsupported(
-                    words.join(" ").to_uppercase(),
-                    "Stele takes SELECT, INSERT, UPDATE, DELETE, CREATE and ALTER TABLE, CREATE INDEX, DROP, and transactions.",
-                ))
-            }
+            Statement::Copy { .. } => Err(SqlError::unsupported(
+                "COPY",
+                "Write with INSERT of many rows (drivers: executemany, a pipeline, addBatch); read with SELECT.",
+            )),
+            other => Err(SqlError::unsupported(
+                command_name(&other.to_string()),
+                "Stele takes SELECT, INSERT, UPDATE, DELETE, CREATE and ALTER TABLE, CREATE INDEX, DROP, and transactions.",
+            )),
         }
     }
 
@@ -123,4 +123,14 @@ fn taken_in(table: &Table, name: &str) -> bool {
     table.name == name
         || table.primary_key_name == name
         || table.indexes.iter().any(|index| index.name == name)
+}
+
+/// What a statement is called: its first word, and the second where the first says too little.
+fn command_name(text: &str) -> String {
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or_default().to_uppercase();
+    match (first.as_str(), words.next()) {
+        ("CREATE" | "ALTER" | "DROP", Some(second)) => format!("{first} {}", second.to_uppercase()),
+        _ => first,
+    }
 }

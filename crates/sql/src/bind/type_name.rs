@@ -38,6 +38,11 @@ pub(super) fn type_name(name: &DataType) -> Result<TypeName, SqlError> {
 
 /// The type of a column: NUMERIC alone is NUMERIC(38,10), INTERVAL is none.
 pub(super) fn column_type(name: &DataType) -> Result<Type, SqlError> {
+    if let DataType::Custom(name, _) = name
+        && parts(name)?.last().is_some_and(|last| last == "oid")
+    {
+        return Err(SqlError::unsupported("a column of type oid", "Use BIGINT."));
+    }
     match type_name(name)?.ty {
         Ty::Of(ty) => Ok(ty),
         Ty::Interval | Ty::Unknown => Err(SqlError::unsupported(
@@ -170,6 +175,8 @@ fn custom(parts: &[String]) -> Result<Type, SqlError> {
             "uuid" => Type::Uuid,
             "json" => Type::Json,
             "numeric" => numeric(NUMERIC_SCALE_DEFAULT),
+            // Clients cast numbers of the catalogue to it; no column has it.
+            "oid" => Type::BigInt,
             "serial" | "bigserial" | "smallserial" | "serial4" | "serial8" => {
                 return Err(SqlError::unsupported(
                     format!("type {name}"),
