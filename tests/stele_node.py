@@ -147,7 +147,7 @@ class Node:
 
     # What clients do.
 
-    def psql(self, sql, *options, user="operator", database="stele"):
+    def psql(self, sql, *options, user="operator", database="stele", timeout=COMMAND_SECONDS_MAX):
         """Runs psql on a script; errors go on to the next statement, as a person's session does."""
         return subprocess.run(
             ["psql", "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(self.postgres_port)]
@@ -155,7 +155,7 @@ class Node:
             input=sql,
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS_MAX,
+            timeout=timeout,
             env=clean_environment(),
         )
 
