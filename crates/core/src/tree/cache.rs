@@ -6,8 +6,9 @@ use std::ops::Bound;
 use super::group::Group;
 use crate::schema::TableId;
 
-/// Most level 0 entries kept in memory (about 150 bytes each): enough for the ends of tables that grow in order of key.
-pub const CACHE_ROWS_MAX: usize = 16_384;
+/// Most level 0 entries kept in memory (about 150 bytes each): the ends of tables that grow in order of key, and
+/// all of a small table that changes anywhere.
+pub const CACHE_ROWS_MAX: usize = 131_072;
 /// Most entries of higher levels kept in memory (about 150 bytes each): all of a few tables of a million rows, so that
 /// a change anywhere reads one group.
 pub const CACHE_ENTRIES_MAX: usize = 131_072;
