@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use stele_core::Hash;
@@ -77,6 +78,9 @@ impl Place {
         let connection = Connection::open_with_flags(&self.uri, flags)?;
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
+        // A statement's plan, and so its step count, must not depend on the values bound to it; nor is
+        // it planned again for each of them.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(&format!(
             "PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = ON;
              PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF;"
