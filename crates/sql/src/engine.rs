@@ -109,6 +109,8 @@ pub struct Engine {
     versions: BTreeMap<TableId, Stamp>,
     state: StateTree,
     meta: Meta,
+    /// Whether any account has a row in `stele.accounts`; stays set when a block is undone.
+    keys_rotated: bool,
     open: Option<OpenBlock>,
     readers: Arc<Readers>,
     wal: WalKeeper,

@@ -5,11 +5,9 @@ use stele_core::transaction::SignedTransaction;
 use stele_core::{AccountId, Value};
 
 use super::Engine;
-use super::builtin::ACCOUNTS_TABLE;
 use super::error::EngineError;
 use super::outcome::Failure;
 use crate::error::SqlError;
-use crate::physical;
 
 impl Engine {
     /// Checks that the key of a transaction is a current one of its account: the key `stele.accounts`
@@ -32,23 +30,24 @@ impl Engine {
     }
 
     fn rotated_key(&self, account: AccountId) -> Result<Option<Vec<u8>>, EngineError> {
-        let Some(table) = self.catalogue.table(ACCOUNTS_TABLE) else {
+        if !self.keys_rotated {
             return Ok(None);
-        };
-        let name = |column: &str| {
-            let column = table.column_named(column);
-            column.map_or_else(String::new, |column| physical::column_name(column.id))
-        };
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {} = ?1",
-            name("key"),
-            physical::table_name(ACCOUNTS_TABLE),
-            name("account"),
-        );
-        let mut statement = self.writer.prepare_cached(&sql)?;
+        }
+        // Columns `account` and `key` of the built-in table, whose ids are frozen.
+        let sql = "SELECT c3 FROM t3 WHERE c1 = ?1";
+        let mut statement = self.writer.prepare_cached(sql)?;
         Ok(statement
             .query_row([account.0], |row| row.get(0))
             .optional()?)
+    }
+
+    /// Looks whether any account ever rotated its key.
+    pub(super) fn load_accounts(&mut self) -> Result<(), EngineError> {
+        self.keys_rotated = self
+            .writer
+            .prepare_cached("SELECT 1 FROM t3 LIMIT 1")?
+            .exists([])?;
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stele_core::Hash;
 use stele_core::outcome::{BlockEffects, Change, RowChange, TransactionEffects};
-use stele_core::schema::Table;
+use stele_core::schema::{Table, TableId};
 
 use super::Engine;
 use super::block::BlockContext;
@@ -17,12 +17,6 @@ use super::outcome::Failure;
 use super::row_log::Stamp;
 use super::schema::internal;
 use super::state::StateError;
-
-/// A row changes in place of another.
-struct Replacement<'c> {
-    change: &'c RowChange,
-    layout: Arc<Layout>,
-}
 
 impl Engine {
     /// Applies a block's effects to the state before it and leaves the block open, as
@@ -76,54 +70,41 @@ impl Engine {
         Ok(root)
     }
 
+    /// Old rows go before definitions change, and new ones come after: a constraint that holds for
+    /// neither half need not hold in between, and a unique value may move from row to row.
     fn apply_transaction(
         &mut self,
         effects: &TransactionEffects,
         stamp: Stamp,
     ) -> Result<(), EngineError> {
+        let rows = rows_of(effects);
+        for row in rows.iter().filter(|row| row.before.is_some()) {
+            let layout = self.layout_of(row, stamp.height)?;
+            let (found, written) = self.current(&layout, row, stamp.height)?;
+            if Some(&found) != row.before.as_ref() {
+                let cause = "the row before the change is another";
+                return Err(mismatch(&layout, row, stamp.height, cause));
+            }
+            layout.delete(&self.writer, &row.key)?;
+            layout.archive(&self.writer, &found, written, stamp)?;
+        }
         for change in &effects.changes {
-            let Change::Schema {
+            if let Change::Schema {
                 table,
                 before,
                 after,
             } = change
-            else {
-                continue;
-            };
-            if self.catalogue.table(*table).map(Arc::as_ref) != before.as_deref() {
-                return Err(EngineError::Mismatch {
-                    height: stamp.height,
-                    table: table_words(before.as_deref().or(after.as_deref()), table.0),
-                    key: String::new(),
-                    cause: "the definition before the change is another".to_owned(),
-                });
+            {
+                self.expect_definition(*table, before.as_deref(), stamp.height)?;
+                self.set_definition(*table, before.as_deref(), after.as_deref(), stamp.height)
+                    .map_err(not_an_outcome)?;
             }
-            self.set_definition(*table, before.as_deref(), after.as_deref(), stamp.height)
-                .map_err(not_an_outcome)?;
-            self.versions.insert(*table, stamp);
         }
-        let rows = self.replacements(effects, stamp.height)?;
-        // All old versions go before any new one comes: a unique value may move between rows.
-        for row in &rows {
-            self.versions.insert(row.change.table, stamp);
-            let Some(before) = &row.change.before else {
-                continue;
-            };
-            let before = row.layout.fit(before, &older(effects, row.change))?;
-            let (found, written) = self.current(row, stamp.height)?;
-            if found != before {
-                return Err(mismatch(
-                    row,
-                    stamp.height,
-                    "the row before the change is another",
-                ));
-            }
-            row.layout.delete(&self.writer, &row.change.key)?;
-            row.layout.archive(&self.writer, &before, written, stamp)?;
-        }
-        for row in &rows {
-            if let Some(after) = &row.change.after {
-                self.set(row, after, stamp, stamp.height)?;
+        self.note_changes(&effects.changes, stamp);
+        for row in rows {
+            if let Some(after) = &row.after {
+                let layout = self.layout_of(row, stamp.height)?;
+                self.set(&layout, row, after, stamp, stamp.height)?;
             }
         }
         Ok(())
@@ -190,6 +171,28 @@ impl Engine {
         effects: &TransactionEffects,
         stamp: Stamp,
     ) -> Result<(), EngineError> {
+        let rows = rows_of(effects);
+        let mut written = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let layout = self.layout_of(row, stamp.height)?;
+            if let Some(after) = &row.after {
+                let (found, _) = self.current(&layout, row, stamp.height)?;
+                if found != *after {
+                    let cause = "the row after the change is another";
+                    return Err(mismatch(&layout, row, stamp.height, cause));
+                }
+                layout.delete(&self.writer, &row.key)?;
+            }
+            let from = match row.before {
+                None => None,
+                Some(_) => layout.unarchive(&self.writer, &row.key, stamp)?,
+            };
+            if row.before.is_some() && from.is_none() {
+                let cause = "the history does not reach back to it: restore a snapshot";
+                return Err(mismatch(&layout, row, stamp.height, cause));
+            }
+            written.push(from);
+        }
         for change in effects.changes.iter().rev() {
             if let Change::Schema {
                 table,
@@ -197,112 +200,88 @@ impl Engine {
                 after,
             } = change
             {
+                self.expect_definition(*table, after.as_deref(), stamp.height)?;
                 self.undo_definition(*table, before.as_deref(), after.as_deref(), stamp.height)?;
             }
         }
-        let rows = self.replacements(effects, stamp.height)?;
-        let mut written = Vec::with_capacity(rows.len());
-        for row in &rows {
-            if let Some(after) = &row.change.after {
-                let (found, _) = self.current(row, stamp.height)?;
-                if found != *after {
-                    return Err(mismatch(
-                        row,
-                        stamp.height,
-                        "the row after the change is another",
-                    ));
-                }
-                row.layout.delete(&self.writer, &row.change.key)?;
-            }
-            written.push(match row.change.before {
-                None => None,
-                Some(_) => {
-                    let from = row.layout.unarchive(&self.writer, &row.change.key, stamp)?;
-                    if from.is_none() {
-                        let cause = "the history does not reach back to it: restore a snapshot";
-                        return Err(mismatch(row, stamp.height, cause));
-                    }
-                    from
-                }
-            });
-        }
-        for (row, written) in rows.iter().zip(written) {
-            if let (Some(before), Some(written)) = (&row.change.before, written) {
-                self.set(row, before, written, stamp.height)?;
+        for (row, written) in rows.into_iter().zip(written) {
+            if let (Some(before), Some(written)) = (&row.before, written) {
+                let layout = self.layout_of(row, stamp.height)?;
+                self.set(&layout, row, before, written, stamp.height)?;
             }
         }
         Ok(())
     }
 
-    /// The row changes of a transaction whose tables are there.
-    fn replacements<'c>(
+    fn expect_definition(
         &self,
-        effects: &'c TransactionEffects,
+        id: TableId,
+        expected: Option<&Table>,
         height: u64,
-    ) -> Result<Vec<Replacement<'c>>, EngineError> {
-        let mut rows: Vec<Replacement<'c>> = Vec::new();
-        for change in &effects.changes {
-            let Change::Row(change) = change else {
-                continue;
-            };
-            let last = rows.last().filter(|last| last.change.table == change.table);
-            let layout = match last {
-                Some(last) => Some(Arc::clone(&last.layout)),
-                None => self.writer.sink(|log| log.layout(change.table)),
-            };
-            match layout.filter(|layout| self.catalogue.table(layout.table.id).is_some()) {
-                Some(layout) => rows.push(Replacement { change, layout }),
-                // Undoing removed the table its transaction had created.
-                None if self.created(effects, change) => {}
-                None => {
-                    return Err(EngineError::Mismatch {
-                        height,
-                        table: change.table.0.to_string(),
-                        key: hex(&change.key),
-                        cause: "there is no such table".to_owned(),
-                    });
-                }
-            }
+    ) -> Result<(), EngineError> {
+        let held = self.catalogue.table(id).map(Arc::as_ref);
+        if held == expected {
+            return Ok(());
         }
-        Ok(rows)
-    }
-
-    fn created(&self, effects: &TransactionEffects, row: &RowChange) -> bool {
-        effects.changes.iter().any(|change| {
-            matches!(change, Change::Schema { table, before: None, .. } if *table == row.table)
+        Err(EngineError::Mismatch {
+            height,
+            table: held
+                .or(expected)
+                .map_or_else(|| id.0.to_string(), table_words),
+            key: String::new(),
+            cause: "its definition is another than the change says".to_owned(),
         })
     }
 
-    fn current(&self, row: &Replacement<'_>, height: u64) -> Result<(Vec<u8>, Stamp), EngineError> {
-        row.layout
-            .get(&self.writer, &row.change.key)?
-            .ok_or_else(|| mismatch(row, height, "the row is not there"))
+    fn layout_of(&self, row: &RowChange, height: u64) -> Result<Arc<Layout>, EngineError> {
+        let there = self.catalogue.table(row.table).is_some();
+        let layout = self.writer.sink(|log| log.layout(row.table));
+        layout
+            .filter(|_| there)
+            .ok_or_else(|| EngineError::Mismatch {
+                height,
+                table: row.table.0.to_string(),
+                key: hex(&row.key),
+                cause: "there is no such table".to_owned(),
+            })
+    }
+
+    fn current(
+        &self,
+        layout: &Layout,
+        row: &RowChange,
+        height: u64,
+    ) -> Result<(Vec<u8>, Stamp), EngineError> {
+        layout
+            .get(&self.writer, &row.key)?
+            .ok_or_else(|| mismatch(layout, row, height, "the row is not there"))
     }
 
     fn set(
         &self,
-        row: &Replacement<'_>,
+        layout: &Layout,
+        row: &RowChange,
         bytes: &[u8],
         written: Stamp,
         height: u64,
     ) -> Result<(), EngineError> {
-        match row.layout.insert(&self.writer, bytes, written) {
-            Err(EngineError::Internal { cause }) => Err(mismatch(row, height, &cause)),
+        match layout.insert(&self.writer, bytes, written) {
+            Err(EngineError::Internal { cause }) => Err(mismatch(layout, row, height, &cause)),
             done => done,
         }
     }
 }
 
-/// The definitions a row's table had earlier in its transaction.
-pub(super) fn older<'e>(effects: &'e TransactionEffects, row: &RowChange) -> Vec<&'e Table> {
-    older_definitions(&effects.changes, row.table)
+fn rows_of(effects: &TransactionEffects) -> Vec<&RowChange> {
+    let rows = effects.changes.iter().filter_map(|change| match change {
+        Change::Row(row) => Some(row),
+        Change::Schema { .. } => None,
+    });
+    rows.collect()
 }
 
 /// The definitions that schema changes of a transaction replaced.
-pub(super) fn older_definitions(
-    changes: &[Change],
-    of: stele_core::schema::TableId,
-) -> Vec<&Table> {
+pub(super) fn older_definitions(changes: &[Change], of: TableId) -> Vec<&Table> {
     let definitions = changes.iter().filter_map(|change| match change {
         Change::Schema { table, before, .. } if *table == of => before.as_deref(),
         _ => None,
@@ -310,20 +289,17 @@ pub(super) fn older_definitions(
     definitions.collect()
 }
 
-fn mismatch(row: &Replacement<'_>, height: u64, cause: &str) -> EngineError {
+fn mismatch(layout: &Layout, row: &RowChange, height: u64, cause: &str) -> EngineError {
     EngineError::Mismatch {
         height,
-        table: table_words(Some(&row.layout.table), row.change.table.0),
-        key: hex(&row.change.key),
+        table: table_words(&layout.table),
+        key: hex(&row.key),
         cause: cause.to_owned(),
     }
 }
 
-fn table_words(table: Option<&Table>, id: u32) -> String {
-    table.map_or_else(
-        || id.to_string(),
-        |table| format!("{}.{}", table.schema, table.name),
-    )
+fn table_words(table: &Table) -> String {
+    format!("{}.{}", table.schema, table.name)
 }
 
 /// Bytes in hexadecimal.

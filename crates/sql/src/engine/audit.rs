@@ -132,7 +132,7 @@ fn audit_table(
     let before = audit.differences.len();
     let scanned = snapshot
         .layout(table)?
-        .scan(snapshot.connection(), |key, row| {
+        .scan(snapshot.connection(), |key, row, _| {
             let found = row_hash(suite, &row);
             while let Some((missing, expected)) = leaves.next_below(&key)? {
                 audit.tell(gone(name, &missing, expected));

@@ -91,23 +91,23 @@ fn range(
     to: Option<&[u8]>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Node>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(match to {
         Some(_) => {
-            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3 AND key < ?5
-             ORDER BY key LIMIT ?4"
+            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3 AND key < ?4
+             ORDER BY key"
         }
         None => {
-            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3
-             ORDER BY key LIMIT ?4"
+            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3 ORDER BY key"
         }
     })?;
     let mut rows = match to {
-        Some(to) => statement.query(params![table.0, level, from, limit, to])?,
-        None => statement.query(params![table.0, level, from, limit])?,
+        Some(to) => statement.query(params![table.0, level, from, to])?,
+        None => statement.query(params![table.0, level, from])?,
     };
     let mut nodes = Vec::new();
-    while let Some(row) = rows.next()? {
+    while nodes.len() < limit
+        && let Some(row) = rows.next()?
+    {
         nodes.push((row.get(0)?, Hash(row.get(1)?)));
     }
     Ok(nodes)

@@ -85,6 +85,8 @@ impl Place {
             "PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = ON;
              PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF;"
         ))?;
+        // Plans, and so step counts, must not depend on what is bound to parameters.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let longest = i32::try_from(BYTES_LEN_MAX).unwrap_or(i32::MAX);
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest.saturating_mul(2))?;
         connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, LOWERED_LEN_MAX)?;
@@ -141,6 +143,7 @@ impl Engine {
                 state_root: Hash::ZERO,
                 cursor: Vec::new(),
             },
+            keys_rotated: false,
             open: None,
             readers: Arc::new(Readers::open(config, place, published)?),
             wal,
@@ -184,6 +187,7 @@ impl Engine {
         self.catalogue = Arc::new(meta::read_catalogue(&self.writer)?);
         self.versions = meta::read_versions(&self.writer)?.into_iter().collect();
         self.load_layouts()?;
+        self.load_accounts()?;
         self.state.load(&self.writer, &self.catalogue)
     }
 

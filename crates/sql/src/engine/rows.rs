@@ -8,7 +8,9 @@ use stele_core::{Type, Value};
 
 use super::error::EngineError;
 use super::layout::{HEIGHT_COLUMN, INDEX_COLUMN, Layout, stamp};
+use super::outcome::Failure;
 use super::row_log::Stamp;
+use super::statement::bind_value;
 use crate::physical;
 
 /// The texts of a table's statements.
@@ -113,11 +115,11 @@ impl Layout {
         Ok(None)
     }
 
-    /// Calls `each` with key and encoded row of every row, in key order.
+    /// Calls `each` with key, encoded row and writer of every row, in key order.
     pub(super) fn scan<E: From<EngineError>>(
         &self,
         connection: &Connection,
-        mut each: impl FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>,
+        mut each: impl FnMut(Vec<u8>, Vec<u8>, Stamp) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut statement = connection
             .prepare_cached(&self.sql.scan)
@@ -125,15 +127,16 @@ impl Layout {
         let mut rows = statement.query([]).map_err(EngineError::from)?;
         while let Some(row) = rows.next().map_err(EngineError::from)? {
             let values = self.values(row)?;
+            let width = values.len();
+            let place = |at: usize| row.get_ref(width + at).map_err(EngineError::from);
+            let written = stamp(place(0)?, place(1)?);
             let row = Row::new(values);
             let key = row
                 .key(&self.table)
                 .map_err(|error| self.damaged(&error.to_string()))?;
             let bytes = encode_row(&self.table, &row);
-            each(
-                key,
-                bytes.map_err(|error| self.damaged(&error.to_string()))?,
-            )?;
+            let bytes = bytes.map_err(|error| self.damaged(&error.to_string()))?;
+            each(key, bytes, written)?;
         }
         Ok(())
     }
@@ -185,23 +188,7 @@ impl Layout {
     /// A row's encoding under the table's definition as it is, from one under an older definition:
     /// without the columns that were dropped since.
     pub(super) fn fit(&self, row: &[u8], older: &[&Table]) -> Result<Vec<u8>, EngineError> {
-        let refused = match decode_row(&self.table, row) {
-            Ok(_) => return Ok(row.to_vec()),
-            Err(error) => error,
-        };
-        for definition in older {
-            let Ok(old) = decode_row(definition, row) else {
-                continue;
-            };
-            let value = |column: &Column| old.get(definition, column.id).cloned();
-            let columns = self.table.columns.iter();
-            let values = columns
-                .map(|column| value(column).unwrap_or_else(|| column.missing.clone()))
-                .collect();
-            let row = encode_row(&self.table, &Row::new(values));
-            return row.map_err(|error| self.damaged(&error.to_string()));
-        }
-        Err(self.damaged(&refused.to_string()))
+        fit(&self.table, row, older).map_err(|cause| self.damaged(&cause))
     }
 
     /// Sets who wrote the row of a key.
@@ -286,18 +273,39 @@ impl Layout {
         ty: Type,
         value: &Value,
     ) -> Result<(), EngineError> {
-        let value = physical::to_sqlite(ty, value);
-        let value = value.map_err(|error| self.damaged(&error.message))?;
-        statement.raw_bind_parameter(place, value)?;
-        Ok(())
+        match bind_value(statement, place, ty, value) {
+            Ok(()) => Ok(()),
+            Err(Failure::Engine(error)) => Err(error),
+            Err(Failure::Outcome(error)) => Err(self.damaged(&error.message)),
+        }
     }
 
-    fn damaged(&self, cause: &str) -> EngineError {
+    pub(super) fn damaged(&self, cause: &str) -> EngineError {
         EngineError::Corrupt {
             path: String::new(),
             cause: format!("table {}: {cause}", self.table.name),
         }
     }
+}
+
+/// A row's encoding under `table`, from one under it or an older definition.
+pub(super) fn fit(table: &Table, row: &[u8], older: &[&Table]) -> Result<Vec<u8>, String> {
+    let refused = match decode_row(table, row) {
+        Ok(_) => return Ok(row.to_vec()),
+        Err(error) => error,
+    };
+    for definition in older {
+        let Ok(old) = decode_row(definition, row) else {
+            continue;
+        };
+        let value = |column: &Column| old.get(definition, column.id).cloned();
+        let columns = table.columns.iter();
+        let values = columns
+            .map(|column| value(column).unwrap_or_else(|| column.missing.clone()))
+            .collect();
+        return encode_row(table, &Row::new(values)).map_err(|error| error.to_string());
+    }
+    Err(refused.to_string())
 }
 
 fn bind_stamp(

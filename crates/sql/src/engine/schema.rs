@@ -9,14 +9,15 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use stele_core::AccountId;
 use stele_core::outcome::Change;
-use stele_core::schema::{Table, TableId};
+use stele_core::schema::{Column, Table, TableId};
 
 use super::Engine;
 use super::error::EngineError;
 use super::layout::Layout;
 use super::meta;
 use super::outcome::Failure;
-use super::row_log::net;
+use super::row_log::{Stamp, Touch, net};
+use super::rows::fit;
 use crate::bound::SchemaChange;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
@@ -44,7 +45,7 @@ impl Engine {
         &mut self,
         account: AccountId,
         change: &SchemaChange,
-        height: u64,
+        stamp: Stamp,
         changes: &mut Vec<Change>,
     ) -> Result<StatementResult, Failure> {
         let mut made = Vec::new();
@@ -71,7 +72,16 @@ impl Engine {
             }
         };
         for (table, before, after) in made {
-            self.set_definition(table, before.as_deref(), after.as_deref(), height)?;
+            let stripped = match (&before, &after) {
+                (Some(before), Some(after)) => self.strip_rows(before, after)?,
+                _ => Vec::new(),
+            };
+            self.set_definition(table, before.as_deref(), after.as_deref(), stamp.height)?;
+            if let Some(layout) = self.writer.sink(|log| log.layout(table)) {
+                for key in stripped {
+                    layout.restamp(&self.writer, &key, stamp)?;
+                }
+            }
             changes.push(Change::Schema {
                 table,
                 before,
@@ -134,6 +144,34 @@ impl Engine {
         self.statements.clear();
         self.writer.flush_prepared_statement_cache();
         Ok(())
+    }
+
+    /// Logs what dropping columns does to rows that hold values in them; gives their keys.
+    fn strip_rows(&self, before: &Table, after: &Table) -> Result<Vec<Vec<u8>>, Failure> {
+        let dropped = |column: &Column| after.column(column.id).is_none();
+        let layout = self.writer.sink(|log| log.layout(before.id));
+        let (true, Some(layout)) = (before.columns.iter().any(dropped), layout) else {
+            return Ok(Vec::new());
+        };
+        let mut keys = Vec::new();
+        layout.scan(&self.writer, |key, row, written| {
+            let stripped = fit(after, &row, &[before]).map_err(|cause| layout.damaged(&cause))?;
+            if stripped != row {
+                keys.push(key.clone());
+                self.writer.sink(|log| {
+                    log.push(Touch {
+                        table: before.id,
+                        key,
+                        before: Some((row, written)),
+                        after: Some(stripped),
+                    });
+                    log.take_failure()
+                        .map_or(Ok(()), |refused| Err(Failure::from(refused)))
+                })?;
+            }
+            Ok::<(), Failure>(())
+        })?;
+        Ok(keys)
     }
 
     fn run_ddl(&self, sql: &str) -> Result<(), Failure> {

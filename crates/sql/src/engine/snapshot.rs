@@ -115,7 +115,7 @@ impl Snapshot {
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let layout = self.layout(table)?;
-        layout.scan(self.connection(), |key, row| each(&key, &row))
+        layout.scan(self.connection(), |key, row, _| each(&key, &row))
     }
 
     /// The state as of an older height of the proof window.

@@ -1,6 +1,7 @@
 //! The state root, kept up with the rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use stele_core::outcome::{Change, TransactionEffects};
@@ -18,8 +19,12 @@ use crate::catalogue::Catalogue;
 pub(super) struct StateTree {
     suite: Suite,
     tree: Tree,
-    tables: BTreeMap<TableId, TableEntry>,
+    /// Shared with marks: copied when it changes under one.
+    tables: Arc<BTreeMap<TableId, TableEntry>>,
 }
+
+/// Table, encoded key, encoded row; none when the row went.
+pub(super) type RowUpdate<'r> = (TableId, &'r [u8], Option<&'r Vec<u8>>);
 
 /// Why row changes did not get into the tree.
 pub(super) enum StateError {
@@ -40,14 +45,14 @@ impl From<TreeError<rusqlite::Error>> for StateError {
 
 /// Table roots of a moment, to go back to.
 #[derive(Clone, Debug)]
-pub(super) struct StateMark(BTreeMap<TableId, TableEntry>);
+pub(super) struct StateMark(Arc<BTreeMap<TableId, TableEntry>>);
 
 impl StateTree {
     pub(super) fn new(suite: Suite) -> Self {
         Self {
             suite,
             tree: Tree::new(suite),
-            tables: BTreeMap::new(),
+            tables: Arc::default(),
         }
     }
 
@@ -58,7 +63,7 @@ impl StateTree {
         catalogue: &Catalogue,
     ) -> Result<(), EngineError> {
         self.tree.discard();
-        self.tables.clear();
+        self.tables = Arc::default();
         for table in catalogue.tables() {
             self.put_table(connection, table)?;
         }
@@ -81,17 +86,17 @@ impl StateTree {
             catalogue_hash,
             root,
         };
-        self.tables.insert(table.id, entry);
+        Arc::make_mut(&mut self.tables).insert(table.id, entry);
         Ok(())
     }
 
     /// Takes a dropped table out of the root; its nodes stay.
     pub(super) fn remove_table(&mut self, table: TableId) {
-        self.tables.remove(&table);
+        Arc::make_mut(&mut self.tables).remove(&table);
     }
 
     pub(super) fn mark(&self) -> StateMark {
-        StateMark(self.tables.clone())
+        StateMark(Arc::clone(&self.tables))
     }
 
     /// Goes back to a mark after the database was rolled back to it.
@@ -113,7 +118,7 @@ impl StateTree {
         keep_replaced: bool,
         effects: impl Iterator<Item = &'e TransactionEffects>,
     ) -> Result<(), StateError> {
-        let mut rows: Vec<(TableId, &[u8], Option<&Vec<u8>>)> = Vec::new();
+        let mut rows: Vec<RowUpdate<'_>> = Vec::new();
         for change in effects.flat_map(|effects| &effects.changes) {
             if let Change::Row(row) = change {
                 rows.push((row.table, &row.key, row.after.as_ref()));
@@ -128,7 +133,7 @@ impl StateTree {
         connection: &Connection,
         height: u64,
         keep_replaced: bool,
-        mut rows: Vec<(TableId, &[u8], Option<&Vec<u8>>)>,
+        mut rows: Vec<RowUpdate<'_>>,
     ) -> Result<(), StateError> {
         rows.sort_by_key(|(table, key, _)| (*table, *key));
         let mut nodes = Nodes {
@@ -146,7 +151,7 @@ impl StateTree {
             changes.push((key, row.map(|row| row_hash(self.suite, row))));
             if next.is_none_or(|(next, _)| next != table) {
                 let updated = self.tree.update(&mut nodes, table, &changes)?;
-                if let Some(entry) = self.tables.get_mut(&table) {
+                if let Some(entry) = Arc::make_mut(&mut self.tables).get_mut(&table) {
                     entry.root = updated.root;
                 }
                 changes.clear();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, StatementStatus};
 use stele_core::genesis::Limits;
 use stele_core::outcome::Change;
-use stele_core::value::coerce;
+use stele_core::value::{check, coerce};
 use stele_core::{AccountId, Type, Value};
 
 use super::Engine;
@@ -125,7 +125,7 @@ impl Engine {
         changes: &mut Vec<Change>,
     ) -> Result<StatementResult, Failure> {
         match bound {
-            Bound::Schema(change) => self.change_schema(account, change, stamp.height, changes),
+            Bound::Schema(change) => self.change_schema(account, change, stamp, changes),
             Bound::Query(query) => {
                 let lowered = Lowered {
                     sqlite: &query.sqlite,
@@ -296,13 +296,31 @@ pub(super) fn bind_parameters(
         .into());
     }
     for (place, (ty, value)) in types.iter().zip(parameters).enumerate() {
-        let value = coerce(*ty, value.clone())
-            .map_err(|error| SqlError::new(error.sqlstate(), error.to_string()))?;
-        let value = physical::to_sqlite(*ty, &value)?;
-        let bound = statement.raw_bind_parameter(place + 1, value);
-        bound.map_err(EngineError::from)?;
+        if check(*ty, value).is_ok() {
+            bind_value(statement, place + 1, *ty, value)?;
+        } else {
+            let value = coerce(*ty, value.clone()).map_err(SqlError::from)?;
+            bind_value(statement, place + 1, *ty, &value)?;
+        }
     }
     Ok(())
+}
+
+/// Binds a value of a type as SQLite keeps it, long ones without a copy of our own.
+pub(super) fn bind_value(
+    statement: &mut rusqlite::Statement<'_>,
+    place: usize,
+    ty: Type,
+    value: &Value,
+) -> Result<(), Failure> {
+    let bound = match (ty, value) {
+        (Type::Text | Type::Varchar(_), Value::Text(text)) | (Type::Json, Value::Json(text)) => {
+            statement.raw_bind_parameter(place, text.as_str())
+        }
+        (Type::Bytea, Value::Bytes(bytes)) => statement.raw_bind_parameter(place, bytes.as_slice()),
+        _ => statement.raw_bind_parameter(place, physical::to_sqlite(ty, value)?),
+    };
+    Ok(bound.map_err(EngineError::from)?)
 }
 
 fn too_long() -> SqlError {

@@ -1,16 +1,15 @@
 //! One transaction: all or nothing, in a savepoint.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stele_core::AccountId;
-use stele_core::outcome::{Change, Code, TransactionEffects};
-use stele_core::schema::TableId;
+use stele_core::outcome::{Change, Code, RowChange, TransactionEffects};
 use stele_core::transaction::{ExpectedVersion, Payload, SignedTransaction, Statement};
 
 use super::Engine;
 use super::apply::older_definitions;
 use super::block::ExecutableTransaction;
+use super::builtin::ACCOUNTS_TABLE;
 use super::digest::result_digest;
 use super::error::EngineError;
 use super::outcome::Failure;
@@ -35,7 +34,6 @@ pub(super) struct Done {
 struct Savepoint {
     catalogue: Arc<Catalogue>,
     state: StateMark,
-    versions: BTreeMap<TableId, Stamp>,
 }
 
 impl Engine {
@@ -52,6 +50,7 @@ impl Engine {
         };
         match done {
             Ok(done) => {
+                self.note_changes(&done.changes, stamp);
                 let effects = TransactionEffects::new(
                     self.suite,
                     Code::SUCCESS,
@@ -65,6 +64,18 @@ impl Engine {
                 Err(error),
             )),
             Err(Failure::Engine(error)) => Err(error),
+        }
+    }
+
+    /// Takes what a success changed into the table versions.
+    pub(super) fn note_changes(&mut self, changes: &[Change], stamp: Stamp) {
+        let mut last = None;
+        for change in changes {
+            let (Change::Row(RowChange { table, .. }) | Change::Schema { table, .. }) = change;
+            if last.replace(*table) != Some(*table) {
+                self.versions.insert(*table, stamp);
+                self.keys_rotated |= *table == ACCOUNTS_TABLE;
+            }
         }
     }
 
@@ -108,7 +119,6 @@ impl Engine {
         let before = Savepoint {
             catalogue: Arc::clone(&self.catalogue),
             state: self.state.mark(),
-            versions: self.versions.clone(),
         };
         self.control("SAVEPOINT tx")?;
         self.writer.sink(RowLog::clear);
@@ -131,7 +141,6 @@ impl Engine {
 
     fn go_back(&mut self, before: Savepoint, updated_tree: bool) -> Result<(), EngineError> {
         let changed_schema = !Arc::ptr_eq(&self.catalogue, &before.catalogue);
-        self.versions = before.versions;
         if changed_schema || updated_tree {
             self.state.reset(before.state);
         }
@@ -208,7 +217,7 @@ impl Engine {
         Ok(done)
     }
 
-    /// Writes what follows from the net changes: history, kept stamps, table versions; adds the row
+    /// Writes what follows from the net changes: history, kept stamps; adds the row
     /// changes to the schema changes.
     fn finish_changes(
         &mut self,
@@ -221,11 +230,6 @@ impl Engine {
                 layout.restamp(&self.writer, &key, written)?;
             }
         }
-        for change in changes.iter() {
-            if let Change::Schema { table, .. } = change {
-                self.versions.insert(*table, stamp);
-            }
-        }
         let mut rows = Vec::with_capacity(net.changes.len());
         let mut layout = None;
         for NetChange { change, written } in net.changes {
@@ -236,7 +240,6 @@ impl Engine {
                 let found = self.writer.sink(|log| log.layout(change.table));
                 let found = found.ok_or(EngineError::NoTable(change.table))?;
                 layout = Some((change.table, found));
-                self.versions.insert(change.table, stamp);
             }
             if let (Some(row), Some(written), Some((_, layout))) =
                 (&change.before, written, &layout)

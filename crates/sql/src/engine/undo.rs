@@ -22,15 +22,6 @@ impl Engine {
         after: Option<&Table>,
         height: u64,
     ) -> Result<(), EngineError> {
-        let has = self.catalogue.table(id).map(Arc::as_ref);
-        if has != after {
-            return Err(EngineError::Mismatch {
-                height,
-                table: id.0.to_string(),
-                key: String::new(),
-                cause: "the definition after the change is another".to_owned(),
-            });
-        }
         self.writer.flush_prepared_statement_cache();
         match (before, after) {
             (None, Some(_)) => self.remove_physical(id)?,

@@ -129,3 +129,81 @@ fn an_update_that_changes_nothing_is_no_change() {
         .id;
     assert_eq!(ledger.engine.table_version(table), Some((2, 0)));
 }
+
+#[test]
+fn a18_history_holds_each_superseded_version_once() {
+    let mut ledger = Ledger::in_memory();
+    ledger.one(&[(CREATE, vec![])]);
+    ledger.one(&[(INSERT, vec![int(1), text("a"), int(10)])]);
+    let block = [
+        ledger.sign(&[(ADD, vec![int(1), int(1)]), (ADD, vec![int(1), int(1)])]),
+        ledger.sign(&[(ADD, vec![int(1), int(100)])]),
+        ledger.sign(&[(ADD, vec![int(1), int(5)]), ("SELEKT", vec![])]),
+        ledger.sign(&[
+            (DELETE, vec![int(1)]),
+            (INSERT, vec![int(1), text("b"), int(7)]),
+        ]),
+    ];
+    ledger.block(&block);
+    ledger.one(&[(DELETE, vec![int(1)])]);
+    ledger.one(&[(INSERT, vec![int(1), text("c"), int(1)])]);
+    let versions: Vec<(i64, [i64; 4])> = ledger
+        .engine
+        .writer
+        .prepare("SELECT c3, _h, _x, _h2, _x2 FROM h1000 ORDER BY _h, _x")
+        .unwrap()
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+            ))
+        })
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(
+        versions,
+        [
+            (10, [2, 0, 3, 0]),
+            (12, [3, 0, 3, 1]),
+            (112, [3, 1, 3, 3]),
+            (7, [3, 3, 4, 0]),
+        ]
+    );
+}
+
+#[test]
+fn effects_and_roots_of_a_fixed_block_never_change() {
+    let mut ledger = Ledger::in_memory();
+    let genesis = ledger.root();
+    let block = [
+        ledger.sign(&[(CREATE, vec![]), (INSERT, vec![int(1), text("a"), int(10)])]),
+        ledger.sign(&[
+            (UPSERT, vec![int(1), text("z"), int(20)]),
+            (INSERT, vec![int(2), text("é"), int(-1)]),
+        ]),
+        ledger.sign(&[(INSERT, vec![int(2), text("q"), int(0)])]),
+        ledger.sign(&[(
+            PUT,
+            vec![
+                text("space"),
+                text("key"),
+                stele_core::Value::Bytes(vec![0, 255]),
+            ],
+        )]),
+    ];
+    let effects = ledger.block(&block);
+    let outcomes: Vec<String> = effects
+        .transactions
+        .iter()
+        .map(|one| format!("{} {}", one.outcome.code, one.outcome.changes.to_hex()))
+        .collect();
+    let expected = include_str!("golden.txt");
+    let found = format!(
+        "{}\n{}\n{}\n",
+        genesis.to_hex(),
+        outcomes.join("\n"),
+        effects.leaf.state_root.to_hex()
+    );
+    assert_eq!(found, expected);
+}

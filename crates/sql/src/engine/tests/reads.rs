@@ -40,7 +40,7 @@ fn readers_see_committed_states_only() {
     };
     count(3, 2);
     let insert = ledger.sign(&[(INSERT, vec![int(9), text("n"), int(1)])]);
-    ledger.execute(&[insert.clone()]);
+    ledger.execute(std::slice::from_ref(&insert));
     count(3, 2);
     ledger.engine.rollback().unwrap();
     ledger.block(&[insert]);
