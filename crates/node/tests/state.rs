@@ -282,3 +282,49 @@ fn a18_who_changed_a_cell_when_and_in_which_transaction() {
     assert_eq!(proven.entry.height, second.height);
     node.stop();
 }
+
+#[test]
+fn c8_a_write_over_its_cost_bound_fails_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = start(directory.path());
+    must(&node, &["CREATE TABLE big (a BIGINT PRIMARY KEY)"]);
+    let endless = "INSERT INTO big SELECT g FROM generate_series(1, 100000000) AS g";
+    let pending: Vec<_> = [
+        "INSERT INTO big VALUES (-1)",
+        endless,
+        "INSERT INTO big VALUES (-2)",
+        endless,
+    ]
+    .map(|sql| {
+        node.write(OPERATOR, Payload::Statements(vec![with(sql, Vec::new())]))
+            .unwrap()
+    })
+    .into_iter()
+    .collect();
+    let codes: Vec<String> = pending
+        .into_iter()
+        .map(|pending| receipt(pending).outcome.code.to_string())
+        .collect();
+    assert_eq!(codes, ["00000", "54000", "00000", "54000"]);
+    assert_eq!(
+        rows(&node, "SELECT a FROM big ORDER BY a"),
+        [[Value::Int(-2)], [Value::Int(-1)]]
+    );
+    let account = node.keys().find(OPERATOR).unwrap().account;
+    let statements = [
+        with("INSERT INTO big VALUES (5)", Vec::new()),
+        with(endless, Vec::new()),
+    ];
+    assert!(
+        node.preview(account, &statements, node.now_us(), [0; 16])
+            .is_err()
+    );
+    must(&node, &["INSERT INTO big VALUES (6)"]);
+    let root = node.status().state_root;
+    node.stop();
+    drop(node);
+    std::fs::remove_file(directory.path().join("state.db")).unwrap();
+    let node = start(directory.path());
+    assert_eq!(node.status().state_root, root);
+    node.stop();
+}

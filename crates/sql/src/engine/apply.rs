@@ -315,7 +315,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 fn not_an_outcome(failure: Failure) -> EngineError {
     match failure {
         Failure::Engine(error) => error,
-        Failure::Outcome(error) => internal(error),
+        Failure::Outcome(error) | Failure::Swept(error) => internal(error),
     }
 }
 

@@ -11,10 +11,12 @@ use stele_core::transaction::SignedTransaction;
 use super::Engine;
 use super::error::EngineError;
 use super::meta::{self, Meta};
+use super::outcome::Failure;
 use super::row_log::Stamp;
 use super::state::{StateError, StateMark};
 use super::transaction::TransactionResult;
 use crate::catalogue::Catalogue;
+use crate::error::SqlError;
 
 /// What executing needs to know of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,22 @@ enum TreeUpdates {
     ByTransaction,
 }
 
+/// Why a round of executing a block did not end it.
+enum Setback {
+    /// SQLite undid the block with the transaction at this place.
+    Swept(u32, SqlError),
+    /// A group of the tree would overfill.
+    Overfull,
+    /// This node's own trouble.
+    Engine(EngineError),
+}
+
+impl From<EngineError> for Setback {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
 impl Engine {
     /// Executes a block on the committed state and leaves it open: [`Engine::commit`] keeps it,
     /// [`Engine::rollback`] undoes it.
@@ -81,30 +99,39 @@ impl Engine {
         context: &BlockContext,
         transactions: &[ExecutableTransaction<'_>],
     ) -> Result<ExecutedBlock, EngineError> {
-        let executed = match self.try_execute(context, transactions, TreeUpdates::ByBlock) {
-            Ok(Some(executed)) => return Ok(executed),
-            Ok(None) => {
-                self.rollback()?;
-                self.try_execute(context, transactions, TreeUpdates::ByTransaction)
+        let mut updates = TreeUpdates::ByBlock;
+        let mut swept = BTreeMap::new();
+        // Each round takes one more transaction out, or is the last.
+        loop {
+            match self.try_execute(context, transactions, updates, &swept) {
+                Ok(executed) => return Ok(executed),
+                Err(Setback::Swept(index, error)) => {
+                    self.rollback()?;
+                    swept.insert(index, error);
+                }
+                Err(Setback::Overfull) if updates == TreeUpdates::ByBlock => {
+                    self.rollback()?;
+                    updates = TreeUpdates::ByTransaction;
+                }
+                Err(Setback::Overfull) => {
+                    return Err(self.undone(EngineError::Internal {
+                        cause: "the state tree refused a block whose transactions it took"
+                            .to_owned(),
+                    }));
+                }
+                Err(Setback::Engine(error)) => return Err(self.undone(error)),
             }
-            Err(error) => Err(error),
-        };
-        match executed {
-            Ok(Some(executed)) => Ok(executed),
-            Ok(None) => Err(self.undone(EngineError::Internal {
-                cause: "the state tree refused a block whose transactions it took".to_owned(),
-            })),
-            Err(error) => Err(self.undone(error)),
         }
     }
 
-    /// None when a group of the tree would overfill.
+    /// One round. Transactions in `swept` fail as they did before, without being run.
     fn try_execute(
         &mut self,
         context: &BlockContext,
         transactions: &[ExecutableTransaction<'_>],
         updates: TreeUpdates,
-    ) -> Result<Option<ExecutedBlock>, EngineError> {
+        swept: &BTreeMap<u32, SqlError>,
+    ) -> Result<ExecutedBlock, Setback> {
         self.begin(context.height)?;
         let mut effects = Vec::with_capacity(transactions.len());
         let mut results = Vec::with_capacity(transactions.len());
@@ -114,7 +141,14 @@ impl Engine {
                 index,
             };
             let by_transaction = updates == TreeUpdates::ByTransaction;
-            let (effect, result) = self.run_transaction(transaction, stamp, by_transaction)?;
+            let known = swept.get(&index);
+            let (effect, result) = self
+                .run_transaction(transaction, stamp, by_transaction, known)
+                .map_err(|failure| match failure {
+                    Failure::Swept(error) => Setback::Swept(index, error),
+                    Failure::Outcome(error) => Setback::Engine(error.into()),
+                    Failure::Engine(error) => Setback::Engine(error),
+                })?;
             effects.push(effect);
             results.push(result);
         }
@@ -125,17 +159,17 @@ impl Engine {
                 .update(&self.writer, context.height, keep, effects.iter())
             {
                 Ok(()) => {}
-                Err(StateError::GroupTooLarge(_)) => return Ok(None),
-                Err(StateError::Engine(error)) => return Err(error),
+                Err(StateError::GroupTooLarge(_)) => return Err(Setback::Overfull),
+                Err(StateError::Engine(error)) => return Err(error.into()),
             }
         }
         self.store_versions(context.height)?;
         self.prune(context.height)?;
-        Ok(Some(ExecutedBlock {
+        Ok(ExecutedBlock {
             effects,
             results,
             state_root: self.state.root()?,
-        }))
+        })
     }
 
     /// Opens the block of a height.

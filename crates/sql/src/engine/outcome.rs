@@ -12,6 +12,9 @@ use crate::function::error_from_sqlite;
 pub(super) enum Failure {
     /// An outcome: recorded, the same on every node.
     Outcome(SqlError),
+    /// An outcome with which SQLite undid the whole block: it does so when a statement that writes is
+    /// interrupted, as one over its cost bound is. The block is executed again without it.
+    Swept(SqlError),
     /// This node's own trouble: undoes the block, never recorded.
     Engine(EngineError),
 }

@@ -26,7 +26,7 @@ impl Engine {
         let previewed = self.try_preview(account, statements, now_us, seed);
         let previewed = match previewed {
             Err(Failure::Engine(error)) => return Err(self.undone(error)),
-            Err(Failure::Outcome(error)) => Err(error.into()),
+            Err(Failure::Outcome(error) | Failure::Swept(error)) => Err(error.into()),
             Ok(results) => Ok(results),
         };
         self.rollback().map_err(|error| error.at(&self.path))?;

@@ -228,7 +228,7 @@ impl Readers {
         reader.budget.end();
         reader.wall.lower();
         let rows = rows.map_err(|failure| match failure {
-            Failure::Outcome(error) => EngineError::Sql(error),
+            Failure::Outcome(error) | Failure::Swept(error) => EngineError::Sql(error),
             Failure::Engine(error) => error,
         })?;
         let result = StatementResult {

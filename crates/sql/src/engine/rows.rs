@@ -276,7 +276,9 @@ impl Layout {
         match bind_value(statement, place, ty, value) {
             Ok(()) => Ok(()),
             Err(Failure::Engine(error)) => Err(error),
-            Err(Failure::Outcome(error)) => Err(self.damaged(&error.message)),
+            Err(Failure::Outcome(error) | Failure::Swept(error)) => {
+                Err(self.damaged(&error.message))
+            }
         }
     }
 

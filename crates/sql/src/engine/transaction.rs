@@ -37,16 +37,19 @@ struct Savepoint {
 }
 
 impl Engine {
-    /// Executes a transaction of the open block.
+    /// Executes a transaction of the open block. `swept` is how it failed before, when that undid the
+    /// block: it fails so again without being run.
     pub(super) fn run_transaction(
         &mut self,
         transaction: &ExecutableTransaction<'_>,
         stamp: Stamp,
         update_tree: bool,
-    ) -> Result<(TransactionEffects, TransactionResult), EngineError> {
-        let done = match transaction.refused {
-            Some(code) => Err(Failure::Outcome(refusal(code))),
-            None => self.try_transaction(transaction.signed, stamp, update_tree),
+        swept: Option<&SqlError>,
+    ) -> Result<(TransactionEffects, TransactionResult), Failure> {
+        let done = match (transaction.refused, swept) {
+            (Some(code), _) => Err(Failure::Outcome(refusal(code))),
+            (None, Some(error)) => Err(Failure::Outcome(error.clone())),
+            (None, None) => self.try_transaction(transaction.signed, stamp, update_tree),
         };
         match done {
             Ok(done) => {
@@ -63,7 +66,7 @@ impl Engine {
                 TransactionEffects::failed(self.suite, error.code),
                 Err(error),
             )),
-            Err(Failure::Engine(error)) => Err(error),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -128,6 +131,9 @@ impl Engine {
             Ok(done) => {
                 self.control("RELEASE tx")?;
                 Ok(done)
+            }
+            Err(Failure::Outcome(error)) if self.writer.is_autocommit() => {
+                Err(Failure::Swept(error))
             }
             Err(Failure::Outcome(error)) => {
                 self.control("ROLLBACK TO tx")?;
