@@ -162,12 +162,10 @@ impl Constants {
             })
             .collect();
         let text = if rows.is_empty() {
-            let nothing =
-                vec!["(NULL".to_owned() + &",NULL".repeat(types.len().saturating_sub(1)) + ")"];
+            let nothing = vec!["NULL"; types.len()].join(",");
             format!(
-                "SELECT {} FROM (VALUES {}) WHERE 0",
-                names.join(","),
-                nothing.join(",")
+                "SELECT {} FROM (VALUES ({nothing})) WHERE 0",
+                names.join(",")
             )
         } else {
             format!(

@@ -111,7 +111,7 @@ fn plain(name: &DataType) -> Result<Type, SqlError> {
         }
         DataType::Bytea => Type::Bytea,
         DataType::Date => Type::Date,
-        DataType::Timestamp(precision, zone) if matches!(precision, None | Some(6)) => match zone {
+        DataType::Timestamp(None | Some(6), zone) => match zone {
             TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => Type::Timestamp,
             TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => Type::TimestampTz,
         },

@@ -1,6 +1,6 @@
 //! Expression trees, node by node.
 
-use sqlparser::ast::{BinaryOperator, CaseWhen, Expr, Ident, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, CaseWhen, CastKind, Expr, Ident, UnaryOperator};
 use stele_core::Type;
 
 use super::Binder;
@@ -65,15 +65,11 @@ impl Binder<'_> {
             Expr::UnaryOp { op, expr } => self.unary_node(environment, *op, expr),
             Expr::Function(function) => self.call(environment, function),
             Expr::Cast {
-                kind,
+                kind: CastKind::Cast | CastKind::DoubleColon,
                 expr,
                 data_type,
                 format: None,
-            } if matches!(
-                kind,
-                sqlparser::ast::CastKind::Cast | sqlparser::ast::CastKind::DoubleColon
-            ) =>
-            {
+            } => {
                 let inner = self.expression(environment, expr)?;
                 self.cast_to_name(inner, type_name(data_type)?)
             }

@@ -30,7 +30,7 @@ impl Binder<'_> {
             "current_user" | "session_user" | "user" | "current_role" => {
                 text(&self.context.user.clone())
             }
-            "current_schema" => text(&self.first_schema().to_owned()),
+            "current_schema" => text(self.first_schema()),
             "current_database" | "current_catalog" => text("stele"),
             "version" => text(&format!(
                 "PostgreSQL {SERVER_VERSION} (Stele {})",

@@ -1,3 +1,4 @@
+use stele_core::account::AccountId;
 use stele_core::{Type, Value};
 
 use super::harness::Harness;
@@ -186,4 +187,90 @@ fn upserts_update_or_do_nothing() {
         rows,
         [["1", "ann", "17.50", "x"], ["5", "new", "5.00", "y"]]
     );
+}
+
+#[test]
+fn only_the_owner_uses_a_table() {
+    let mut harness = with_orders();
+    harness.context.account = AccountId([2; 32]);
+    for sql in [
+        "SELECT * FROM orders",
+        "INSERT INTO orders VALUES (7, 'x', 1, true, NULL)",
+        "UPDATE orders SET paid = true",
+        "DELETE FROM orders",
+        "DROP TABLE orders",
+        "ALTER TABLE orders RENAME TO mine",
+        "CREATE INDEX ON orders (note)",
+        "SELECT * FROM stele_history('orders')",
+        "SELECT (SELECT count(*) FROM orders)",
+    ] {
+        assert_eq!(harness.code(sql), "42501", "{sql}");
+    }
+    assert_eq!(
+        harness.value("SELECT count(*) FROM information_schema.tables"),
+        "0"
+    );
+}
+
+#[test]
+fn columns_are_named_as_in_postgresql() {
+    let harness = with_orders();
+    let bound = harness
+        .bound(
+            "SELECT 1, count(*), o.id, o.amount::text, lower(note), now(), CASE WHEN paid THEN 1 END,
+             '7'::int8, NOT paid, id AS \"Mixed\", EXISTS (SELECT 1), true FROM orders o GROUP BY id",
+        )
+        .unwrap();
+    let names: Vec<&str> = bound.columns().iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "?column?", "count", "id", "amount", "lower", "now", "case", "int8", "?column?",
+            "Mixed", "exists", "bool"
+        ]
+    );
+}
+
+#[test]
+fn declared_types_give_way_to_columns_of_their_family() {
+    let mut harness = with_orders();
+    harness.context.parameters = vec![
+        Some(Type::Integer),
+        Some(Type::Text),
+        Some(Type::Double),
+        None,
+    ];
+    let bound = harness
+        .bound("INSERT INTO orders (id, customer, amount, note) VALUES ($1, $2, $3, $4)")
+        .unwrap();
+    assert_eq!(
+        bound.parameters(),
+        [Type::BigInt, Type::Varchar(20), Type::Double, Type::Text]
+    );
+    harness.context.parameters = vec![Some(Type::Bool)];
+    let error = harness
+        .bound("INSERT INTO orders (id) VALUES ($1)")
+        .unwrap_err();
+    assert_eq!(error.code.as_str(), "42804");
+}
+
+#[test]
+fn every_write_takes_the_two_hidden_parameters() {
+    let harness = with_orders();
+    for sql in [
+        "INSERT INTO orders (id) SELECT $1",
+        "UPDATE orders SET note = $1",
+        "DELETE FROM orders WHERE id = $1",
+        "DELETE FROM orders",
+    ] {
+        let Bound::Write(write) = harness.bound(sql).unwrap() else {
+            panic!("no write");
+        };
+        let statement = harness.connection.prepare(&write.sqlite).unwrap();
+        assert_eq!(
+            statement.parameter_count(),
+            write.parameters.len() + 2,
+            "{sql}"
+        );
+    }
 }
