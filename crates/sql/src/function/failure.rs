@@ -88,6 +88,13 @@ fn bound(message: &str) -> Option<SqlError> {
     if message == "integer overflow" {
         return Some(SqlError::new("22003", "bigint out of range"));
     }
+    if message.starts_with("misuse of aggregate") {
+        // Its argument is of an outer query, so it belongs there, where none may stand.
+        return Some(SqlError::new(
+            "42803",
+            "an aggregate of an outer query's columns is not allowed here",
+        ));
+    }
     let complex = [
         "Expression tree is too large",
         "parser stack overflow",
