@@ -15,7 +15,7 @@ use stele_sql::engine::{Engine, EngineConfig, StateAudit, StateDifference};
 use stele_store::store::{CheckOptions, CheckProgress, Fault, Judge};
 use stele_store::{Access, BlockStore, Damage, DamageKind, MemoryIndex, StoreConfig};
 
-use crate::directory::read_genesis;
+use crate::directory::{check_format, read_genesis};
 use crate::error::NodeError;
 use crate::node::{Inner, Node};
 use crate::recover::STATE_FILE;
@@ -138,6 +138,10 @@ pub fn verify_directory(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<AuditReport, NodeError> {
     let begun = runtime.clock.monotonic_us();
+    // A back-up need not hold the file; the check would write it.
+    if runtime.files.exists(&path.join("format"))? {
+        check_format(&runtime.files, path)?;
+    }
     let genesis = read_genesis(&runtime.files, path)?;
     let (suite, ledger) = (genesis.suite, genesis.ledger_id());
     let config = StoreConfig {
@@ -260,8 +264,14 @@ fn add_state(report: &mut AuditReport, audited: &StateAudit, leaf_root: Option<H
         .map(|difference: &StateDifference| Finding {
             part: "state",
             height: Some(audited.height),
-            place: format!("table {}", difference.table),
-            item: format!("key {}", difference.key),
+            place: match difference.table.as_str() {
+                "" => STATE_FILE.to_owned(),
+                table => format!("table {table}"),
+            },
+            item: match difference.key.as_str() {
+                "" => "as a whole".to_owned(),
+                key => format!("key {key}"),
+            },
             reason: format!(
                 "{}; move state.db away and start the node, it is then made anew from the blocks",
                 difference.what

@@ -108,6 +108,10 @@ impl Node {
         self.checker.stop();
         self.order.stop();
         self.inner.fail_proposed(&NodeError::Stopping);
+        // The last effects too: a byte of theirs that changes later is then damage, not a torn tail.
+        if let Err(error) = self.inner.store.sync() {
+            tracing::warn!(%error, "the last effects were not synced; they are made again at the next start");
+        }
         if let Err(error) = self.inner.tiles.checkpoint() {
             tracing::warn!(%error, "tile files were not synced; they are completed at the next start");
         }
@@ -371,11 +375,16 @@ impl Application for Inner {
     }
 
     fn stalled(&self, reason: Option<&str>) {
+        let mut trouble = self.trouble.write();
+        // It is tried again twice a second; once told is enough.
+        if trouble.stalled.as_deref() == reason {
+            return;
+        }
         match reason {
             Some(reason) => tracing::warn!(reason, "a block waits to be applied"),
             None => tracing::info!("blocks are applied again"),
         }
-        self.trouble.write().stalled = reason.map(str::to_owned);
+        trouble.stalled = reason.map(str::to_owned);
     }
 
     fn halted(&self, reason: &str) {

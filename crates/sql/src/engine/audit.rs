@@ -4,10 +4,12 @@
 //! the block leaf of the height carries and a quorum has signed. The audit recomputes each table's root from
 //! its rows alone. Where it differs from the stored tree, walking both side by side names the key.
 
+use stele_core::key::decode_key;
 use stele_core::row::row_hash;
 use stele_core::schema::Table;
 use stele_core::tree::{Builder, NodeStore, TableEntry, state_root};
-use stele_core::{Hash, Suite};
+use stele_core::value::text;
+use stele_core::{Hash, Suite, Type};
 
 use super::apply::hex;
 use super::error::EngineError;
@@ -35,7 +37,7 @@ pub struct AuditProgress<'a> {
 pub struct StateDifference {
     /// Table, as `schema.name`.
     pub table: String,
-    /// Encoded key, in hexadecimal; empty when the whole table is meant.
+    /// The key's columns, as `id = 1, day = 2026-01-31`; empty when the whole table is meant.
     pub key: String,
     /// Hash of the row the tree holds; none when it holds none.
     pub expected: Option<Hash>,
@@ -135,13 +137,13 @@ fn audit_table(
         .scan(snapshot.connection(), |key, row, _| {
             let found = row_hash(suite, &row);
             while let Some((missing, expected)) = leaves.next_below(&key)? {
-                audit.tell(gone(name, &missing, expected));
+                audit.tell(gone(table, name, &missing, expected));
             }
             let expected = leaves.take(&key)?;
             if expected != Some(found) {
                 audit.tell(StateDifference {
                     table: name.to_owned(),
-                    key: hex(&key),
+                    key: key_text(table, &key),
                     expected,
                     found: Some(found),
                     what: match expected {
@@ -167,7 +169,9 @@ fn audit_table(
         Err(EngineError::Corrupt { cause, .. }) => {
             audit.tell(StateDifference {
                 table: name.to_owned(),
-                key: leaves.next_key()?.map_or_else(String::new, |key| hex(&key)),
+                key: leaves
+                    .next_key()?
+                    .map_or_else(String::new, |key| key_text(table, &key)),
                 expected: None,
                 found: None,
                 what: format!("a row cannot be read at or after this key: {cause}"),
@@ -177,7 +181,7 @@ fn audit_table(
         done => done?,
     }
     while let Some((missing, expected)) = leaves.pop()? {
-        audit.tell(gone(name, &missing, expected));
+        audit.tell(gone(table, name, &missing, expected));
     }
     progress(AuditProgress { table: name, rows });
     let root = builder.finish().map_err(|error| EngineError::Corrupt {
@@ -197,13 +201,33 @@ fn audit_table(
     Ok(root)
 }
 
-fn gone(table: &str, key: &[u8], expected: Hash) -> StateDifference {
+fn gone(table: &Table, name: &str, key: &[u8], expected: Hash) -> StateDifference {
     StateDifference {
-        table: table.to_owned(),
-        key: hex(key),
+        table: name.to_owned(),
+        key: key_text(table, key),
         expected: Some(expected),
         found: None,
         what: "the row was removed".to_owned(),
+    }
+}
+
+/// A key in the words of its table.
+fn key_text(table: &Table, key: &[u8]) -> String {
+    let columns: Vec<_> = table
+        .primary_key
+        .iter()
+        .filter_map(|id| table.column(*id))
+        .collect();
+    let types: Vec<Type> = columns.iter().map(|column| column.ty).collect();
+    match decode_key(&types, key) {
+        Ok(values) => columns
+            .iter()
+            .zip(values)
+            .map(|(column, value)| format!("{} = {}", column.name, text::format(column.ty, &value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        // A node that somebody else wrote may hold any bytes.
+        Err(_) => format!("encoded {}", hex(key)),
     }
 }
 
