@@ -202,6 +202,11 @@ class Node:
         status, _, answer = self.http("POST", "/v1/sql", body, {"Content-Type": "application/json"})
         return status, json.loads(answer)
 
+    def status(self):
+        """The node's status when no self-check is under way; one starts with the node."""
+        self.until(lambda: self.json("/v1/status")["store"] != "verifying", what="the end of a self-check")
+        return self.json("/v1/status")
+
     def checkpoint_size(self):
         """Number of leaves of the log, from the checkpoint's second line."""
         return int(self.get("/checkpoint").decode().splitlines()[1])

@@ -178,7 +178,7 @@ class Kills(DirectoryCase):
             totals = dict(connection.execute("SELECT id, n FROM totals").fetchall())
             per_client = dict(connection.execute("SELECT client, count(*) FROM moves GROUP BY client").fetchall())
             self.assertEqual({k: v for k, v in totals.items() if v}, per_client, where)
-        status = node.json("/v1/status")
+        status = node.status()
         self.assertEqual(status["store"], "valid", where)
         self.assertIsNone(status["halted"], where)
 

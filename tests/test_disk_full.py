@@ -65,7 +65,7 @@ class FullDisk(DirectoryCase):
             waiting = Waiting(node, first + 100)
             waiting.start()
             node.until(lambda: node.json("/v1/status")["halted"], what="a block that waits for room")
-            status = node.json("/v1/status")
+            status = node.status()
             self.assertRegex(status["halted"], "No space left on device")
             self.assertRegex(status["halted"], "free room")
             self.assertEqual(status["store"], "valid")

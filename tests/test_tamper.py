@@ -229,7 +229,7 @@ class FlippedBytes(TamperCase):
             self.assertIn("00000001.seg", str(refused).replace("segment 1", "00000001.seg"))
             self.assertIn("offset", str(refused))
         else:
-            self.assertEqual(node.json("/v1/status")["store"], "invalid")
+            self.assertEqual(node.status()["store"], "invalid")
         self.assertEqual(path.read_bytes(), bytes(changed), "the damaged file is evidence and stays as it was")
 
 
@@ -257,7 +257,7 @@ class EditedState(TamperCase):
             any("orders" in f["place"] and key in f["item"] for f in json.loads(audited.stdout)["findings"]),
             audited.stdout,
         )
-        self.assertEqual(node.json("/v1/status")["store"], "invalid")
+        self.assertEqual(node.status()["store"], "invalid")
         node.kill()
 
     def test_a4_an_edited_row_is_named_by_table_and_key(self):
