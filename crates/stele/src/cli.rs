@@ -7,14 +7,16 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::{audit, bench, keys, sql, start, status, verify};
+use crate::{audit, bench, demo, keys, sql, start, status, verify};
 
 const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
 
 const AFTER: &str = "\
 First steps:
+  stele demo                               the whole story in a minute
   stele start                              run a node; data goes to ./stele-data
   psql -h 127.0.0.1 -p 5433 -U operator    use it from any PostgreSQL client
+  stele sql                                or from a shell that knows about proofs
   stele verify proof.txt                   check a proof, offline, believing nobody
 
 Settings come from stele.toml where the command runs (or --config FILE), then from environment \
@@ -35,6 +37,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Start(start::StartArgs),
     Sql(sql::SqlArgs),
     /// Show a running node at a glance
@@ -51,9 +54,12 @@ impl Cli {
         let config = match &self.command {
             // What explains the configuration must work while the configuration is wrong.
             Command::Start(args) if args.needs_no_config() => Config::default(),
+            // Plays in a directory of its own, whatever is configured here.
+            Command::Demo(_) => Config::default(),
             _ => Config::load(self.config.as_deref())?,
         };
         match self.command {
+            Command::Demo(args) => demo::run(&args),
             Command::Start(args) => start::run(&args, config),
             Command::Sql(args) => sql::run(&args, config),
             Command::Status(args) => status::run(&args, &config),

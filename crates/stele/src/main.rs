@@ -11,6 +11,7 @@ mod bench;
 mod cli;
 mod client;
 mod config;
+mod demo;
 mod keys;
 mod paint;
 mod progress;

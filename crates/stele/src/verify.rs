@@ -1,5 +1,6 @@
 //! `stele verify`: believing nobody, offline.
 
+mod directory;
 mod proof;
 
 use std::io::Write as _;
@@ -27,6 +28,8 @@ Examples:
   stele verify proof.txt                         against trust.txt of the configured data directory
   stele verify --trust ledger.trust *.proof      against the file you pinned
   stele verify --json proof.txt | jq .           for programs
+  stele verify --data /backup/stele-data         every block, hash, signature and row, again
+  stele verify --data copy --trust ledger.trust  and that it is the ledger you pinned
 
 Exit code: 0 if everything is shown, 1 if anything is not.";
 
@@ -38,18 +41,25 @@ pub(crate) const PROOF_LEN_MAX: usize = 64 * 1024 * 1024;
 #[command(about = "Check proof files or a copied data directory, offline", long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
     /// Proof files; - for standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "data")]
     files: Vec<PathBuf>,
-    /// Trust file [default: trust.txt in node.directory of the configuration]
+    /// Check a whole data directory that no node uses, such as a copy; it is not changed
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    data: Option<PathBuf>,
+    /// Trust file [default: trust.txt in node.directory of the configuration; with --data, the
+    /// directory's own]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
-    /// Print one JSON object a file
+    /// Print JSON: one object a file
     #[arg(long)]
     json: bool,
 }
 
 /// Runs `stele verify`.
 pub(crate) fn run(args: &VerifyArgs, config: &Config) -> Result<ExitCode> {
+    if let Some(data) = &args.data {
+        return directory::run(data, args.trust.as_deref(), args.json, config);
+    }
     let pinned = pinned(args.trust.as_deref(), config)?;
     files(args, pinned)
 }
