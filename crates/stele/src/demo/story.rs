@@ -113,7 +113,10 @@ impl Story {
             ids.push(pending.id);
             let receipt = wait(pending)?;
             let back = node.record_at(receipt.height, receipt.index)?;
-            ensure!(back.bytes == record.as_bytes(), "the record read back differs");
+            ensure!(
+                back.bytes == record.as_bytes(),
+                "the record read back differs"
+            );
             self.print(&format!(
                 "block {}, index {}  {}\n",
                 receipt.height,
@@ -146,7 +149,10 @@ impl Story {
             absence.as_path(),
             record.as_path(),
         ])?;
-        ensure!(checked, "a proof of the demo was not accepted; please report this");
+        ensure!(
+            checked,
+            "a proof of the demo was not accepted; please report this"
+        );
         Ok(Proofs { row })
     }
 
@@ -211,7 +217,10 @@ impl Story {
         let answer = query(&node, account, "SELECT * FROM orders")?;
         let now = node.status().height;
         node.stop();
-        ensure!(now == height, "the node came back at height {now} instead of {height}");
+        ensure!(
+            now == height,
+            "the node came back at height {now} instead of {height}"
+        );
         self.say("state.db is deleted, the node started again, and the rows made anew from the signed blocks:")?;
         self.print(&answer)
     }
@@ -241,7 +250,10 @@ impl Story {
         let (well, output) = self.run_verify(&[Path::new("--data"), data])?;
         ensure!(!well, "the damage was not found; please report this");
         for name in named {
-            ensure!(output.contains(name), "the check does not name {name}; please report this");
+            ensure!(
+                output.contains(name),
+                "the check does not name {name}; please report this"
+            );
         }
         Ok(())
     }
@@ -345,7 +357,11 @@ fn wait(pending: stele_node::Pending) -> Result<Receipt> {
 
 fn query(node: &Node, account: AccountId, sql: &str) -> Result<String> {
     let result = node.query(account, sql, &[])?.result;
-    let names: Vec<&str> = result.columns.iter().map(|column| column.name.as_str()).collect();
+    let names: Vec<&str> = result
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
     let align = result
         .rows
         .first()

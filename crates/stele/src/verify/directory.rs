@@ -67,7 +67,11 @@ pub(super) fn run(
                     .to_owned()
             }
         };
-        writeln!(out, "{}", paint.faint(format!("ledger id {} ({whose})", found.ledger)))?;
+        writeln!(
+            out,
+            "{}",
+            paint.faint(format!("ledger id {} ({whose})", found.ledger))
+        )?;
         write!(out, "{}", report.to_text(paint))?;
     }
     Ok(if report.is_clean() {

@@ -194,11 +194,15 @@ fn rows(proven: &ProvenRows, trust: &Trust) -> Shown {
 }
 
 fn checkpoint(size: u64, trust: &Trust) -> (&'static str, String) {
+    let quorum = match trust.validators.validators() {
+        [_] => "",
+        _ => "a quorum of ",
+    };
     let signers = crate::trust::signers(trust);
     (
         "signed by",
         format!(
-            "{signers} of {}, in a checkpoint of {size} log leaves",
+            "{quorum}{signers} of {}, in a checkpoint of {size} log leaves",
             trust.origin
         ),
     )
