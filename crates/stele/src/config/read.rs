@@ -12,6 +12,8 @@ use crate::config::setting::{Setting, Slot};
 const VARIABLE_PREFIX: &str = "STELE_";
 /// Likeness from which a name is offered as the one that was meant (Jaro-Winkler, 0 to 1).
 const LIKENESS_MIN: f64 = 0.75;
+/// Likeness from which an environment variable is taken for a misspelt setting.
+const VARIABLE_LIKENESS_MIN: f64 = 0.85;
 
 impl Config {
     /// Takes all settings of a file's text; `file` is its name, for messages.
@@ -87,6 +89,9 @@ impl Config {
                 continue;
             }
             let Some(setting) = SETTINGS.iter().find(|setting| variable(setting) == name) else {
+                if !means_a_setting(name) {
+                    continue;
+                }
                 return Err(ConfigError::Variable {
                     name: name.to_owned(),
                     nearest: nearest(name, SETTINGS.iter().map(variable)),
@@ -111,6 +116,22 @@ impl Config {
 /// Name of the environment variable of a setting.
 pub(crate) fn variable(setting: &Setting) -> String {
     format!("{VARIABLE_PREFIX}{}_{}", setting.section, setting.key).to_uppercase()
+}
+
+/// Whether a variable that sets nothing was surely meant to: it names a section, or is very like a
+/// setting's. Other programs, test runs among them, have `STELE_` variables of their own.
+fn means_a_setting(name: &str) -> bool {
+    let end = |name: &str| {
+        name.strip_prefix(VARIABLE_PREFIX)
+            .unwrap_or(name)
+            .to_owned()
+    };
+    SETTINGS.iter().any(|setting| {
+        name.starts_with(&format!(
+            "{VARIABLE_PREFIX}{}_",
+            setting.section.to_uppercase()
+        )) || strsim::jaro_winkler(&end(name), &end(&variable(setting))) >= VARIABLE_LIKENESS_MIN
+    })
 }
 
 fn sections() -> impl Iterator<Item = String> {

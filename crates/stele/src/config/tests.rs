@@ -120,6 +120,9 @@ fn the_environment_goes_before_the_file() {
         ("PATH", "/bin"),
     ]);
     assert_eq!(config.unwrap().http_hosts, ["a.example", "b.example"]);
+    environment(&[("STELE_SEEDS", "7"), ("STELE_FUZZ_SECONDS", "1")]).unwrap();
+    let misspelt = environment(&[("STELE_POSGRES_LISTEN", "127.0.0.1:1")]).unwrap_err();
+    assert!(misspelt.to_string().contains("STELE_POSTGRES_LISTEN"));
     assert_eq!(
         environment(&[("STELE_STATE_READER", "7")])
             .unwrap_err()
