@@ -265,11 +265,16 @@ impl Story {
     /// Runs `stele verify` as a process of its own; whether it was content, and what it said.
     fn run_verify(&self, arguments: &[&Path]) -> Result<(bool, String)> {
         let program = std::env::current_exe().context("cannot find this program's file")?;
+        // Named as seen from the directory the check runs in.
+        let arguments: Vec<&Path> = arguments
+            .iter()
+            .map(|argument| argument.strip_prefix(&self.directory).unwrap_or(argument))
+            .collect();
         let shown: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
         self.show(&format!("stele verify {}", shown.join(" ")))?;
         let output = Command::new(program)
             .arg("verify")
-            .args(arguments)
+            .args(&arguments)
             // The configuration of whoever plays the demo has no say in it.
             .current_dir(&self.directory)
             .output()
