@@ -128,7 +128,7 @@ async fn settings_are_shown_and_set() {
         .await
         .unwrap();
     assert_eq!(show("work_mem").await, "8MB");
-    client.batch_execute("DISCARD ALL").await.unwrap_or(());
+    client.batch_execute("DISCARD ALL").await.unwrap();
     let error = client
         .batch_execute("SET TimeZone = 'Asia/Shanghai'")
         .await

@@ -101,9 +101,9 @@ async fn every_type_goes_in_and_comes_out_in_both_forms() {
         assert_eq!(insert.params()[1].oid(), *oid, "{ty}");
         client.execute(&insert, &[&1i32, &binary]).await.unwrap();
         client
-            .execute(&insert, &[&2i32, &None::<String>])
+            .execute(&insert, &[&2i32, &None::<Binary>])
             .await
-            .ok();
+            .unwrap();
         let literal = text.replace('\'', "''");
         client
             .batch_execute(&format!("INSERT INTO t{place} VALUES (3, '{literal}')"))

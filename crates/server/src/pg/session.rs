@@ -18,8 +18,6 @@ use std::sync::Arc;
 
 use pgwire::messages::response::TransactionStatus;
 use stele_core::AccountId;
-use stele_flow::Random;
-use stele_flow::real::SystemRandom;
 use stele_node::Node;
 use stele_node::keys::LocalKey;
 use stele_sql::SqlError;
@@ -184,10 +182,8 @@ impl Session {
     fn begin(&mut self) -> &mut Transaction {
         let (node, settings) = (&self.node, &self.settings);
         self.transaction.get_or_insert_with(|| {
-            let mut seed = [0; 16];
-            SystemRandom.fill(&mut seed);
             let read_only = settings.is_on("default_transaction_read_only");
-            Transaction::new(false, read_only, node.now_us(), seed)
+            Transaction::new(false, read_only, node.now_us(), node.fresh_seed())
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stele_core::Value;
 use stele_core::transaction::{Payload, Statement};
-use stele_node::{NodeError, Pending};
+use stele_node::Pending;
 use stele_sql::{OutputColumn, SqlError, StatementResult};
 
 use super::plan::{Class, Plan};
@@ -14,10 +14,6 @@ use crate::pg::error::{moved, node_error, outcome_unknown, receipt_error};
 use crate::pg::reply::Replies;
 use crate::pg::scanner::Scanner;
 use crate::pg::transaction::Transaction;
-
-/// A transaction older than this is submitted with the time of its COMMIT, because the ledger
-/// refuses those more than 5 s from their block's time. Microseconds.
-const OWN_TIME_AGE_MAX_US: i64 = 3_000_000;
 
 /// How a result is to be given.
 #[derive(Clone, Debug, Default)]
@@ -389,7 +385,8 @@ impl Session {
         let (time_us, seed) = (transaction.time_us, transaction.seed);
         let payload = Payload::Statements(transaction.into_statements());
         let pending = if previewed {
-            self.write_previewed(payload, time_us, seed)
+            // The node takes its own clock's time when this one has grown too old to be taken.
+            self.node.write_at(&self.key, payload, time_us, seed)
         } else {
             self.node.write(&self.key, payload)
         };
@@ -402,20 +399,6 @@ impl Session {
             Ok(Err(error)) => Err(node_error(error)),
             Err(_) => Err(outcome_unknown(&id)),
         }
-    }
-
-    /// Submits what the client has seen a preview of, with the same time and seed.
-    fn write_previewed(
-        &self,
-        payload: Payload,
-        time_us: i64,
-        seed: [u8; 16],
-    ) -> Result<Pending, NodeError> {
-        let now_us = self.node.now_us();
-        let fresh = (0..=OWN_TIME_AGE_MAX_US).contains(&now_us.saturating_sub(time_us));
-        let time_us = if fresh { time_us } else { now_us };
-        let _ = (time_us, seed);
-        self.node.write(&self.key, payload)
     }
 
     /// Gives the writes at the front of the queue their results, in order.
