@@ -188,14 +188,11 @@ async fn a_message_of_several_statements_is_one_transaction() {
     assert_eq!(rows, ["a"]);
     assert_eq!(ids(&client).await, [1]);
     // A place in the message, not in the statement.
-    let error = client
-        .batch_execute("SELECT 1; SELECT nothing FROM t")
-        .await
-        .unwrap_err();
+    let error = client.batch_execute("SELECT 1; SELEC 2").await.unwrap_err();
     let position = error.as_db_error().unwrap().position().cloned();
     assert_eq!(
         position,
-        Some(tokio_postgres::error::ErrorPosition::Original(18))
+        Some(tokio_postgres::error::ErrorPosition::Original(11))
     );
 }
 

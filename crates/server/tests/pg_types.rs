@@ -139,3 +139,27 @@ async fn null_is_null() {
     let row = client.query_one("SELECT v FROM t", &[]).await.unwrap();
     assert_eq!(row.get::<_, Option<String>>(0), None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_declared_decimal_keeps_every_digit() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let exact = Binary(hex::decode("0001fffd4000000c0001").unwrap());
+    let create = "CREATE TABLE t (id INTEGER PRIMARY KEY, v NUMERIC(20,12))";
+    let insert = "INSERT INTO t VALUES ($1, $2)";
+    // In a transaction that makes the table, the column is only known to the execution.
+    let transaction = client.transaction().await.unwrap();
+    transaction.batch_execute(create).await.unwrap();
+    let types = [Type::INT4, Type::NUMERIC];
+    let statement = transaction.prepare_typed(insert, &types).await.unwrap();
+    transaction
+        .execute(&statement, &[&1i32, &exact])
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let statement = client.prepare_typed(insert, &types).await.unwrap();
+    client.execute(&statement, &[&2i32, &exact]).await.unwrap();
+    for row in client.query("SELECT v FROM t", &[]).await.unwrap() {
+        assert_eq!(row.get::<_, Binary>(0), exact);
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bytes::{BufMut, BytesMut};
 use stele_core::value::{ValueError, check, coerce, text};
-use stele_core::{Type, Value};
+use stele_core::{Numeric, Type, Value};
 use stele_sql::SqlError;
 
 use super::numeric::{self, NumericFault};
@@ -141,18 +141,7 @@ fn read_binary(parameter: Parameter, bytes: &[u8]) -> Result<Value, Fault> {
         wire::OID => Value::Int(u32::from_be_bytes(bytes.try_into()?).into()),
         wire::FLOAT4 => double(f32::from_be_bytes(bytes.try_into()?).into())?,
         wire::FLOAT8 => double(f64::from_be_bytes(bytes.try_into()?))?,
-        wire::NUMERIC => {
-            let ty = match parameter.ty {
-                Some(ty @ Type::Numeric { .. }) => ty,
-                _ => wire::PLAIN_NUMERIC,
-            };
-            let digits = numeric::to_text(bytes).map_err(|fault| match fault {
-                NumericFault::Malformed => Fault::Malformed,
-                NumericFault::NotFinite => value_error(ValueError::NotFinite { ty }).into(),
-                NumericFault::TooLarge => value_error(ValueError::OutOfRange { ty }).into(),
-            })?;
-            text::parse(ty, &digits).map_err(value_error)?
-        }
+        wire::NUMERIC => read_numeric(parameter.ty, bytes)?,
         wire::BYTEA => Value::Bytes(bytes.to_vec()),
         wire::DATE => {
             let days = i32::from_be_bytes(bytes.try_into()?);
@@ -178,6 +167,22 @@ fn read_binary(parameter: Parameter, bytes: &[u8]) -> Result<Value, Fault> {
         // Text in all its names, and literals of unknown type.
         _ => text::parse(Type::Text, utf8(bytes)?).map_err(value_error)?,
     })
+}
+
+/// Exact where the type is still to be found out: no digit may be lost before the column is known.
+fn read_numeric(ty: Option<Type>, bytes: &[u8]) -> Result<Value, Fault> {
+    let named = ty.unwrap_or(wire::PLAIN_NUMERIC);
+    let digits = numeric::to_text(bytes).map_err(|fault| match fault {
+        NumericFault::Malformed => Fault::Malformed,
+        NumericFault::NotFinite => value_error(ValueError::NotFinite { ty: named }).into(),
+        NumericFault::TooLarge => value_error(ValueError::OutOfRange { ty: named }).into(),
+    })?;
+    if let Some(ty @ Type::Numeric { .. }) = ty {
+        return Ok(text::parse(ty, &digits).map_err(value_error)?);
+    }
+    let exact = Numeric::parse(&digits)
+        .map_err(|error| SqlError::new(error.sqlstate(), error.to_string()))?;
+    Ok(Value::Numeric(exact))
 }
 
 impl From<SqlError> for Fault {

@@ -66,7 +66,7 @@ const fn reported(
     }
 }
 
-const UTF8: Rule = Rule::Only(&["utf8", "utf-8", "unicode", "sql_ascii"]);
+const UTF8: Rule = Rule::Only(&["utf8", "unicode", "sqlascii"]);
 const UTC: Rule = Rule::Only(&[
     "utc",
     "gmt",
@@ -369,7 +369,11 @@ fn accepted(name: &str, value: &str) -> Result<String, SqlError> {
             false => Err(unknown(name)),
         };
     };
-    let lower = value.trim().to_ascii_lowercase();
+    let mut lower = value.trim().to_ascii_lowercase();
+    if known.name == "client_encoding" {
+        // As PostgreSQL does, which reads `'utf-8'` with its quotes too.
+        lower.retain(|c| c.is_ascii_alphanumeric());
+    }
     let invalid = || {
         SqlError::new(
             "22023",

@@ -174,6 +174,24 @@ fn what_the_ledger_does_not_keep_is_refused() {
 }
 
 #[test]
+fn a_decimal_of_unknown_scale_keeps_every_digit() {
+    let exact = Numeric::parse("-0.000000000001").unwrap();
+    let unknown = Parameter {
+        oid: wire::NUMERIC,
+        ty: None,
+    };
+    let binary = hex::decode("0001fffd4000000c0001").unwrap();
+    assert_eq!(
+        read(unknown, 1, Format::Binary, &binary).unwrap(),
+        Value::Numeric(exact)
+    );
+    assert_eq!(
+        read(unknown, 1, Format::Text, b"-0.000000000001").unwrap(),
+        Value::Text("-0.000000000001".into())
+    );
+}
+
+#[test]
 fn a_long_text_may_be_compared_with_a_short_column() {
     assert_eq!(
         read(parameter(Type::Varchar(2)), 1, Format::Text, b"abc").unwrap(),

@@ -185,7 +185,12 @@ fn unbound(sql: &str, oids: &[u32], declared: &[Option<Type>]) -> Plan {
                 .copied()
                 .filter(|oid| *oid != 0)
                 .unwrap_or(wire_type::UNKNOWN),
-            ty: declared.get(place).copied().flatten(),
+            // A declared NUMERIC has no scale; the column it meets has.
+            ty: declared
+                .get(place)
+                .copied()
+                .flatten()
+                .filter(|ty| !matches!(ty, Type::Numeric { .. })),
         })
         .collect();
     Plan {

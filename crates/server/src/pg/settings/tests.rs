@@ -55,6 +55,7 @@ fn forms_that_stele_does_not_write_are_refused() {
     assert_eq!(code(settings.set("no_such", Some("9"))), "42704");
     assert_eq!(code(settings.set("no_such", None)), "42704");
     assert_eq!(code(settings.set("jit", Some("maybe"))), "22023");
+    settings.set("client_encoding", Some("'utf-8'")).unwrap();
     settings.set("timezone", Some("Etc/UTC")).unwrap();
     assert_eq!(
         settings.show("timezone").unwrap(),
