@@ -5,6 +5,7 @@
 //! it, with history, proofs and fsync on.
 
 mod bare;
+mod core_time;
 mod evidence;
 mod execution;
 mod figure;

@@ -11,6 +11,7 @@ use stele_core::transaction::Payload;
 use stele_core::trust::Trust;
 use stele_node::Node;
 
+use super::core_time::CoreTime;
 use super::sample::{Sample, micros};
 
 /// Most different proofs made for one measure; they are gone through again and again.
@@ -45,7 +46,7 @@ pub(super) fn entries(node: &Node) -> Result<Vec<Subject>> {
     Ok(subjects)
 }
 
-/// One round of making proofs, on one thread; `from` says with which subject to go on.
+/// One round of making proofs, by the time of one core; `from` says with which subject to go on.
 pub(super) fn make(
     node: &Node,
     subjects: &[Subject],
@@ -54,10 +55,10 @@ pub(super) fn make(
 ) -> Result<(Sample, Vec<String>)> {
     let (mut proofs, mut latencies) = (Vec::new(), Vec::new());
     let mut made = 0;
-    let start = Instant::now();
+    let start = CoreTime::start();
     for subject in subjects.iter().cycle().skip(from) {
         let begin = Instant::now();
-        if start.elapsed() >= time {
+        if start.wall() >= time {
             break;
         }
         let proof = match subject {
@@ -73,14 +74,14 @@ pub(super) fn make(
     Ok((Sample::round(made, start.elapsed(), latencies), proofs))
 }
 
-/// One round of checking proofs, on one thread, as `stele verify` does.
+/// One round of checking proofs, by the time of one core, as `stele verify` does.
 pub(super) fn check(node: &Node, proofs: &[String], time: Duration) -> Result<Sample> {
     let mut verifier = Verifier::new(Trust::of_genesis(node.genesis()));
     let mut latencies = Vec::new();
-    let start = Instant::now();
+    let start = CoreTime::start();
     for proof in proofs.iter().cycle() {
         let begin = Instant::now();
-        if start.elapsed() >= time {
+        if start.wall() >= time {
             break;
         }
         let proven = verifier.verify(proof.as_bytes())?;

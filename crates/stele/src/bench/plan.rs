@@ -132,11 +132,11 @@ pub(super) const MEASURES: [(Measure, &str); 15] = [
     ),
     (
         Measure::EntryProof,
-        "proofs of transactions made and checked, one thread",
+        "proofs of transactions made and checked, a second of one core",
     ),
     (
         Measure::RowProof,
-        "proofs of rows made and checked, one thread",
+        "proofs of rows made and checked, a second of one core",
     ),
     (
         Measure::SelfCheck,
