@@ -181,6 +181,14 @@ class Transactions(PsycopgCase):
         self.assertEqual(self.rows(), [])
         self.assertEqual(self.connection.execute("SELECT count(*) FROM other").fetchone(), (0,))
 
+    def test_what_a_transaction_showed_is_what_it_stored(self):
+        self.connection.execute(
+            "CREATE TABLE made (n INT PRIMARY KEY, id UUID DEFAULT gen_random_uuid(), at TIMESTAMPTZ DEFAULT now())"
+        )
+        with self.connection.transaction():
+            shown = self.connection.execute("INSERT INTO made (n) VALUES (1) RETURNING n, id, at").fetchone()
+        self.assertEqual(self.connection.execute("SELECT * FROM made").fetchone(), shown)
+
     def race(self, step):
         """8 sessions run `step` in transactions of their own, 10 times each; gives how many COMMITs succeeded."""
         done, lock = [0], threading.Lock()
