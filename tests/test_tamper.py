@@ -135,7 +135,7 @@ class FlippedBytes(TamperCase):
         located = [f for f in findings if f["item"].startswith("offset ")]
         if located and int(located[0]["item"].split()[1]) > offset:
             return f"{name}: located behind the change, record {record}: {said[:300]}"
-        if not located and not any(word in said for word in ["offset", "header"]):
+        if not located and not any(word in said for word in ["offset", "header", "genesis record"]):
             return f"{name}: no offset: {said[:300]}"
         return None
 
@@ -276,6 +276,12 @@ class EditedState(TamperCase):
 
     def test_an_edited_catalogue_is_found(self):
         directory = self.edit("DELETE FROM _catalogue WHERE id = 1000")
+        clean, _, said = self.verify(directory)
+        self.assertFalse(clean, said)
+
+    @unittest.expectedFailure  # the self-check does not yet compare superseded versions with the blocks
+    def test_a18_an_edited_history_is_found(self):
+        directory = self.edit("UPDATE h1000 SET c2 = 'gold' WHERE c1 = 1001")
         clean, _, said = self.verify(directory)
         self.assertFalse(clean, said)
 
