@@ -133,7 +133,9 @@ class FlippedBytes(TamperCase):
             return f"{name}: the segment is not named: {said[:300]}"
         record = max((start for start, _, _ in self.records if start <= offset), default=0)
         located = [f for f in findings if f["item"].startswith("offset ")]
-        if located and int(located[0]["item"].split()[1]) > offset:
+        # A forged block shows where its effects contradict it: the record behind, but the same height.
+        height = struct.unpack_from(">Q", self.segment, record + 5)[0] if record else 0
+        if located and int(located[0]["item"].split()[1]) > offset and located[0]["height"] != height:
             return f"{name}: located behind the change, record {record}: {said[:300]}"
         if not located and not any(word in said for word in ["offset", "header", "genesis record"]):
             return f"{name}: no offset: {said[:300]}"
