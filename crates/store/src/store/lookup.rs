@@ -78,6 +78,17 @@ impl Inner {
 
     pub(super) fn meta(&self, height: u64) -> Result<Option<BlockMeta>, StoreError> {
         self.check_readable(height)?;
+        self.meta_even_if_damaged(height)
+    }
+
+    /// As [`Self::meta`], also in a range that is not answered from: a check goes there again.
+    pub(super) fn meta_even_if_damaged(
+        &self,
+        height: u64,
+    ) -> Result<Option<BlockMeta>, StoreError> {
+        if self.rebuilding.load(Ordering::Acquire) {
+            return Err(StoreError::Rebuilding);
+        }
         if height == 0 || height > self.durable.height() {
             return Ok(None);
         }

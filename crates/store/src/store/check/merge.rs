@@ -46,7 +46,7 @@ impl Merge {
     ) -> Result<Self, StoreError> {
         let suite = store.inner.config.suite;
         let first = (*options.heights.start()).max(1);
-        let before = match store.meta(first - 1)? {
+        let before = match store.inner.meta_even_if_damaged(first - 1)? {
             Some(meta) => (meta.height, meta.hash),
             None => (0, store.ledger()),
         };

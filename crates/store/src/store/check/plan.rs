@@ -31,7 +31,7 @@ pub(super) fn units(
 ) -> Result<Result<Vec<Unit>, Damage>, StoreError> {
     let mut units = Vec::new();
     let first = *options.heights.start();
-    let start = match store.meta(first)? {
+    let start = match store.inner.meta_even_if_damaged(first)? {
         Some(meta) if first > 1 => Position {
             segment: meta.block.segment,
             offset: meta.block.offset - RECORD_HEAD_LEN as u64,
@@ -42,7 +42,7 @@ pub(super) fn units(
         },
     };
     let mut stop = end;
-    if let Some(meta) = store.meta(*options.heights.end())? {
+    if let Some(meta) = store.inner.meta_even_if_damaged(*options.heights.end())? {
         let location = meta
             .effects
             .map_or(meta.block, |effects| effects.max(meta.block));
@@ -135,7 +135,7 @@ fn boundary(store: &BlockStore, segment: u64, offset: u64, to: u64) -> u64 {
     let Some(height) = first_from(store, wanted) else {
         return to;
     };
-    let Ok(Some(meta)) = store.meta(height) else {
+    let Ok(Some(meta)) = store.inner.meta_even_if_damaged(height) else {
         return to;
     };
     if meta.block.segment != segment || meta.block.offset - RECORD_HEAD_LEN as u64 >= to {
@@ -152,7 +152,7 @@ fn first_from(store: &BlockStore, wanted: Position) -> Option<u64> {
     let (mut low, mut high) = (1, store.durable_height() + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        let block = store.meta(middle).ok()??.block;
+        let block = store.inner.meta_even_if_damaged(middle).ok()??.block;
         let at = Position {
             segment: block.segment,
             offset: block.offset - RECORD_HEAD_LEN as u64,

@@ -299,6 +299,8 @@ fn b13_nothing_is_answered_from_a_quarantined_range() {
     let damage = check(&store, 1 << 20).damage.unwrap();
     assert_eq!(damage.height, 3);
     store.quarantine(damage);
+    let again = check(&store, 1 << 20);
+    assert_eq!(again.damage.map(|damage| damage.height), Some(3));
     assert!(store.block(2).unwrap().is_some());
     assert!(matches!(store.block(3), Err(StoreError::Damaged(_))));
     assert!(matches!(
