@@ -21,6 +21,8 @@ pub(super) const INDEX_COLUMN: &str = "_x";
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) table: Arc<Table>,
+    /// The definition earlier versions of rows are read by.
+    pub(super) lenient: Table,
     places: Vec<usize>,
     height: usize,
     index: usize,
@@ -40,6 +42,7 @@ impl Layout {
             found.ok_or_else(|| rusqlite::Error::InvalidColumnName(name.to_owned()))
         };
         Ok(Self {
+            lenient: super::rows::lenient(table),
             table: Arc::clone(table),
             places: table
                 .columns

@@ -259,7 +259,8 @@ impl Layout {
     }
 
     fn bind_row(&self, statement: &mut Statement<'_>, row: &[u8]) -> Result<usize, EngineError> {
-        let row = decode_row(&self.table, row).map_err(|error| self.damaged(&error.to_string()))?;
+        let row =
+            decode_row(&self.lenient, row).map_err(|error| self.damaged(&error.to_string()))?;
         for (place, (column, value)) in self.table.columns.iter().zip(&row.values).enumerate() {
             self.bind(statement, place + 1, column.ty, value)?;
         }
@@ -290,14 +291,28 @@ impl Layout {
     }
 }
 
+/// A definition that lets every column but the key's be NULL: a row's earlier versions may hold NULL
+/// where the table forbids it now. What the table itself holds is SQLite's to check.
+pub(super) fn lenient(table: &Table) -> Table {
+    let mut lenient = table.clone();
+    for column in &mut lenient.columns {
+        column.not_null = lenient.primary_key.contains(&column.id);
+    }
+    lenient
+}
+
 /// A row's encoding under `table`, from one under it or an older definition.
 pub(super) fn fit(table: &Table, row: &[u8], older: &[&Table]) -> Result<Vec<u8>, String> {
+    if decode_row(table, row).is_ok() {
+        return Ok(row.to_vec());
+    }
+    let table = &lenient(table);
     let refused = match decode_row(table, row) {
         Ok(_) => return Ok(row.to_vec()),
         Err(error) => error,
     };
     for definition in older {
-        let Ok(old) = decode_row(definition, row) else {
+        let Ok(old) = decode_row(&lenient(definition), row) else {
             continue;
         };
         let value = |column: &Column| old.get(definition, column.id).cloned();

@@ -27,7 +27,6 @@ fn content(engine: &Engine) -> BTreeMap<String, Vec<String>> {
             .unwrap();
         let mut columns: Vec<(String, usize)> = statement
             .column_names()
-            .into_iter()
             .map(str::to_owned)
             .zip(0..)
             .collect();
