@@ -162,7 +162,7 @@ impl Engine {
             .update_rows(&self.writer, height - 1, false, rows)
             .map_err(tree_failure)?;
         self.forget_height(height)?;
-        self.free_table_ids(effects);
+        self.free_table_ids(effects)?;
         self.state.root()
     }
 

@@ -61,6 +61,7 @@ impl Engine {
             SchemaChange::DropTable { tables } => {
                 for id in tables {
                     let before = Box::new(self.defined(*id)?.as_ref().clone());
+                    refuse_altered(&before, changes)?;
                     made.push((*id, Some(before), None));
                 }
                 "DROP TABLE"
@@ -217,4 +218,22 @@ impl Engine {
             .execute([id.0])?;
         Ok(())
     }
+}
+
+/// A dropped table is put aside as it was before the transaction, for proofs and undoing; one that the
+/// same transaction altered is not as it was any more.
+fn refuse_altered(table: &Table, changes: &[Change]) -> Result<(), SqlError> {
+    let altered = changes.iter().any(|change| {
+        matches!(change, Change::Schema { table: id, before: Some(_), .. } if *id == table.id)
+    });
+    if altered {
+        return Err(SqlError::unsupported(
+            format!(
+                "dropping table {} in the transaction that altered it",
+                table.name
+            ),
+            "Drop it alone: altering it first changes nothing that stays.",
+        ));
+    }
+    Ok(())
 }

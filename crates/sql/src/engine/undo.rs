@@ -93,20 +93,35 @@ impl Engine {
     }
 
     /// Frees the ids of tables an undone block created: executed again, it takes them again.
-    pub(super) fn free_table_ids(&mut self, effects: &BlockEffects) {
+    ///
+    /// Nodes that undoing their rows left in the state tree go too: no such table is there any more.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub(super) fn free_table_ids(&mut self, effects: &BlockEffects) -> Result<(), EngineError> {
         let changes = effects.transactions.iter().flat_map(|one| &one.changes);
-        let created = changes.filter_map(|change| match change {
-            Change::Schema {
-                table,
-                before: None,
-                ..
-            } => Some(*table),
-            _ => None,
-        });
-        if let Some(first) = created.min() {
+        let created: Vec<TableId> = changes
+            .filter_map(|change| match change {
+                Change::Schema {
+                    table,
+                    before: None,
+                    ..
+                } => Some(*table),
+                _ => None,
+            })
+            .collect();
+        for table in &created {
+            self.writer
+                .execute("DELETE FROM _tree WHERE id = ?1", [table.0])?;
+        }
+        if !created.is_empty() {
+            self.state.forget_nodes();
+        }
+        if let Some(first) = created.into_iter().min() {
             let catalogue = Arc::make_mut(&mut self.catalogue);
             let version = catalogue.version();
             catalogue.set_counters(version, first);
         }
+        Ok(())
     }
 }
