@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::{Decode, DecodeError, Encode, Reader};
 
-/// Length of a [`Hash`] in bytes.
+/// Length of a [`struct@Hash`] in bytes.
 pub const HASH_LEN: usize = 32;
 
 /// A 32-byte digest.

@@ -4,7 +4,7 @@
 //! A proof file **is** a C2SP `tlog-proof`: public tools check that the leaf is in the log and who
 //! signed the checkpoint. Its `extra` data carries the [`Evidence`] from which the leaf is rebuilt:
 //!
-//! - for a transaction: the signed transaction and its outcome; the leaf is its [`Entry`];
+//! - for a transaction: the signed transaction and its outcome; the leaf is its [`Entry`](crate::leaf::Entry);
 //! - for rows: the block leaf, the table's definition, its path to the state root, and the path of
 //!   the row, the gap or the range to the table's root.
 //!

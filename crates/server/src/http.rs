@@ -5,7 +5,7 @@
 //! `/checkpoint` and `/tile/…`; `/openapi.json` describes the rest.
 //!
 //! The node's key store signs for whoever can reach the listener, so it is bound to loopback alone,
-//! and a [`guard`] turns away what a web page could make a browser send. Bodies, requests at once,
+//! and a `guard` turns away what a web page could make a browser send. Bodies, requests at once,
 //! waits and open transactions are bounded by [`HttpConfig`] and the constants beside it.
 
 mod audit;

@@ -7,7 +7,7 @@
 //!
 //! Besides executing, the engine replays recorded effects ([`Engine::apply_effects`]), undoes them
 //! ([`Engine::unapply_effects`]), tries statements without keeping them ([`Engine::preview`]),
-//! compares rows and tree ([`Engine::audit`]) and serves reads and proofs ([`Readers`]).
+//! compares rows and tree ([`Readers::audit`]) and serves reads and proofs ([`Readers`]).
 
 mod account;
 mod apply;
