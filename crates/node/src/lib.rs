@@ -15,6 +15,7 @@ pub mod keys;
 mod ledger_log;
 mod mempool;
 pub mod node;
+mod past;
 mod proofs;
 mod propose;
 mod reads;

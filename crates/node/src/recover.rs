@@ -26,6 +26,7 @@ use crate::error::NodeError;
 use crate::ledger_log::LedgerLog;
 use crate::mempool::Mempool;
 use crate::node::{Inner, Trouble, decode};
+use crate::past::StoredPast;
 use crate::recent::RecentIds;
 use crate::status::LastCheck;
 use crate::syncer::Syncer;
@@ -57,6 +58,10 @@ impl Inner {
         engine_config.readers = config.readers;
         let engine = open_state(engine_config, &directory.path, &store, &runtime)?;
         let readers = engine.readers();
+        readers.set_past(Arc::new(StoredPast {
+            store: store.clone(),
+            suite,
+        }));
         let started_us = runtime.clock.monotonic_us();
         let inner = Self {
             applier: Mutex::new(Applier {

@@ -25,6 +25,7 @@ mod name;
 mod operator;
 mod output;
 mod parameter;
+mod past;
 mod permission;
 mod query;
 mod scope;
@@ -119,6 +120,8 @@ struct Binder<'b> {
     depth: usize,
     /// Whether the statement changes rows: its reads then need a total order.
     writes: bool,
+    /// Whether it reads the past.
+    past: bool,
 }
 
 impl<'b> Binder<'b> {
@@ -132,6 +135,7 @@ impl<'b> Binder<'b> {
             next_name: 1,
             depth: 0,
             writes: false,
+            past: false,
         }
     }
 

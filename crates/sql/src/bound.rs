@@ -27,6 +27,8 @@ pub struct BoundQuery {
     pub columns: Vec<OutputColumn>,
     /// Tables it reads.
     pub reads: Vec<TableId>,
+    /// Whether it reads the past, which no transaction may depend on: nodes may keep less of it.
+    pub past: bool,
 }
 
 /// What a write does.

@@ -16,6 +16,7 @@ mod generic;
 mod integer;
 mod interval;
 mod json;
+mod past;
 mod real;
 mod text;
 
@@ -27,6 +28,7 @@ pub(crate) use cast::type_arguments;
 pub use context::TransactionContext;
 pub use failure::error_from_sqlite;
 pub(crate) use interval::Interval;
+pub use past::{Past, PastBlock, PastSlot};
 
 /// Registers all functions on a connection. Do it once: it expires every prepared statement.
 ///
@@ -46,6 +48,7 @@ pub fn register(
     datetime::register(connection)?;
     generic::register(connection)?;
     json::register(connection)?;
+    past::register(connection, context)?;
     context::register(connection, context)
 }
 

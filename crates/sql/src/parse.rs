@@ -5,11 +5,13 @@
 //! length, number of statements, nesting, and the length of one chain of operators, so that no
 //! text can exhaust the stack or the memory of a node.
 
+mod dialect;
 mod kind;
 mod position;
 
 use sqlparser::ast::Statement;
-use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::dialect::{Dialect, PostgreSqlDialect};
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use stele_core::transaction::{PARAMETERS_MAX, STATEMENT_LEN_MAX, STATEMENTS_MAX};
@@ -17,6 +19,7 @@ use stele_core::transaction::{PARAMETERS_MAX, STATEMENT_LEN_MAX, STATEMENTS_MAX}
 pub use kind::StatementKind;
 
 use crate::error::SqlError;
+use dialect::Versioned;
 use position::Positions;
 
 /// Longest text of one message, in bytes: several statements may come together.
@@ -99,7 +102,7 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         }
         check_chains(segment)?;
         let parameter_count = count_parameters(segment)?;
-        let statement = parse_one(&dialect, segment).map_err(|error| syntax_error(text, &error))?;
+        let statement = parse_one(segment).map_err(|error| syntax_error(text, &error))?;
         statements.push(ParsedStatement {
             text: source.to_owned(),
             statement,
@@ -137,10 +140,15 @@ pub(crate) fn parse_expression(text: &str) -> Result<sqlparser::ast::Expr, SqlEr
         .map_err(|error| syntax_error(text, &error))
 }
 
-fn parse_one(
-    dialect: &PostgreSqlDialect,
-    segment: &[TokenWithSpan],
-) -> Result<Statement, ParserError> {
+fn parse_one(segment: &[TokenWithSpan]) -> Result<Statement, ParserError> {
+    let says_system_time = segment.iter().any(
+        |token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::SYSTEM_TIME),
+    );
+    let dialect: &dyn Dialect = if says_system_time {
+        &Versioned(PostgreSqlDialect {})
+    } else {
+        &PostgreSqlDialect {}
+    };
     let mut parser = parser(dialect, segment.to_vec());
     let statement = parser.parse_statement()?;
     let next = parser.next_token();
@@ -151,7 +159,7 @@ fn parse_one(
     }
 }
 
-fn parser(dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Parser<'_> {
+fn parser(dialect: &dyn Dialect, tokens: Vec<TokenWithSpan>) -> Parser<'_> {
     Parser::new(dialect)
         .with_recursion_limit(NESTING_MAX)
         .with_options(ParserOptions::new().with_unescape(true))

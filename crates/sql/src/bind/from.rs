@@ -3,19 +3,15 @@
 mod join;
 
 use sqlparser::ast::{
-    FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor, TableWithJoins,
+    FunctionArg, ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
 };
-use stele_core::Type;
-use stele_core::schema::Table;
 
 use super::Binder;
-use super::expression::Expression;
-use super::literal::quoted_text;
 use super::name::{folded, no_relation, qualified};
 use super::query::{Column, Select, rename_columns};
 use super::scope::{Environment, Relation, Scope, ScopeColumn};
 use crate::error::SqlError;
-use crate::physical::{column_name, history_name, table_name};
+use crate::physical::table_name;
 
 /// A table of WITH.
 #[derive(Clone, Debug)]
@@ -54,14 +50,14 @@ impl Binder<'_> {
                 alias,
                 args: None,
                 with_hints,
-                version: None,
+                version,
                 with_ordinality: false,
                 partitions,
                 json_path: None,
                 sample: None,
                 index_hints,
             } if with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
-                self.named_relation(name, alias.as_ref())
+                self.named_relation(name, alias.as_ref(), version.as_ref())
             }
             TableFactor::Table {
                 name,
@@ -97,7 +93,7 @@ impl Binder<'_> {
             )),
             other => Err(SqlError::unsupported(
                 format!("FROM {other}"),
-                "FROM takes tables, sub-selects, joins and stele_history('table').",
+                "FROM takes tables, sub-selects, joins, stele_history, stele_changes and stele_diff.",
             )),
         }
     }
@@ -106,9 +102,11 @@ impl Binder<'_> {
         &mut self,
         name: &ObjectName,
         alias: Option<&TableAlias>,
+        version: Option<&TableVersion>,
     ) -> Result<(Scope, String), SqlError> {
         let (schema, bare) = qualified(name)?;
         if schema.is_none()
+            && version.is_none()
             && let Some(common) = self
                 .common_tables
                 .iter()
@@ -131,6 +129,10 @@ impl Binder<'_> {
         };
         self.check_readable(&table)?;
         self.reads.insert(table.id);
+        if let Some(version) = version {
+            let (select, text) = self.table_as_of(&table, version)?;
+            return self.derived_text(&select, &text, alias, &bare);
+        }
         let own = self.fresh('r');
         let shown = alias.map_or_else(|| table.name.clone(), |alias| folded(&alias.name));
         let mut relation = Relation::of_table(&table, Some(&own), &shown, false);
@@ -204,8 +206,15 @@ impl Binder<'_> {
         let (_, bare) = qualified(name)?;
         match bare.as_str() {
             "stele_history" => {
-                let table = self.history_argument(arguments)?;
-                let (select, text) = history(&table);
+                let (select, text) = self.history(arguments)?;
+                self.derived_text(&select, &text, alias, &bare)
+            }
+            "stele_changes" => {
+                let (select, text) = self.changes(arguments)?;
+                self.derived_text(&select, &text, alias, &bare)
+            }
+            "stele_diff" => {
+                let (select, text) = self.difference(arguments)?;
                 self.derived_text(&select, &text, alias, &bare)
             }
             "generate_series" => {
@@ -217,87 +226,10 @@ impl Binder<'_> {
             }
             _ => Err(SqlError::unsupported(
                 format!("the function {bare} in FROM"),
-                "FROM takes stele_history('table') and generate_series(from, to [, step]).",
+                "FROM takes stele_history, stele_changes, stele_diff and generate_series(from, to [, step]).",
             )),
         }
     }
-
-    fn history_argument(
-        &mut self,
-        arguments: &[FunctionArg],
-    ) -> Result<std::sync::Arc<Table>, SqlError> {
-        let text = match arguments {
-            [FunctionArg::Unnamed(FunctionArgExpr::Expr(tree))] => quoted_text(tree),
-            _ => None,
-        };
-        let Some(text) = text else {
-            return Err(SqlError::new(
-                "42601",
-                "stele_history takes one table name as a quoted literal",
-            )
-            .hint("For example, SELECT * FROM stele_history('orders')."));
-        };
-        let (schema, name) = match text.split_once('.') {
-            Some((schema, name)) => (Some(schema), name),
-            None => (None, text),
-        };
-        let table = self
-            .find_table(schema, name)
-            .cloned()
-            .ok_or_else(|| no_relation(schema, name))?;
-        self.check_readable(&table)?;
-        self.reads.insert(table.id);
-        Ok(table)
-    }
-}
-
-/// All versions of a table's rows: superseded ones, then current ones with an open end.
-fn history(table: &Table) -> (Select, String) {
-    let mut columns: Vec<Column> = table
-        .columns
-        .iter()
-        .map(|column| {
-            let mut expression = Expression::new("", column.ty);
-            expression.nullable = !column.not_null;
-            Column {
-                name: column.name.clone(),
-                expression,
-            }
-        })
-        .collect();
-    let count = columns.len();
-    for (name, closed) in [
-        ("_from_height", false),
-        ("_from_index", false),
-        ("_to_height", true),
-        ("_to_index", true),
-    ] {
-        let mut expression = Expression::new("", Type::BigInt);
-        expression.nullable = closed;
-        columns.push(Column {
-            name: name.to_owned(),
-            expression,
-        });
-    }
-    let values: Vec<String> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(number, column)| format!("{} AS k{}", column_name(column.id), number + 1))
-        .collect();
-    let values = values.join(",");
-    let (a, b, c, d) = (count + 1, count + 2, count + 3, count + 4);
-    let text = format!(
-        "SELECT {values},_h AS k{a},_x AS k{b},_h2 AS k{c},_x2 AS k{d} FROM {} \
-         UNION ALL SELECT {values},_h,_x,NULL,NULL FROM {}",
-        history_name(table.id),
-        table_name(table.id)
-    );
-    let select = Select {
-        columns,
-        ..Select::default()
-    };
-    (select, text)
 }
 
 fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlError> {

@@ -152,6 +152,7 @@ impl Binder<'_> {
             parameters: self.parameter_types(),
             columns,
             reads: self.reads.iter().copied().collect(),
+            past: self.past,
         })
     }
 

@@ -26,7 +26,7 @@ use super::state::StateTree;
 use super::statement::StatementCache;
 use super::wal::WalKeeper;
 use crate::catalogue::Catalogue;
-use crate::function::{self, TransactionContext};
+use crate::function::{self, PastSlot, TransactionContext};
 
 /// Prepared statements kept on a connection.
 const PREPARED_MAX: usize = 1_024;
@@ -113,7 +113,8 @@ impl Engine {
         prepare_file(&connection, place)?;
         let budget = Budget::install(&mut connection)?;
         let wall = Wall::install(&mut connection)?;
-        let context = Arc::new(TransactionContext::default());
+        let past = Arc::new(PastSlot::default());
+        let context = Arc::new(TransactionContext::new(Arc::clone(&past)));
         function::register(&connection, &context)?;
         let wal = WalKeeper::start(&mut connection, place)?;
         let catalogue = Arc::new(Catalogue::default());
@@ -145,7 +146,7 @@ impl Engine {
             },
             keys_rotated: false,
             open: None,
-            readers: Arc::new(Readers::open(config, place, published)?),
+            readers: Arc::new(Readers::open(config, place, published, &past)?),
             wal,
         };
         if engine.has_meta()? {

@@ -45,7 +45,7 @@ impl Engine {
             index: 0,
         };
         self.begin(stamp.height)?;
-        self.context.begin(now_us, seed);
+        self.context.begin_read(now_us, seed, self.meta.height);
         let done = self.in_savepoint(false, |engine| {
             engine.run_statements(account, statements, stamp, false)
         })?;

@@ -22,7 +22,7 @@ use super::statement::{Allowance, Lowered, StatementCache, step};
 use crate::bound::Bound;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
-use crate::function::{self, TransactionContext};
+use crate::function::{self, Past, PastSlot, TransactionContext};
 use crate::result::StatementResult;
 
 /// Most rows of one read's result.
@@ -55,6 +55,7 @@ pub struct Readers {
     published: RwLock<Published>,
     statements: Mutex<(u64, StatementCache)>,
     limits: Limits,
+    past: Arc<PastSlot>,
     pub(super) suite: Suite,
     pub(super) proof_window: u64,
     pub(super) path: String,
@@ -65,15 +66,17 @@ impl Readers {
         config: &EngineConfig,
         place: &Place,
         published: Published,
+        past: &Arc<PastSlot>,
     ) -> Result<Self, EngineError> {
         let idle = (0..config.readers.max(1))
-            .map(|_| Reader::open(place))
+            .map(|_| Reader::open(place, past))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             idle: Mutex::new(idle),
             freed: Condvar::new(),
             statements: Mutex::new((published.catalogue.version(), StatementCache::default())),
             published: RwLock::new(published),
+            past: Arc::clone(past),
             limits: Limits {
                 result_rows_max: READ_ROWS_MAX,
                 result_bytes_max: READ_BYTES_MAX,
@@ -91,6 +94,11 @@ impl Readers {
 
     pub(super) fn published(&self) -> Published {
         self.published.read().clone()
+    }
+
+    /// Says where the ledger's blocks are, for reads of the past. The first word counts.
+    pub fn set_past(&self, past: Arc<dyn Past>) {
+        self.past.set(past);
     }
 
     /// The newest committed catalogue.
@@ -207,7 +215,7 @@ impl Readers {
             )
             .into());
         };
-        reader.context.begin(now_us, seed);
+        reader.context.begin_read(now_us, seed, height);
         let lowered = Lowered {
             sqlite: &query.sqlite,
             types: &query.parameters,
@@ -270,12 +278,12 @@ impl Readers {
 }
 
 impl Reader {
-    fn open(place: &Place) -> Result<Self, EngineError> {
+    fn open(place: &Place, past: &Arc<PastSlot>) -> Result<Self, EngineError> {
         let mut connection = place.connect(super::config::READER_CACHE_KIB)?;
         connection.execute_batch("PRAGMA query_only = ON")?;
         let budget = Budget::install(&mut connection)?;
         let wall = Wall::install(&mut connection)?;
-        let context = Arc::new(TransactionContext::default());
+        let context = Arc::new(TransactionContext::new(Arc::clone(past)));
         function::register(&connection, &context)?;
         Ok(Self {
             connection,

@@ -16,6 +16,7 @@ use super::outcome::Failure;
 use super::row_log::{Net, NetChange, RowLog, Stamp, net};
 use super::state::{StateError, StateMark};
 use super::statement::Allowance;
+use crate::bound::Bound;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::result::StatementResult;
@@ -184,6 +185,10 @@ impl Engine {
         let mut rows_affected = 0u64;
         for statement in statements {
             let bound = self.bind(account, &statement.sql)?;
+            if matches!(bound.as_ref(), Bound::Query(query) if query.past) {
+                // Only a preview may: what nodes keep of the past may differ.
+                self.context.tip()?;
+            }
             let result = self.run_bound(
                 account,
                 &bound,

@@ -8,13 +8,17 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 use stele_core::hash::Suite;
 
+use super::past::PastSlot;
+use crate::error::SqlError;
+
 /// Domain of the bytes random values are drawn from.
 const DRAW_PREFIX: &[u8] = b"stele/random/v1\n";
 
 /// Time and randomness of the transaction being executed on a connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct TransactionContext {
     state: Mutex<State>,
+    past: Arc<PastSlot>,
 }
 
 #[derive(Debug, Default)]
@@ -22,17 +26,52 @@ struct State {
     now_us: i64,
     seed: [u8; 16],
     drawn: u64,
+    /// Height of the state a read is of; none while a block is executed.
+    tip: Option<u64>,
 }
 
 impl TransactionContext {
+    /// A context whose reads of the past find the blocks there.
+    pub fn new(past: Arc<PastSlot>) -> Self {
+        Self {
+            past,
+            ..Self::default()
+        }
+    }
+
     /// Starts a transaction: its time, in microseconds since 1970 UTC, and its seed. Random values
     /// drawn from then on depend on the seed and on how many were drawn before.
     pub fn begin(&self, now_us: i64, seed: [u8; 16]) {
         *self.state.lock() = State {
             now_us,
             seed,
-            drawn: 0,
+            ..State::default()
         };
+    }
+
+    /// As [`Self::begin`], for what is not kept: a read, or a preview, of the state of a height. It
+    /// may look into the past.
+    pub fn begin_read(&self, now_us: i64, seed: [u8; 16], height: u64) {
+        self.begin(now_us, seed);
+        self.state.lock().tip = Some(height);
+    }
+
+    /// Height of the state a read is of.
+    ///
+    /// # Errors
+    /// 0A000 while a block is executed: the past is no matter of consensus.
+    pub fn tip(&self) -> Result<u64, SqlError> {
+        let tip = self.state.lock().tip;
+        tip.ok_or_else(|| {
+            SqlError::unsupported(
+                "a read of the past in a transaction that writes",
+                "Read it in a transaction of its own: not every node keeps the whole past.",
+            )
+        })
+    }
+
+    pub(super) fn past(&self) -> &PastSlot {
+        &self.past
     }
 
     fn now_us(&self) -> i64 {

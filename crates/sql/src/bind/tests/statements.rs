@@ -202,6 +202,9 @@ fn only_the_owner_uses_a_table() {
         "ALTER TABLE orders RENAME TO mine",
         "CREATE INDEX ON orders (note)",
         "SELECT * FROM stele_history('orders')",
+        "SELECT * FROM stele_changes('orders')",
+        "SELECT * FROM stele_diff('orders', 1, 2)",
+        "SELECT * FROM orders FOR SYSTEM_TIME AS OF 1",
         "SELECT (SELECT count(*) FROM orders)",
     ] {
         assert_eq!(harness.code(sql), "42501", "{sql}");
