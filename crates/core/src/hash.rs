@@ -55,6 +55,8 @@ pub enum Domain {
     Result = 0x1c,
     /// Check value at the end of a proof file's evidence.
     Evidence = 0x1d,
+    /// Beginning or end of a kept row version, hashed with a secret during a self-check; never stored.
+    KeptVersion = 0x1e,
     /// State tree: entry of a table (key and row hash).
     TreeEntry = 0x20,
     /// State tree: interior node inside a group.

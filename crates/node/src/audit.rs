@@ -1,5 +1,6 @@
 //! Self-check: everything recomputed from block 1, judged by the validators' signatures, and every
-//! row of the state compared with the root the newest block commits to.
+//! row of the state compared with the root the newest block commits to, and with it every version the
+//! history holds with what the blocks' effects say.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -8,13 +9,17 @@ use std::time::Duration;
 
 use stele_core::genesis::Genesis;
 use stele_core::note::{SignedNote, verify_certificate};
+use stele_core::outcome::BlockEffects;
 use stele_core::trust::Trust;
 use stele_core::{Decode, Hash};
 use stele_flow::Runtime;
-use stele_sql::engine::{Engine, EngineConfig, StateAudit, StateDifference};
+use stele_sql::engine::{
+    Engine, EngineConfig, HistorySource, Readers, SECRET_LEN, StateAudit, StateDifference,
+};
 use stele_store::store::{CheckOptions, CheckProgress, Fault, Judge};
 use stele_store::{Access, BlockStore, Damage, DamageKind, MemoryIndex, StoreConfig};
 
+use crate::blocks::not_stored;
 use crate::directory::{check_format, read_genesis};
 use crate::error::NodeError;
 use crate::node::{Inner, Node};
@@ -116,12 +121,18 @@ impl Inner {
             progress,
         )?;
         if state {
-            let audited = self.readers.audit(|_| {})?;
-            let leaf_root = match audited.height {
-                0 => None,
-                height => Some(self.effects(height)?.leaf.state_root),
+            let pace = Pace::new(&self.runtime, mib_per_s);
+            let (mut read, bytes) = (0, report.bytes);
+            let effects = |height| {
+                if !progress(bytes, bytes) {
+                    return Err(NodeError::Stopping);
+                }
+                let location = self.meta(height)?.effects;
+                read += location.map_or(0, |location| u64::from(location.len));
+                pace.keep(read);
+                self.effects(height)
             };
-            add_state(&mut report, &audited, leaf_root);
+            check_state(&self.readers, &self.runtime, effects, &mut report)?;
         }
         report.seconds = (self.runtime.clock.monotonic_us() - begun) as f64 / 1e6;
         Ok(report)
@@ -167,18 +178,42 @@ pub fn verify_directory(
         let state = path.join(STATE_FILE);
         if runtime.files.exists(&state)? {
             let engine = Engine::open(EngineConfig::new(Some(state), ledger, suite))?;
-            let audited = engine.readers().audit(|_| {})?;
-            let leaf_root = match audited.height {
-                0 => None,
-                height => store
-                    .effects(height)?
-                    .map(|effects| effects.leaf.state_root),
-            };
-            add_state(&mut report, &audited, leaf_root);
+            let effects = |height| store.effects(height)?.ok_or_else(|| not_stored(height));
+            check_state(&engine.readers(), runtime, effects, &mut report)?;
         }
     }
     report.seconds = (runtime.clock.monotonic_us() - begun) as f64 / 1e6;
     Ok(report)
+}
+
+/// The reading rate of a throttled check.
+struct Pace<'r> {
+    runtime: &'r Runtime,
+    begun_us: u64,
+    mib_per_s: u64,
+}
+
+impl<'r> Pace<'r> {
+    /// A rate of 0 is no limit.
+    fn new(runtime: &'r Runtime, mib_per_s: u64) -> Self {
+        Self {
+            runtime,
+            begun_us: runtime.clock.monotonic_us(),
+            mib_per_s,
+        }
+    }
+
+    /// Sleeps as long as so many bytes were read too early.
+    fn keep(&self, bytes: u64) {
+        let Some(due_us) = (bytes * 1_000_000 / (1024 * 1024)).checked_div(self.mib_per_s) else {
+            return;
+        };
+        let ahead = due_us.saturating_sub(self.runtime.clock.monotonic_us() - self.begun_us);
+        let pause = Duration::from_micros(ahead);
+        if pause >= THROTTLE_STEP {
+            std::thread::sleep(pause);
+        }
+    }
 }
 
 fn check_blocks(
@@ -195,16 +230,10 @@ fn check_blocks(
         ..CheckOptions::default()
     };
     let judge: Arc<dyn Judge> = Arc::new(CertificateJudge(trust.clone()));
-    let begun = runtime.clock.monotonic_us();
+    let pace = Pace::new(runtime, mib_per_s);
     let mut step = |at: CheckProgress| {
         let keep_on = progress(at.bytes_done, at.bytes_total);
-        if let Some(due_us) = (at.bytes_done * 1_000_000 / (1024 * 1024)).checked_div(mib_per_s) {
-            let ahead = due_us.saturating_sub(runtime.clock.monotonic_us() - begun);
-            let pause = Duration::from_micros(ahead);
-            if pause >= THROTTLE_STEP {
-                std::thread::sleep(pause);
-            }
-        }
+        pace.keep(at.bytes_done);
         keep_on
     };
     let checked = store.check(&*runtime.spawner, &options, &judge, &mut step)?;
@@ -256,14 +285,41 @@ fn block_finding(store: &BlockStore, damage: &Damage) -> Finding {
     }
 }
 
+/// Compares the state with the newest block it has, and its history with all blocks; with damaged blocks
+/// there is nothing to compare the history with.
+fn check_state(
+    readers: &Arc<Readers>,
+    runtime: &Runtime,
+    mut effects: impl FnMut(u64) -> Result<BlockEffects, NodeError>,
+    report: &mut AuditReport,
+) -> Result<(), NodeError> {
+    let mut secret = [0; SECRET_LEN];
+    runtime.random.fill(&mut secret);
+    let history = report.findings.is_empty().then_some(HistorySource {
+        secret,
+        effects: &mut effects,
+    });
+    let audited = readers.audit(history, |_| {})?;
+    let leaf_root = match audited.height {
+        0 => None,
+        height => Some(effects(height)?.leaf.state_root),
+    };
+    add_state(report, &audited, leaf_root);
+    Ok(())
+}
+
 fn add_state(report: &mut AuditReport, audited: &StateAudit, leaf_root: Option<Hash>) {
     report.rows = audited.rows;
+    report.versions = audited.versions;
     let findings = audited
         .differences
         .iter()
         .map(|difference: &StateDifference| Finding {
-            part: "state",
-            height: Some(audited.height),
+            part: match difference.height {
+                Some(_) => "history",
+                None => "state",
+            },
+            height: difference.height.or(Some(audited.height)),
             place: match difference.table.as_str() {
                 "" => STATE_FILE.to_owned(),
                 table => format!("table {table}"),

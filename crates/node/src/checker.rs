@@ -59,8 +59,9 @@ fn run(inner: &Inner, stopping: &Stopping, interval: Duration) {
     loop {
         let keep_on = |_, _| !*stopping.is_set.lock();
         let rate = inner.config.self_check_mib_per_s;
-        if let Err(error) = inner.checked(1..=u64::MAX, true, rate, &keep_on) {
-            tracing::error!(%error, "the self-check could not be finished");
+        match inner.checked(1..=u64::MAX, true, rate, &keep_on) {
+            Ok(_) | Err(NodeError::Stopping) => {}
+            Err(error) => tracing::error!(%error, "the self-check could not be finished"),
         }
         let mut is_set = stopping.is_set.lock();
         if !*is_set {

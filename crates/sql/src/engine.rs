@@ -64,7 +64,9 @@ use state::StateTree;
 use statement::StatementCache;
 use wal::WalKeeper;
 
-pub use audit::{AuditProgress, DIFFERENCES_MAX, StateAudit, StateDifference};
+pub use audit::{
+    AuditProgress, DIFFERENCES_MAX, HistorySource, SECRET_LEN, StateAudit, StateDifference,
+};
 pub use block::{BlockContext, ExecutableTransaction, ExecutedBlock};
 pub use builtin::{ACCOUNTS_TABLE, KV_NAMESPACES_TABLE, KV_TABLE};
 pub use config::{

@@ -20,7 +20,8 @@ Have a running node check everything it stores.
 
 Every block is read again: transaction hashes, signatures' digests, log leaves, roots and certificates are \
 computed anew and compared; then every row of the state is hashed and compared with the state root the last \
-block commits to. The node goes on serving. Damage is named: file and offset, or table and key.
+block commits to, and every earlier version of a row with what the blocks did. The node goes on serving. Damage is named: file and offset, or table and key \
+(of an earlier version the height, too).
 
 This believes the node's own program. To believe nobody, copy the data directory elsewhere and run \
 `stele verify --data DIR`.";
@@ -51,7 +52,7 @@ pub(crate) struct AuditArgs {
     /// Last height, included [default: the newest]
     #[arg(long, value_name = "HEIGHT", value_parser = clap::value_parser!(u64).range(1..))]
     to: Option<u64>,
-    /// Check every row of the state too (the default)
+    /// Check every row of the state and its history too (the default)
     #[arg(long, overrides_with = "no_state")]
     state: bool,
     /// Check blocks only

@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) transactions: u64,
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
+    #[serde(default)]
+    pub(crate) versions: u64,
     pub(crate) seconds: f64,
     pub(crate) findings: Vec<Finding>,
 }
@@ -42,6 +44,7 @@ impl From<AuditReport> for Report {
             transactions: report.transactions,
             bytes: report.bytes,
             rows: report.rows,
+            versions: report.versions,
             seconds: report.seconds,
             findings: report
                 .findings
@@ -70,12 +73,13 @@ impl Report {
         let rate = self.bytes as f64 / (1024.0 * 1024.0) / self.seconds.max(0.001);
         let _ = writeln!(
             text,
-            "checked {} blocks up to height {}: {} transactions, {} of segments, {} rows of the state, in {:.1} s ({rate:.0} MiB/s)",
+            "checked {} blocks up to height {}: {} transactions, {} of segments, {} rows of the state, {} earlier versions, in {:.1} s ({rate:.0} MiB/s)",
             self.blocks,
             self.height,
             self.transactions,
             bytes(self.bytes),
             self.rows,
+            self.versions,
             self.seconds,
         );
         if self.is_clean() {

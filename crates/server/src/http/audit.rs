@@ -49,7 +49,7 @@ pub(super) struct AuditRequest {
     from: Option<u64>,
     /// Last height, included; the tip when absent.
     to: Option<u64>,
-    /// Whether to read and hash every row of the state too; true when absent.
+    /// Whether to check every row of the state and its history too; true when absent.
     state: Option<bool>,
 }
 

@@ -1,8 +1,13 @@
-//! Comparing the rows with what the state root commits to.
+//! Comparing the rows with what the state root commits to, and all their versions with the blocks.
 //!
 //! Rows and tree lie in one file, so whoever edits a row can edit nodes too; but not the root, which
 //! the block leaf of the height carries and a quorum has signed. The audit recomputes each table's root from
 //! its rows alone. Where it differs from the stored tree, walking both side by side names the key.
+//! What the root does not cover (the history, and the hidden columns of current rows) is compared with
+//! the effects of all blocks, see `versions`.
+
+mod history;
+mod versions;
 
 use stele_core::key::decode_key;
 use stele_core::row::row_hash;
@@ -15,6 +20,10 @@ use super::apply::hex;
 use super::error::EngineError;
 use super::readers::Readers;
 use super::snapshot::Snapshot;
+pub use history::HistorySource;
+use history::begins;
+pub use versions::SECRET_LEN;
+use versions::{Origin, Versions};
 
 /// Nodes read at once.
 const NODES_READ_MAX: usize = 4_096;
@@ -43,6 +52,8 @@ pub struct StateDifference {
     pub expected: Option<Hash>,
     /// Hash of the row found; none when it is not there.
     pub found: Option<Hash>,
+    /// First height whose versions of the row do not fit; none when it is the row as it is now.
+    pub height: Option<u64>,
     /// In words.
     pub what: String,
 }
@@ -56,6 +67,8 @@ pub struct StateAudit {
     pub tables: u64,
     /// Rows read.
     pub rows: u64,
+    /// Superseded versions read; none when the history was not compared.
+    pub versions: u64,
     /// The root recomputed from the rows alone: compare it with the block leaf's.
     pub state_root: Hash,
     /// Differences, at most [`DIFFERENCES_MAX`]; none when rows, tree and root agree.
@@ -63,55 +76,97 @@ pub struct StateAudit {
 }
 
 impl Readers {
-    /// Recomputes every root of the newest committed state from its rows and compares. Reads a
-    /// snapshot; writing goes on beside it.
+    /// Recomputes every root of the newest committed state from its rows and compares; compares, if wanted,
+    /// every version of every row with the effects of the blocks. Reads a snapshot; writing goes on beside it.
+    ///
+    /// When a row cannot even be read, the history is not looked at: the state must be made anew anyway.
     ///
     /// # Errors
-    /// When the database cannot be read. A difference is no error: see [`StateAudit::differences`].
-    pub fn audit(
+    /// When the database or effects cannot be read. A difference is no error: see
+    /// [`StateAudit::differences`].
+    pub fn audit<E: From<EngineError>>(
         self: &std::sync::Arc<Self>,
+        history: Option<HistorySource<'_, E>>,
         mut progress: impl FnMut(AuditProgress<'_>),
-    ) -> Result<StateAudit, EngineError> {
+    ) -> Result<StateAudit, E> {
         let snapshot = self.snapshot()?;
-        let suite = snapshot.suite();
         let mut audit = StateAudit {
             height: snapshot.height(),
             tables: 0,
             rows: 0,
+            versions: 0,
             state_root: Hash::ZERO,
             differences: Vec::new(),
         };
-        let mut entries = Vec::new();
-        for table in snapshot.catalogue().tables() {
-            let name = format!("{}.{}", table.schema, table.name);
-            let root = audit_table(&snapshot, suite, table, &name, &mut audit, &mut progress)
-                .map_err(|error| snapshot.named(error))?;
-            entries.push(TableEntry {
-                table: table.id,
-                catalogue_hash: table.hash(suite),
-                root,
-            });
-            audit.tables += 1;
-        }
-        audit.state_root = state_root(suite, &entries).map_err(|error| EngineError::Internal {
-            cause: error.to_string(),
-        })?;
-        let stored = snapshot.meta().state_root;
-        if audit.state_root != stored && audit.differences.is_empty() {
-            audit.tell(StateDifference {
-                table: String::new(),
-                key: String::new(),
-                expected: Some(stored),
-                found: Some(audit.state_root),
-                what: "the rows and definitions give another state root than the one stored"
-                    .to_owned(),
-            });
+        let mut versions = history
+            .as_ref()
+            .map(|source| Versions::new(snapshot.suite(), source.secret, snapshot.catalogue()));
+        audit
+            .add_rows(&snapshot, &mut versions, &mut progress)
+            .map_err(|error| snapshot.named(error))?;
+        if let (Some(source), Some(versions)) = (history, versions) {
+            audit.add_history(&snapshot, versions, source.effects)?;
         }
         Ok(audit)
     }
 }
 
 impl StateAudit {
+    /// Compares rows with the tree and the roots.
+    fn add_rows(
+        &mut self,
+        snapshot: &Snapshot,
+        versions: &mut Option<Versions>,
+        progress: &mut impl FnMut(AuditProgress<'_>),
+    ) -> Result<(), EngineError> {
+        let suite = snapshot.suite();
+        let mut entries = Vec::new();
+        for table in snapshot.catalogue().tables() {
+            let name = table_words(table);
+            entries.push(TableEntry {
+                table: table.id,
+                catalogue_hash: table.hash(suite),
+                root: audit_table(snapshot, suite, table, &name, self, versions, progress)?,
+            });
+            self.tables += 1;
+        }
+        self.state_root = state_root(suite, &entries).map_err(|error| EngineError::Internal {
+            cause: error.to_string(),
+        })?;
+        let stored = snapshot.meta().state_root;
+        if self.state_root != stored && self.differences.is_empty() {
+            self.tell(StateDifference {
+                table: String::new(),
+                key: String::new(),
+                expected: Some(stored),
+                found: Some(self.state_root),
+                height: None,
+                what: "the rows and definitions give another state root than the one stored"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells of a row or version that cannot be read, and that nothing can be compared any more.
+    fn tell_unreadable(
+        &mut self,
+        versions: &mut Option<Versions>,
+        table: &str,
+        key: String,
+        what: String,
+    ) {
+        *versions = None;
+        self.tell(StateDifference {
+            table: table.to_owned(),
+            key,
+            expected: None,
+            found: None,
+            height: None,
+            what,
+        });
+    }
+
     fn tell(&mut self, difference: StateDifference) {
         if self.differences.len() < DIFFERENCES_MAX {
             self.differences.push(difference);
@@ -126,6 +181,7 @@ fn audit_table(
     table: &Table,
     name: &str,
     audit: &mut StateAudit,
+    versions: &mut Option<Versions>,
     progress: &mut impl FnMut(AuditProgress<'_>),
 ) -> Result<Hash, EngineError> {
     let mut builder = Builder::new(suite, table.id);
@@ -134,7 +190,10 @@ fn audit_table(
     let before = audit.differences.len();
     let scanned = snapshot
         .layout(table)?
-        .scan(snapshot.connection(), |key, row, _| {
+        .scan(snapshot.connection(), |key, row, written| {
+            if let Some(versions) = versions {
+                versions.add(Origin::Row, begins(table, &key, &row, written));
+            }
             let found = row_hash(suite, &row);
             while let Some((missing, expected)) = leaves.next_below(&key)? {
                 audit.tell(gone(table, name, &missing, expected));
@@ -146,6 +205,7 @@ fn audit_table(
                     key: key_text(table, &key),
                     expected,
                     found: Some(found),
+                    height: None,
                     what: match expected {
                         Some(_) => "the row was changed".to_owned(),
                         None => "the row was added".to_owned(),
@@ -167,15 +227,13 @@ fn audit_table(
     match scanned {
         // A value that its column cannot hold was put there by another program.
         Err(EngineError::Corrupt { cause, .. }) => {
-            audit.tell(StateDifference {
-                table: name.to_owned(),
-                key: leaves
-                    .next_key()?
-                    .map_or_else(String::new, |key| key_text(table, &key)),
-                expected: None,
-                found: None,
-                what: format!("a row cannot be read at or after this key: {cause}"),
-            });
+            let key = leaves.next_key()?;
+            audit.tell_unreadable(
+                versions,
+                name,
+                key.map_or_else(String::new, |key| key_text(table, &key)),
+                format!("a row cannot be read at or after this key: {cause}"),
+            );
             return Ok(Hash::ZERO);
         }
         done => done?,
@@ -195,6 +253,7 @@ fn audit_table(
             key: String::new(),
             expected: Some(root),
             found: Some(stored),
+            height: None,
             what: "the rows are whole, but the stored tree above them was changed".to_owned(),
         });
     }
@@ -207,8 +266,13 @@ fn gone(table: &Table, name: &str, key: &[u8], expected: Hash) -> StateDifferenc
         key: key_text(table, key),
         expected: Some(expected),
         found: None,
+        height: None,
         what: "the row was removed".to_owned(),
     }
+}
+
+fn table_words(table: &Table) -> String {
+    format!("{}.{}", table.schema, table.name)
 }
 
 /// A key in the words of its table.

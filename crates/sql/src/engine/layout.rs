@@ -65,14 +65,20 @@ impl Layout {
             .zip(&self.places)
             .map(|(column, place)| physical::from_sqlite(column.ty, at(*place)))
             .collect::<Result<_, _>>()?;
-        Ok((row, stamp(at(self.height), at(self.index))))
+        let written = stamp(at(self.height), at(self.index));
+        Ok((row, written.map_err(|why| SqlError::new("XX000", why))?))
     }
 }
 
-/// Reads the hidden columns.
-pub(super) fn stamp(height: ValueRef<'_>, index: ValueRef<'_>) -> Stamp {
-    Stamp {
-        height: u64::try_from(height.as_i64().unwrap_or_default()).unwrap_or_default(),
-        index: u32::try_from(index.as_i64().unwrap_or_default()).unwrap_or_default(),
+/// Reads the hidden columns. What no transaction can have written there is refused: another program did.
+pub(super) fn stamp(height: ValueRef<'_>, index: ValueRef<'_>) -> Result<Stamp, String> {
+    let number = |value: ValueRef<'_>| value.as_i64().ok();
+    let height_found = number(height).and_then(|value| u64::try_from(value).ok());
+    let index_found = number(index).and_then(|value| u32::try_from(value).ok());
+    match (height_found, index_found) {
+        (Some(height), Some(index)) => Ok(Stamp { height, index }),
+        _ => Err(format!(
+            "the hidden columns say {height:?}, {index:?} instead of a height and a place in the block"
+        )),
     }
 }

@@ -1,5 +1,6 @@
 //! Rows by key, without the binder: what applying and undoing effects, history and proofs use.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement};
 use stele_core::key::decode_key;
 use stele_core::row::{Row, decode_row, encode_row};
@@ -26,6 +27,7 @@ pub(super) struct TableSql {
     get_at: String,
     get_old: String,
     scan: String,
+    versions: String,
 }
 
 impl TableSql {
@@ -76,6 +78,9 @@ impl TableSql {
                 "SELECT {columns}, {h}, {x} FROM {history} WHERE {equal} AND {h} <= ?{first} AND {to_h} > ?{first}"
             ),
             scan: format!("SELECT {columns}, {h}, {x} FROM {name} ORDER BY {key}"),
+            versions: format!(
+                "SELECT {columns}, {h}, {x}, {to_h}, {to_x} FROM {history} ORDER BY {key}, {h}, {x}"
+            ),
         }
     }
 }
@@ -129,7 +134,7 @@ impl Layout {
             let values = self.values(row)?;
             let width = values.len();
             let place = |at: usize| row.get_ref(width + at).map_err(EngineError::from);
-            let written = stamp(place(0)?, place(1)?);
+            let written = self.stamp(place(0)?, place(1)?)?;
             let row = Row::new(values);
             let key = row
                 .key(&self.table)
@@ -139,6 +144,34 @@ impl Layout {
             each(key, bytes, written)?;
         }
         Ok(())
+    }
+
+    /// Calls `each` with key, encoded row, writer and superseder of every row of the history, in order of
+    /// key and writer.
+    pub(super) fn scan_versions(
+        &self,
+        connection: &Connection,
+        mut each: impl FnMut(Vec<u8>, Vec<u8>, Stamp, Stamp) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let mut statement = connection.prepare_cached(&self.sql.versions)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let values = self.values(row)?;
+            let width = values.len();
+            let from = self.stamp(row.get_ref(width)?, row.get_ref(width + 1)?)?;
+            let to = self.stamp(row.get_ref(width + 2)?, row.get_ref(width + 3)?)?;
+            let row = Row::new(values);
+            let key = row.key(&self.table);
+            let key = key.map_err(|error| self.damaged(&error.to_string()))?;
+            let bytes = encode_row(&self.lenient, &row);
+            let bytes = bytes.map_err(|error| self.damaged(&error.to_string()))?;
+            each(key, bytes, from, to)?;
+        }
+        Ok(())
+    }
+
+    fn stamp(&self, height: ValueRef<'_>, index: ValueRef<'_>) -> Result<Stamp, EngineError> {
+        stamp(height, index).map_err(|why| self.damaged(&why))
     }
 
     fn values(&self, row: &rusqlite::Row<'_>) -> Result<Vec<Value>, EngineError> {
@@ -157,7 +190,7 @@ impl Layout {
     ) -> Result<(Vec<u8>, Stamp), EngineError> {
         let values = self.values(row)?;
         let width = values.len();
-        let written = stamp(row.get_ref(width)?, row.get_ref(width + 1)?);
+        let written = self.stamp(row.get_ref(width)?, row.get_ref(width + 1)?)?;
         let row = encode_row(&self.table, &Row::new(values));
         Ok((
             row.map_err(|error| self.damaged(&error.to_string()))?,
@@ -235,7 +268,7 @@ impl Layout {
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        let from = stamp(row.get_ref(0)?, row.get_ref(1)?);
+        let from = self.stamp(row.get_ref(0)?, row.get_ref(1)?)?;
         drop(rows);
         let mut statement = connection.prepare_cached(&self.sql.unarchive)?;
         let next = self.bind_key(&mut statement, key)?;

@@ -1,5 +1,6 @@
 mod blocks;
 mod bounds;
+mod history;
 mod reads;
 mod replay;
 mod support;

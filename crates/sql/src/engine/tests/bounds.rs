@@ -115,14 +115,7 @@ fn a_full_disk_is_no_outcome_and_the_block_gives_the_same_later() {
         );
         assert!(error.is_transient());
         assert_eq!(*full.engine.meta(), before);
-        assert!(
-            full.engine
-                .readers()
-                .audit(|_| {})
-                .unwrap()
-                .differences
-                .is_empty()
-        );
+        assert!(audit(&full).differences.is_empty());
     }
     limit(&full, 1_000_000);
     assert_eq!(full.block(&block), roomy.block(&block));

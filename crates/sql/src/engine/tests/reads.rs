@@ -160,9 +160,9 @@ fn a4_an_edited_row_is_found_by_name() {
         ledger.one(&[(INSERT, vec![int(id), text(format!("n{id}")), int(0)])]);
     }
     let root = ledger.root();
-    let audit = ledger.engine.readers().audit(|_| {}).unwrap();
+    let found = audit(&ledger);
     assert_eq!(
-        (audit.differences.len(), audit.rows, audit.state_root),
+        (found.differences.len(), found.rows, found.state_root),
         (0, 100, root)
     );
     drop(ledger);
@@ -198,9 +198,9 @@ fn a4_an_edited_row_is_found_by_name() {
     ] {
         edit(sql);
         let ledger = Ledger::at(path.clone());
-        let audit = ledger.engine.readers().audit(|_| {}).unwrap();
-        let [difference] = audit.differences.as_slice() else {
-            panic!("{audit:?}")
+        let found = audit(&ledger);
+        let [difference] = found.differences.as_slice() else {
+            panic!("{found:?}")
         };
         assert_eq!(difference.table, "public.account");
         assert_eq!(difference.key, format!("id = {id}"));

@@ -167,6 +167,7 @@ proptest! {
         let mut executed = Ledger::in_memory();
         let mut applied = Ledger::in_memory();
         let mut kept = Vec::new();
+        let mut all = Vec::new();
         let drops_column = blocks.iter().flatten().flatten().any(|step| matches!(step, Step::Alter(1 | 8)));
         executed.one(&[(CREATE, vec![])]);
         let create = {
@@ -175,6 +176,7 @@ proptest! {
             again.block(&[signed])
         };
         apply(&mut applied, &create);
+        all.push(create);
         for block in &blocks {
             let before = (executed.root(), content(&executed.engine));
             let signed: Vec<_> = block
@@ -187,8 +189,10 @@ proptest! {
             let effects = executed.block(&signed);
             apply(&mut applied, &effects);
             prop_assert_eq!(content(&executed.engine), content(&applied.engine));
+            all.push(effects.clone());
             kept.push((before, effects));
         }
+        prop_assert_eq!(audit_history(&executed, &all).differences, []);
         while let Some(((root, rows), effects)) = kept.pop() {
             prop_assert_eq!(unapply(&mut applied, &effects), root);
             if drops_column {

@@ -8,7 +8,10 @@ use stele_core::outcome::{BlockEffects, Code};
 use stele_core::transaction::{Payload, SignedTransaction, Statement, Transaction};
 use stele_core::{AccountId, Hash, Suite, Value};
 
-use crate::engine::{BlockContext, Engine, EngineConfig, ExecutableTransaction, ExecutedBlock};
+use crate::engine::{
+    BlockContext, Engine, EngineConfig, EngineError, ExecutableTransaction, ExecutedBlock,
+    HistorySource, SECRET_LEN, StateAudit,
+};
 
 pub(super) const SUITE: Suite = Suite::Ed25519Sha256;
 pub(super) const LEDGER: Hash = Hash([7; 32]);
@@ -116,6 +119,26 @@ impl Ledger {
     pub(super) fn root(&self) -> Hash {
         self.engine.meta().state_root
     }
+}
+
+/// Compares the rows with the root.
+pub(super) fn audit(ledger: &Ledger) -> StateAudit {
+    let history = None::<HistorySource<'_, EngineError>>;
+    ledger.engine.readers().audit(history, |_| {}).unwrap()
+}
+
+/// Compares the rows with the root, and all versions with the effects of all blocks.
+pub(super) fn audit_history(ledger: &Ledger, blocks: &[BlockEffects]) -> StateAudit {
+    let mut effects = |height: u64| Ok::<_, EngineError>(blocks[height as usize - 1].clone());
+    let history = HistorySource {
+        secret: [5; SECRET_LEN],
+        effects: &mut effects,
+    };
+    ledger
+        .engine
+        .readers()
+        .audit(Some(history), |_| {})
+        .unwrap()
 }
 
 pub(super) fn effects(height: u64, executed: ExecutedBlock) -> BlockEffects {
