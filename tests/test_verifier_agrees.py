@@ -4,11 +4,12 @@
 import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import sys
 import unittest
 
-from stele_node import REPOSITORY, NodeCase, clean_environment, count, seeded, stele
+from stele_node import REPOSITORY, Node, NodeCase, clean_environment, count, seeded, stele
 
 PYTHON_VERIFIER = REPOSITORY / "verifier" / "python" / "stele_verify.py"
 
@@ -129,6 +130,25 @@ class Agreement(NodeCase):
             [sys.executable, PYTHON_VERIFIER, "--trust", other, self.proofs["row"]], capture_output=True, text=True
         )
         self.assertEqual(done.returncode, 1, done.stdout)
+
+    def test_a19_a_twin_with_the_same_origin_and_validator_key_does_not_pass_for_the_ledger(self):
+        twin = Node(self.home / "twin")
+        self.addCleanup(twin.kill)
+        twin.directory.mkdir()
+        shutil.copy(self.node.directory / "validator.key", twin.directory)
+        twin.start()
+        trust = (twin.directory / "trust.txt").read_text().splitlines()
+        differing = [pair for pair in zip(trust, self.trust.read_text().splitlines()) if pair[0] != pair[1]]
+        self.assertEqual([line.split()[0] for pair in differing for line in pair], ["ledger", "ledger"])
+        twin.query("CREATE TABLE orders (id INT PRIMARY KEY, item VARCHAR(40)); INSERT INTO orders VALUES (101, 'forged')")
+        files = []
+        for name, path in [("row", "proof?key=101"), ("absent", "proof?key=102"), ("range", "range-proof?from=1&to=200")]:
+            files.append(self.home / f"twin-{name}.proof")
+            files[-1].write_bytes(twin.get(f"/v1/tables/public/orders/{path}"))
+        self.assertEqual(self.rust(files), [False] * len(files))
+        self.assertEqual(self.python(files), [False] * len(files))
+        own = stele("verify", "--trust", twin.directory / "trust.txt", *files)
+        self.assertEqual(own.returncode, 0, own.stdout + own.stderr)
 
     def test_a19_a_proof_taken_before_a_restart_still_holds(self):
         self.node.stop()

@@ -745,6 +745,24 @@ class TableProof:
         need(found == state_root, "a table proof leads to another state root")
 
 
+# 9. Blocks
+
+
+class Header:
+    def __init__(self, reader):
+        start = reader.at
+        reader.version("block")
+        self.ledger = reader.hash()
+        self.height = reader.u64()
+        reader.hash()
+        self.time_us = reader.i64()
+        reader.hash()
+        reader.u32()
+        reader.hash()
+        reader.bytes(16 << 10)
+        self.hash = H(0x13, reader.data[start : reader.at])
+
+
 # 14. Log
 
 
@@ -978,6 +996,7 @@ class TransactionEvidence:
 
 class RowEvidence:
     def __init__(self, reader):
+        self.header = Header(reader)
         self.block = BlockLeaf(reader)
         self.table = Table(reader)
         self.path = TableProof(reader)
@@ -1002,7 +1021,11 @@ class RowEvidence:
     def leaf(self):
         return self.block.bytes
 
-    def check(self, _trust):
+    def check(self, trust):
+        header, block = self.header, self.block
+        need(header.hash == block.block, "the header is another block's")
+        need((header.height, header.time_us) == (block.height, block.time_us), "the leaf has another height or time")
+        need(header.ledger == trust.ledger, "the block is of another ledger")
         table, root = self.table, self.path.root
         self.path.check(table.id, self.block.state_root)
         need(self.path.catalogue_hash == table.hash, "the table is defined otherwise")

@@ -12,6 +12,7 @@ use stele_core::value::text;
 use stele_core::{Hash, Type, Value};
 use stele_sql::engine::Snapshot;
 
+use crate::blocks::not_stored;
 use crate::error::NodeError;
 use crate::node::Node;
 
@@ -157,6 +158,11 @@ impl Node {
         let leaf = self.inner.effects(height)?.leaf;
         let place = self.inner.meta(height)?.block_leaf();
         let evidence = RowEvidence {
+            header: self
+                .inner
+                .store
+                .header(height)?
+                .ok_or_else(|| not_stored(height))?,
             leaf,
             table,
             path,

@@ -5,6 +5,7 @@
 //! proves nothing; the hashes do.
 
 use super::verify::VerifyError;
+use crate::block::Header;
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_len, put_option};
 use crate::hash::{Domain, HASH_LEN, Hash, Suite};
 use crate::key::KEY_LEN_MAX;
@@ -90,6 +91,8 @@ pub enum RowPath {
 /// Rows of a table after a block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowEvidence {
+    /// The block's header: it names the ledger, and the leaf holds its hash.
+    pub header: Header,
     /// The leaf that closes the block.
     pub leaf: BlockLeaf,
     /// The table's definition then.
@@ -103,6 +106,24 @@ pub struct RowEvidence {
 }
 
 impl RowEvidence {
+    /// Checks that the block leaf closes a block of this ledger. Origin and validators do not tell: another
+    /// ledger may have both.
+    ///
+    /// # Errors
+    /// [`VerifyError::Block`] or [`VerifyError::OtherLedger`].
+    pub fn check_block(&self, suite: Suite, ledger: &Hash) -> Result<(), VerifyError> {
+        if self.header.hash(suite) != self.leaf.block {
+            return Err(VerifyError::Block("the header is another block's"));
+        }
+        if self.header.height != self.leaf.height || self.header.time_us != self.leaf.time_us {
+            return Err(VerifyError::Block("the leaf has another height or time"));
+        }
+        if self.header.ledger != *ledger {
+            return Err(VerifyError::OtherLedger(self.header.ledger));
+        }
+        Ok(())
+    }
+
     /// Checks everything below the block leaf, and gives the rows shown with their keys.
     ///
     /// # Errors
@@ -207,6 +228,7 @@ impl Encode for Evidence {
             }
             Self::Rows(evidence) => {
                 out.push(2);
+                evidence.header.encode(out);
                 evidence.leaf.encode(out);
                 evidence.table.encode(out);
                 evidence.path.encode(out);
@@ -230,12 +252,14 @@ impl Decode for Evidence {
                 outcome: Outcome::decode(reader)?,
             }))),
             2 => {
+                let header = Header::decode(reader)?;
                 let leaf = BlockLeaf::decode(reader)?;
                 let table = Table::decode(reader)?;
                 let path = TableProof::decode(reader)?;
                 let claim = RowClaim::decode(reader)?;
                 let shown = RowPath::decode(reader, &claim)?;
                 Ok(Self::Rows(Box::new(RowEvidence {
+                    header,
                     leaf,
                     table,
                     path,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::AccountId;
+use crate::block::Header;
 use crate::codec::Encode;
 use crate::crypto::SecretKey;
 use crate::hash::{Hash, Suite};
@@ -29,6 +30,7 @@ struct World {
     tables: Vec<TableEntry>,
     leaves: Vec<Vec<u8>>,
     evidence: TransactionEvidence,
+    header: Header,
     leaf: BlockLeaf,
 }
 
@@ -122,9 +124,19 @@ fn world() -> World {
         transaction: evidence.signed.id(SUITE),
         outcome: evidence.outcome.hash(SUITE),
     };
+    let header = Header {
+        ledger: trust.ledger,
+        height: 1,
+        parent: trust.ledger,
+        time_us: 15,
+        proposer: trust.validators.validators()[0].key,
+        transaction_count: 1,
+        transaction_root: evidence.signed.digest(SUITE),
+        certificate: Vec::new(),
+    };
     let leaf = BlockLeaf {
         height: 1,
-        block: Hash([6; 32]),
+        block: header.hash(SUITE),
         time_us: 15,
         state_root: state_root(SUITE, &tables).unwrap(),
         execution_version: 1,
@@ -140,6 +152,7 @@ fn world() -> World {
         tables,
         leaves,
         evidence,
+        header,
         leaf,
     }
 }
@@ -192,6 +205,7 @@ impl World {
             }
         };
         Evidence::Rows(Box::new(RowEvidence {
+            header: self.header.clone(),
             leaf: self.leaf,
             table: self.table.clone(),
             path: TableProof::new(SUITE, &self.tables, self.table.id)
@@ -345,5 +359,24 @@ fn evidence_has_one_encoding() {
         let bytes = proof.extra().unwrap();
         let evidence = Evidence::from_checked_bytes(SUITE, bytes).unwrap();
         assert_eq!(evidence.to_checked_bytes(SUITE), bytes);
+    }
+}
+
+#[test]
+fn a19_proofs_of_another_ledger_with_the_same_origin_and_validator_are_refused() {
+    let world = world();
+    let twin = Trust {
+        ledger: Hash([9; 32]),
+        ..world.trust.clone()
+    };
+    for file in world.files() {
+        let error = Verifier::new(twin.clone()).verify(file.as_bytes());
+        assert!(
+            matches!(
+                error,
+                Err(VerifyError::OtherLedger(_) | VerifyError::Transaction(_))
+            ),
+            "{error:?}"
+        );
     }
 }

@@ -33,6 +33,12 @@ pub enum VerifyError {
     /// The leaf is not in the log.
     #[error("the leaf is not in the log the checkpoint commits to: {0}")]
     Log(String),
+    /// The block leaf is not that of the block shown.
+    #[error("the log's block is not the one shown: {0}")]
+    Block(&'static str),
+    /// A block of a ledger that has the same origin and validators, but is not the pinned one.
+    #[error("the block is of ledger {0}, which is not the pinned one")]
+    OtherLedger(Hash),
     /// The transaction is not believed.
     #[error("the transaction is not what its account signed: {0}")]
     Transaction(#[from] TransactionError),
@@ -181,6 +187,7 @@ impl Verifier {
         evidence: RowEvidence,
     ) -> Result<Proven, VerifyError> {
         self.in_log(proof, &checkpoint, &evidence.leaf.encode_to_vec())?;
+        evidence.check_block(self.trust.suite, &self.trust.ledger)?;
         let rows = evidence.check(self.trust.suite)?;
         Ok(Proven::Rows(Box::new(ProvenRows {
             checkpoint,

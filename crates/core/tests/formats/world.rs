@@ -1,5 +1,6 @@
 //! A small ledger made up for the fixtures: four validators, three accounts, four tables.
 
+use stele_core::block::Header;
 use stele_core::crypto::SecretKey;
 use stele_core::genesis::{Genesis, Limits};
 use stele_core::leaf::{BlockLeaf, Entry};
@@ -37,6 +38,7 @@ pub struct World {
     pub entries: Vec<TableEntry>,
     pub store: MemoryStore,
     pub transactions: Vec<(&'static str, SignedTransaction, TransactionEffects)>,
+    pub header: Header,
     pub leaf: BlockLeaf,
     pub leaves: Vec<Vec<u8>>,
 }
@@ -404,10 +406,20 @@ pub fn world() -> World {
         });
     }
     let transactions = transactions();
-    let leaf = BlockLeaf {
+    let header = Header {
+        ledger: genesis.ledger_id(),
         height: 4,
-        block: Hash([6; 32]),
+        parent: Hash([6; 32]),
         time_us: TIME_US + 1_500_000,
+        proposer: genesis.validators.validators()[0].key,
+        transaction_count: 0,
+        transaction_root: Hash([7; 32]),
+        certificate: b"newest certificate".to_vec(),
+    };
+    let leaf = BlockLeaf {
+        height: header.height,
+        block: header.hash(SUITE),
+        time_us: header.time_us,
         state_root: state_root(SUITE, &entries).unwrap(),
         execution_version: 1,
         next_validators: genesis.validators.hash(SUITE),
@@ -433,6 +445,7 @@ pub fn world() -> World {
         entries,
         store,
         transactions,
+        header,
         leaf,
         leaves,
     }
@@ -527,6 +540,7 @@ impl World {
             }
         };
         RowEvidence {
+            header: self.header.clone(),
             leaf: self.leaf,
             table: table.clone(),
             path: TableProof::new(SUITE, &self.entries, table.id)

@@ -1,12 +1,14 @@
 //! Rows that are not in the state, and claims the state does not bear out.
 
 use stele_core::Hash;
+use stele_core::block::Header;
 use stele_core::codec::{Decode, Encode};
 use stele_core::proof::{Evidence, RowClaim, RowEvidence, RowPath};
 use stele_core::tree::{PresenceProof, RangeProof, TableProof};
 
 use super::path::{Shown, absence_of, presence, range, range_of};
 use super::{Corpus, id};
+use crate::SUITE;
 use crate::world::World;
 
 /// Changes what a range proof claims and shows.
@@ -23,6 +25,38 @@ fn presences(world: &World, corpus: &mut Corpus) {
     let file = |evidence: RowEvidence| world.file(&Evidence::Rows(Box::new(evidence)));
     let present = || world.rows(0, RowClaim::Present { key: id(2_468) });
 
+    let mut other = present();
+    other.header.ledger = Hash([1; 32]);
+    corpus.add(
+        "header-other-ledger",
+        "the header names another ledger than its hash in the leaf",
+        file(other),
+    );
+    for (name, what, change) in [
+        (
+            "header-height",
+            "the header has another height than the leaf that holds its hash",
+            (|header| header.height += 1) as fn(&mut Header),
+        ),
+        (
+            "header-time",
+            "the header has another time than the leaf that holds its hash",
+            |header| header.time_us += 1,
+        ),
+        (
+            "same-validator-other-ledger",
+            "all is right, under the same origin and validators, but of another ledger",
+            |header| header.ledger = Hash([1; 32]),
+        ),
+    ] {
+        let mut other = crate::world::world();
+        change(&mut other.header);
+        other.leaf.block = other.header.hash(SUITE);
+        let at = other.leaf_index() as usize;
+        other.leaves[at] = other.leaf.encode_to_vec();
+        let evidence = other.rows(0, RowClaim::Present { key: id(2_468) });
+        corpus.add(name, what, other.file(&Evidence::Rows(Box::new(evidence))));
+    }
     let mut other = present();
     other.leaf.time_us += 1;
     corpus.add(

@@ -30,6 +30,7 @@ pub fn forge(world: &World, corpus: &mut Corpus) {
         let at = other.leaf_index() as usize;
         other.leaves[at] = other.leaf.encode_to_vec();
         let evidence = RowEvidence {
+            header: other.header.clone(),
             leaf: other.leaf,
             table: table.clone(),
             path: TableProof::new(SUITE, &tables, table.id).unwrap().unwrap(),
