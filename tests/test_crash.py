@@ -1,4 +1,4 @@
-"""kill -9 of a working node, again and again (rows A6, C2).
+"""kill -9 of a working node, again and again (rows A6, B1, C2).
 
 Clients write while the process is killed at a random moment, sometimes before it listens. After each
 start on the same directory: what was acknowledged is there exactly once, what was not is there once
@@ -7,6 +7,7 @@ or not at all, no transaction is there in part, and the log's signed size never 
 25 kills in CI, 1,000 with STELE_FULL=1; STELE_SEED repeats the moments.
 """
 
+import json
 import threading
 import time
 import unittest
@@ -191,6 +192,81 @@ class Kills(DirectoryCase):
         self.assertEqual(node.stop(), 0)
         verified = stele("verify", "--trust", node.directory / "trust.txt", "--data", node.directory)
         self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
+
+class Records(DirectoryCase):
+    """Records over HTTP, each kind of acknowledgement followed by kill -9 (row B1)."""
+
+    # Long enough that an accepted record is surely still pending when it is read and the node killed.
+    INTERVAL_MS = 1_500
+
+    def append(self, node, wait, body):
+        status, headers, answer = node.http("POST", f"/v1/records?wait={wait}", body)
+        return status, headers, json.loads(answer)
+
+    def check_place(self, node, place, body):
+        """A record with a place is there by identity and by place, for good."""
+        for path in [f"/v1/records/{place['id']}", f"/v1/records/{place['height']}/{place['index']}"]:
+            status, headers, found = node.http("GET", path)
+            self.assertEqual((status, found), (200, body), path)
+            self.assertEqual(headers["Stele-Pending"], "false")
+            self.assertEqual(
+                (int(headers["Stele-Height"]), int(headers["Stele-Index"])), (place["height"], place["index"]), path
+            )
+
+    def test_b1_a_record_acknowledged_as_committed_or_applied_survives_a_kill(self):
+        random = seeded("record_kills")
+        node = self.node()
+        durable = []
+        for number in range(count(6, 100)):
+            node.start()
+            for place, body in durable:
+                self.check_place(node, place, body)
+            body = random.randbytes(random.choice([0, 1, 700, 70_000])) + number.to_bytes(4, "big")
+            status, headers, place = self.append(node, ["committed", "applied"][number % 2], body)
+            node.kill()
+            self.assertEqual(status, 200, place)
+            self.assertEqual(int(headers["Stele-Height"]), place["height"])
+            durable.append((place, body))
+        node.start()
+        for place, body in durable:
+            self.check_place(node, place, body)
+        self.assertEqual(len({(place["height"], place["index"]) for place, _ in durable}), len(durable))
+
+    def test_b1_an_accepted_record_is_pending_and_then_there_or_gone_whole(self):
+        random = seeded("pending_kills")
+        node = self.node(block_interval_ms=self.INTERVAL_MS)
+        there = 0
+        for number in range(count(4, 50)):
+            node.start()
+            body = random.randbytes(3_000) + number.to_bytes(4, "big")
+            status, _, accepted = self.append(node, "accepted", body)
+            self.assertEqual(status, 202, accepted)
+            self.assertNotIn("height", accepted)
+            path = f"/v1/records/{accepted['id']}"
+            status, headers, found = node.http("GET", path)
+            self.assertEqual((status, headers["Stele-Pending"], found), (200, "true", body))
+            self.assertIsNone(headers["Stele-Height"])
+            # Killed at once, or when its block may have closed and been stored, or not yet.
+            wait = number % 2 * self.INTERVAL_MS / 1_000
+            time.sleep(wait + random.uniform(-0.1, 0.2) if wait else 0)
+            node.kill()
+            node.start()
+            status, headers, found = node.http("GET", path)
+            if status == 200:
+                there += 1
+                self.assertEqual(headers["Stele-Pending"], "false", "what was only pending is not kept as pending")
+                place = {"id": accepted["id"], "height": headers["Stele-Height"], "index": headers["Stele-Index"]}
+                self.check_place(node, {**place, "height": int(place["height"]), "index": int(place["index"])}, body)
+            else:
+                self.assertEqual(status, 404)
+                self.assertEqual(json.loads(found)["code"], "unknown_record")
+                # It may be appended again: the lost one left nothing in the way.
+                status, _, place = self.append(node, "applied", body)
+                self.assertEqual(status, 200, place)
+                self.check_place(node, place, body)
+            self.assertEqual(node.stop(), 0)
+        print(f"pending_kills: {there} of {count(4, 50)} accepted records were in a block when the node was killed")
 
 
 if __name__ == "__main__":
