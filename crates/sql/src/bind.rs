@@ -11,12 +11,15 @@
 mod aggregate;
 mod call;
 mod cast;
+mod common_table;
 mod conditional;
 mod definition;
 mod delete;
+mod distinct;
 mod expression;
 mod from;
 mod functions;
+mod grouping;
 mod insert;
 mod interval;
 mod json;
@@ -27,6 +30,7 @@ mod output;
 mod parameter;
 mod past;
 mod permission;
+mod quantified;
 mod query;
 mod scope;
 mod select;
@@ -39,7 +43,7 @@ mod walk;
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{SetExpr, Statement};
+use sqlparser::ast::{SetExpr, Statement, With};
 use stele_core::Type;
 use stele_core::account::AccountId;
 use stele_core::schema::{Table, TableId};
@@ -48,7 +52,7 @@ use crate::bound::Bound;
 use crate::catalogue::{Catalogue, DEFAULT_SCHEMA};
 use crate::error::SqlError;
 use crate::parse::ParsedStatement;
-use from::CommonTable;
+use common_table::CommonTable;
 use parameter::Parameter;
 pub use permission::OPEN_TABLES;
 use scope::{Clause, Environment, Scope};
@@ -118,6 +122,8 @@ struct Binder<'b> {
     common_tables: Vec<CommonTable>,
     next_name: u32,
     depth: usize,
+    /// How many SELECTs are open around the one being bound.
+    level: usize,
     /// Whether the statement changes rows: its reads then need a total order.
     writes: bool,
     /// Whether it reads the past.
@@ -134,6 +140,7 @@ impl<'b> Binder<'b> {
             common_tables: Vec::new(),
             next_name: 1,
             depth: 0,
+            level: 0,
             writes: false,
             past: false,
         }
@@ -143,13 +150,7 @@ impl<'b> Binder<'b> {
         match statement {
             Statement::Query(query) => match query.body.as_ref() {
                 SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => {
-                    if query.with.is_some() {
-                        return Err(SqlError::unsupported(
-                            "WITH before INSERT, UPDATE or DELETE",
-                            "Put the query into a sub-select of the statement.",
-                        ));
-                    }
-                    self.statement(inner)
+                    self.write_with(query.with.as_ref(), inner)
                 }
                 _ => self.top_query(query).map(Bound::Query),
             },
@@ -165,8 +166,23 @@ impl<'b> Binder<'b> {
                 self.writes = true;
                 self.delete(delete).map(Bound::Write)
             }
+            Statement::Truncate(truncate) => self.truncate(truncate).map(Bound::Write),
             other => self.definition(other).map(Bound::Schema),
         }
+    }
+
+    /// WITH before INSERT, UPDATE or DELETE.
+    fn write_with(mut self, with: Option<&With>, inner: &Statement) -> Result<Bound, SqlError> {
+        self.writes = true;
+        let prefix = match with {
+            Some(with) => self.with(with, None)?,
+            None => String::new(),
+        };
+        let mut bound = self.statement(inner)?;
+        if let Bound::Write(write) = &mut bound {
+            write.sqlite.insert_str(0, &prefix);
+        }
+        Ok(bound)
     }
 
     /// A name no other part of the statement has: `r1`, `r2`…

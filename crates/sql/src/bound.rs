@@ -40,6 +40,8 @@ pub enum Operation {
     Update,
     /// DELETE.
     Delete,
+    /// TRUNCATE: a DELETE of all rows.
+    Truncate,
 }
 
 /// A lowered INSERT, UPDATE or DELETE.
@@ -60,6 +62,8 @@ pub struct BoundWrite {
     pub operation: Operation,
     /// Tables it reads besides.
     pub reads: Vec<TableId>,
+    /// Whether it fails when it would change a row a second time, as ON CONFLICT DO UPDATE does.
+    pub rows_once: bool,
 }
 
 /// A catalogue change, resolved but not yet made.

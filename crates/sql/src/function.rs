@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod arguments;
+mod array;
 mod bytes;
 mod cast;
 mod context;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub(crate) use array::array_elements;
 pub(crate) use cast::type_arguments;
 pub use context::TransactionContext;
 pub use failure::error_from_sqlite;
@@ -44,6 +46,7 @@ pub fn register(
     cast::register(connection)?;
     text::register(connection)?;
     aggregate::register(connection)?;
+    array::register(connection)?;
     bytes::register(connection)?;
     datetime::register(connection)?;
     generic::register(connection)?;

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, OrderByExpr,
+    FunctionArguments, OrderByExpr, WindowType,
 };
 use stele_core::Type;
 use stele_core::numeric::div_scale;
@@ -60,6 +60,12 @@ impl<'t> Finder<'t> {
                 let name = function_name(function).unwrap_or_default();
                 if function.over.is_none() && is_aggregate(&name) {
                     return true;
+                }
+                self.pending.extend(function.filter.as_deref());
+                if let Some(WindowType::WindowSpec(spec)) = &function.over {
+                    self.pending.extend(&spec.partition_by);
+                    let order = spec.order_by.iter().map(|item| &item.expr);
+                    self.pending.extend(order);
                 }
                 if let FunctionArguments::List(list) = &function.args {
                     for argument in &list.args {

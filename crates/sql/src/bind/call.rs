@@ -2,6 +2,7 @@
 
 mod special;
 mod window;
+mod window_spec;
 
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 use stele_core::value::NUMERIC_SCALE_MAX;
@@ -50,6 +51,12 @@ impl Binder<'_> {
         if let Some(over) = &function.over {
             return self.window(environment, &name, function, over);
         }
+        if window::is_window_function(&name) {
+            return Err(SqlError::new(
+                "42809",
+                format!("window function {name} requires an OVER clause"),
+            ));
+        }
         if is_aggregate(&name) {
             return self.aggregate(environment, &name, function);
         }
@@ -78,6 +85,9 @@ impl Binder<'_> {
             }
             _ => return Err(SqlError::new("42601", format!("syntax error in {name}()"))),
         };
+        if name == "grouping" {
+            return self.grouping_bits(environment, &trees);
+        }
         environment.check_volatile(&name)?;
         let mut arguments = Vec::with_capacity(trees.len());
         for tree in trees {

@@ -123,6 +123,18 @@ impl Binder<'_> {
         for item in list {
             items.push(self.expression(environment, item)?);
         }
+        let operand = items.remove(0);
+        self.in_items(operand, items, negated)
+    }
+
+    /// `operand IN (items)`
+    pub(super) fn in_items(
+        &mut self,
+        operand: Expression,
+        mut items: Vec<Expression>,
+        negated: bool,
+    ) -> Result<Expression, SqlError> {
+        items.insert(0, operand);
         let items = self.comparable_list(items)?;
         let nullable = items.iter().any(|item| item.nullable);
         let mut texts = items.iter().map(|item| item.sql.as_str());

@@ -1,6 +1,6 @@
 //! DELETE.
 
-use sqlparser::ast::{Delete, FromTable};
+use sqlparser::ast::{CascadeOption, Delete, FromTable, Truncate, TruncateIdentityOption};
 
 use super::Binder;
 use super::scope::{Clause, Environment, Relation, Scope};
@@ -46,12 +46,51 @@ impl Binder<'_> {
         // Always true: every write takes the two hidden parameters.
         let (height, index) = self.hidden();
         conditions.push(format!("({height} >= 0 AND {index} >= 0)"));
-        let (columns, returning) = self.returning(&table, delete.returning.as_deref())?;
+        let (columns, returning) = self.returning(
+            &table,
+            &shown,
+            delete.using.is_some(),
+            delete.returning.as_deref(),
+        )?;
         let sqlite = format!(
             "DELETE FROM {} AS {alias} WHERE {}{returning}",
             table_name(table.id),
             conditions.join(" AND ")
         );
         Ok(self.bound_write(&table, Operation::Delete, sqlite, columns))
+    }
+
+    /// TRUNCATE: every row goes, and each is recorded.
+    pub(super) fn truncate(mut self, truncate: &Truncate) -> Result<BoundWrite, SqlError> {
+        let [target] = truncate.table_names.as_slice() else {
+            return Err(SqlError::unsupported(
+                "TRUNCATE of several tables",
+                "Send one TRUNCATE for each.",
+            ));
+        };
+        if truncate.partitions.is_some() || truncate.if_exists || truncate.on_cluster.is_some() {
+            return Err(SqlError::new("42601", "syntax error in TRUNCATE"));
+        }
+        if matches!(truncate.identity, Some(TruncateIdentityOption::Restart)) {
+            return Err(SqlError::unsupported(
+                "TRUNCATE … RESTART IDENTITY",
+                "Leave it out: numbers given once are not given again.",
+            ));
+        }
+        if matches!(truncate.cascade, Some(CascadeOption::Cascade)) {
+            return Err(SqlError::unsupported(
+                "TRUNCATE … CASCADE",
+                "Empty the tables that refer to it first.",
+            ));
+        }
+        self.writes = true;
+        let table = self.table(&target.name)?;
+        self.check_writable(&table)?;
+        let (height, index) = self.hidden();
+        let sqlite = format!(
+            "DELETE FROM {} WHERE ({height} >= 0 AND {index} >= 0)",
+            table_name(table.id)
+        );
+        Ok(self.bound_write(&table, Operation::Truncate, sqlite, Vec::new()))
     }
 }

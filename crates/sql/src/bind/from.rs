@@ -7,20 +7,12 @@ use sqlparser::ast::{
 };
 
 use super::Binder;
+use super::common_table::{CommonTable, misplaced};
 use super::name::{folded, no_relation, qualified};
 use super::query::{Column, Select, rename_columns};
 use super::scope::{Environment, Relation, Scope, ScopeColumn};
 use crate::error::SqlError;
 use crate::physical::table_name;
-
-/// A table of WITH.
-#[derive(Clone, Debug)]
-pub(super) struct CommonTable {
-    pub(super) name: String,
-    /// Its name in the output.
-    pub(super) alias: String,
-    pub(super) columns: Vec<Column>,
-}
 
 impl Binder<'_> {
     /// Binds FROM: what it makes visible, and its text without the keyword.
@@ -98,7 +90,23 @@ impl Binder<'_> {
         }
     }
 
-    fn named_relation(
+    /// The table of WITH of that name, if there is one.
+    fn common_relation(&mut self, name: &str) -> Result<Option<CommonTable>, SqlError> {
+        let level = self.level;
+        let mut tables = self.common_tables.iter_mut().rev();
+        let Some(common) = tables.find(|common| common.name == name) else {
+            return Ok(None);
+        };
+        if let Some(recursion) = &mut common.recursive {
+            if recursion.level != level {
+                return Err(misplaced(name, "within a subquery"));
+            }
+            recursion.uses += 1;
+        }
+        Ok(Some(common.clone()))
+    }
+
+    pub(super) fn named_relation(
         &mut self,
         name: &ObjectName,
         alias: Option<&TableAlias>,
@@ -107,19 +115,15 @@ impl Binder<'_> {
         let (schema, bare) = qualified(name)?;
         if schema.is_none()
             && version.is_none()
-            && let Some(common) = self
-                .common_tables
-                .iter()
-                .rev()
-                .find(|common| common.name == bare)
-                .cloned()
+            && let Some(common) = self.common_relation(&bare)?
         {
-            let text = format!("SELECT * FROM {}", common.alias);
             let select = Select {
                 columns: common.columns,
                 ..Select::default()
             };
-            return self.derived_text(&select, &text, alias, &common.name);
+            let own = self.fresh('r');
+            let scope = derived_scope(&select, &own, alias, &common.name)?;
+            return Ok((scope, format!("{} AS {own}", common.alias)));
         }
         let Some(table) = self.find_table(schema.as_deref(), &bare).cloned() else {
             return match self.system_relation(schema.as_deref(), &bare) {
@@ -172,18 +176,8 @@ impl Binder<'_> {
         name: &str,
     ) -> Result<(Scope, String), SqlError> {
         let own = self.fresh('r');
-        let shown = alias.map_or_else(|| name.to_owned(), |alias| folded(&alias.name));
-        let mut relation = select.relation(&own, &shown);
-        if let Some(alias) = alias {
-            rename_scope(&mut relation, alias)?;
-        }
-        Ok((
-            Scope {
-                relations: vec![relation],
-                merged: Vec::new(),
-            },
-            format!("({}) AS {own}", self.fenced(text)),
-        ))
+        let scope = derived_scope(select, &own, alias, name)?;
+        Ok((scope, format!("({}) AS {own}", self.fenced(text))))
     }
 
     /// A sub-select that draws random values is computed once: SQLite would otherwise put its
@@ -232,6 +226,24 @@ impl Binder<'_> {
     }
 }
 
+/// What a query in FROM makes visible.
+fn derived_scope(
+    select: &Select,
+    own: &str,
+    alias: Option<&TableAlias>,
+    name: &str,
+) -> Result<Scope, SqlError> {
+    let shown = alias.map_or_else(|| name.to_owned(), |alias| folded(&alias.name));
+    let mut relation = select.relation(own, &shown);
+    if let Some(alias) = alias {
+        rename_scope(&mut relation, alias)?;
+    }
+    Ok(Scope {
+        relations: vec![relation],
+        merged: Vec::new(),
+    })
+}
+
 fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlError> {
     let mut columns: Vec<Column> = relation
         .columns
@@ -254,7 +266,7 @@ fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlEr
 }
 
 /// Puts the relations of one FROM item beside those of others.
-fn merge(scope: &mut Scope, part: Scope) -> Result<(), SqlError> {
+pub(super) fn merge(scope: &mut Scope, part: Scope) -> Result<(), SqlError> {
     for relation in &part.relations {
         if scope.relation(None, &relation.name).is_some() {
             return Err(SqlError::new(

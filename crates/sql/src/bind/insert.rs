@@ -27,21 +27,26 @@ impl Binder<'_> {
         };
         let table = self.table(name)?;
         self.check_writable(&table)?;
-        let targets = targets(&table, &insert.columns)?;
+        let mut targets = targets(&table, &insert.columns)?;
+        if insert.columns.is_empty()
+            && let Some(query) = &insert.source
+            && let Some(given) = width(query)
+        {
+            // What is left takes its default.
+            targets.truncate(given);
+        }
         let alias = self.fresh('r');
         let source = match &insert.source {
             None => self.default_row(&table)?,
-            Some(query) => self.source(&table, &targets, query)?,
+            Some(query) => self.source(&table, &targets, insert.columns.is_empty(), query)?,
         };
+        let shown = insert
+            .table_alias
+            .as_ref()
+            .map_or_else(|| table.name.clone(), |alias| folded(&alias.alias));
         let on_conflict = match &insert.on {
             None => String::new(),
-            Some(OnInsert::OnConflict(on)) => {
-                let shown = insert
-                    .table_alias
-                    .as_ref()
-                    .map_or_else(|| table.name.clone(), |alias| folded(&alias.alias));
-                self.on_conflict(&table, &alias, &shown, on)?
-            }
+            Some(OnInsert::OnConflict(on)) => self.on_conflict(&table, &alias, &shown, on)?,
             Some(_) => {
                 return Err(
                     SqlError::new("42601", "syntax error at or near \"DUPLICATE\"")
@@ -49,14 +54,23 @@ impl Binder<'_> {
                 );
             }
         };
-        let (columns, returning) = self.returning(&table, insert.returning.as_deref())?;
+        let (columns, returning) =
+            self.returning(&table, &shown, false, insert.returning.as_deref())?;
         let names: Vec<String> = table.columns.iter().map(|c| column_name(c.id)).collect();
         let sqlite = format!(
             "INSERT INTO {} AS {alias}({},_h,_x) {source}{on_conflict}{returning}",
             table_name(table.id),
             names.join(",")
         );
-        Ok(self.bound_write(&table, Operation::Insert, sqlite, columns))
+        let mut write = self.bound_write(&table, Operation::Insert, sqlite, columns);
+        write.rows_once = matches!(
+            &insert.on,
+            Some(OnInsert::OnConflict(OnConflict {
+                action: OnConflictAction::DoUpdate(_),
+                ..
+            }))
+        );
+        Ok(write)
     }
 
     pub(super) fn bound_write(
@@ -73,6 +87,7 @@ impl Binder<'_> {
             table: table.id,
             operation,
             reads: self.reads_besides(table.id),
+            rows_once: false,
         }
     }
 
@@ -87,6 +102,7 @@ impl Binder<'_> {
         &mut self,
         table: &Arc<Table>,
         targets: &[ColumnId],
+        unnamed: bool,
         query: &Query,
     ) -> Result<String, SqlError> {
         if let SetExpr::Values(values) = query.body.as_ref()
@@ -96,12 +112,24 @@ impl Binder<'_> {
             && query.fetch.is_none()
         {
             let mut rows = Vec::with_capacity(values.rows.len());
+            let lengths = values.rows.iter().map(|row| row.content.len());
+            if lengths.clone().min() != lengths.max() {
+                return Err(SqlError::new(
+                    "42601",
+                    "VALUES lists must all be the same length",
+                ));
+            }
             for row in &values.rows {
                 rows.push(self.values_row(table, targets, &row.content)?);
             }
             return Ok(format!("VALUES {}", rows.join(",")));
         }
         let mut select = self.query(query, None)?;
+        let given = select.columns.len();
+        let targets = match targets.get(..given) {
+            Some(first) if unnamed => first,
+            _ => targets,
+        };
         check_count(targets.len(), select.columns.len())?;
         select.make_castable(self);
         let alias = self.fresh('r');
@@ -266,14 +294,34 @@ impl Binder<'_> {
         environment: &Environment<'_>,
         assignments: &[Assignment],
     ) -> Result<String, SqlError> {
-        let mut done: Vec<ColumnId> = Vec::new();
-        let mut texts = Vec::new();
+        let assigned = self.assigned(table, environment, assignments)?;
+        let mut texts: Vec<String> = assigned
+            .into_iter()
+            .map(|(column, value)| format!("{}={value}", column_name(column)))
+            .collect();
+        let (height, index) = self.hidden();
+        texts.push(format!("_h={height},_x={index}"));
+        Ok(texts.join(","))
+    }
+
+    /// The columns SET names, each with its new value.
+    pub(super) fn assigned(
+        &mut self,
+        table: &Arc<Table>,
+        environment: &Environment<'_>,
+        assignments: &[Assignment],
+    ) -> Result<Vec<(ColumnId, String)>, SqlError> {
+        let mut done: Vec<(ColumnId, String)> = Vec::new();
         for assignment in assignments {
             let pairs: Vec<(&ObjectName, &Expr)> = match &assignment.target {
                 AssignmentTarget::ColumnName(name) => vec![(name, &assignment.value)],
                 AssignmentTarget::Tuple(names) => match super::walk::bare_ref(&assignment.value) {
                     Expr::Tuple(values) if values.len() == names.len() => {
                         names.iter().zip(values).collect()
+                    }
+                    Expr::Subquery(query) if names.len() > 1 => {
+                        self.assign_row(table, environment, names, query, &mut done)?;
+                        continue;
                     }
                     value if names.len() == 1 => names.iter().map(|name| (name, value)).collect(),
                     _ => {
@@ -285,26 +333,77 @@ impl Binder<'_> {
                 },
             };
             for (name, tree) in pairs {
-                let column = assigned_column(table, name)?;
-                if done.contains(&column.id) {
-                    return Err(SqlError::new(
-                        "42601",
-                        format!("multiple assignments to same column \"{}\"", column.name),
-                    ));
-                }
-                done.push(column.id);
+                let column = once(table, name, &done)?;
                 let value = if is_default(tree) {
                     self.default_of(column)?
                 } else {
                     let value = self.expression(environment, tree)?;
                     self.assign(value, column)?
                 };
-                texts.push(format!("{}={}", column_name(column.id), value.sql));
+                done.push((column.id, value.sql));
             }
         }
-        let (height, index) = self.hidden();
-        texts.push(format!("_h={height},_x={index}"));
-        Ok(texts.join(","))
+        Ok(done)
+    }
+
+    /// `(a, b) = (SELECT x, y …)`
+    fn assign_row(
+        &mut self,
+        table: &Arc<Table>,
+        environment: &Environment<'_>,
+        names: &[ObjectName],
+        query: &Query,
+        done: &mut Vec<(ColumnId, String)>,
+    ) -> Result<(), SqlError> {
+        environment.check_subselect()?;
+        let mut select = self.query(query, Some(environment))?;
+        if select.columns.len() != names.len() {
+            return Err(SqlError::new(
+                "42601",
+                "number of columns does not match number of values",
+            ));
+        }
+        select.settle_columns(self)?;
+        let text = select.text(self)?;
+        for (number, name) in names.iter().enumerate() {
+            let column = once(table, name, done)?;
+            let Some(given) = select.columns.get(number) else {
+                continue;
+            };
+            let value = Expression {
+                sql: format!("(SELECT st_single(k{}) FROM ({text}))", number + 1),
+                ty: given.expression.ty,
+                nullable: true,
+                kind: super::expression::Kind::Other,
+            };
+            let value = self.assign(value, column)?;
+            done.push((column.id, value.sql));
+        }
+        Ok(())
+    }
+}
+
+/// A column assigned to, not before.
+fn once<'t>(
+    table: &'t Table,
+    name: &ObjectName,
+    done: &[(ColumnId, String)],
+) -> Result<&'t Column, SqlError> {
+    let column = assigned_column(table, name)?;
+    if done.iter().any(|(other, _)| *other == column.id) {
+        return Err(SqlError::new(
+            "42601",
+            format!("multiple assignments to same column \"{}\"", column.name),
+        ));
+    }
+    Ok(column)
+}
+
+/// How many values each row of VALUES has, when that is what is inserted.
+fn width(query: &Query) -> Option<usize> {
+    match query.body.as_ref() {
+        SetExpr::Values(values) => values.rows.first().map(|row| row.content.len()),
+        _ => None,
     }
 }
 

@@ -8,8 +8,7 @@ use stele_core::Type;
 use super::Binder;
 use super::cast::Asked;
 use super::expression::{Expression, Kind, Ty};
-use super::from::CommonTable;
-use super::name::{folded, new_name};
+use super::name::folded;
 use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn};
 use crate::bound::BoundQuery;
 use crate::error::SqlError;
@@ -222,41 +221,6 @@ impl Binder<'_> {
         Ok(select)
     }
 
-    fn with(
-        &mut self,
-        with: &sqlparser::ast::With,
-        outer: Option<&Environment<'_>>,
-    ) -> Result<String, SqlError> {
-        if with.recursive {
-            return Err(SqlError::unsupported(
-                "WITH RECURSIVE",
-                "Fetch level by level, or keep the closure in a table.",
-            ));
-        }
-        let mut texts = Vec::with_capacity(with.cte_tables.len());
-        for table in &with.cte_tables {
-            let name = new_name(&table.alias.name)?;
-            let mut select = self.query(&table.query, outer)?;
-            select.settle_columns(self)?;
-            rename_columns(&mut select.columns, &table.alias.columns, &name)?;
-            let alias = self.fresh('w');
-            let columns: Vec<String> = (1..=select.columns.len())
-                .map(|number| format!("k{number}"))
-                .collect();
-            texts.push(format!(
-                "{alias}({}) AS ({})",
-                columns.join(","),
-                select.text(self)?
-            ));
-            self.common_tables.push(CommonTable {
-                name,
-                alias,
-                columns: select.columns,
-            });
-        }
-        Ok(format!("WITH {} ", texts.join(",")))
-    }
-
     /// ORDER BY over a set operation or VALUES: output columns only.
     fn order_by_output(
         &mut self,
@@ -440,6 +404,39 @@ pub(super) fn order_item(
     expression: &Expression,
     options: &OrderByOptions,
 ) -> Result<String, SqlError> {
+    let mut item = order_key(expression)?;
+    item.push_str(order_suffix(options, expression.nullable)?);
+    Ok(item)
+}
+
+/// What rows are ordered, or told apart, by.
+pub(super) fn order_key(expression: &Expression) -> Result<String, SqlError> {
+    if expression.known() == Some(Type::Json) {
+        return Err(SqlError::new(
+            "42883",
+            "could not identify an ordering operator for type json",
+        )
+        .hint("Order by a member of it: x ->> 'name'."));
+    }
+    // Ordering by a constant orders nothing; SQLite would take a number for a position.
+    Ok(match expression.ty {
+        Ty::Interval => format!("st_interval_micros({})", expression.sql),
+        _ if matches!(
+            expression.kind,
+            Kind::Constant(_) | Kind::Literal(_) | Kind::Null
+        ) =>
+        {
+            "NULL".to_owned()
+        }
+        _ => expression.sql.clone(),
+    })
+}
+
+/// The direction of an item of ORDER BY, and where its NULLs go.
+pub(super) fn order_suffix(
+    options: &OrderByOptions,
+    nullable: bool,
+) -> Result<&'static str, SqlError> {
     let descending = match &options.sort {
         None | Some(OrderBySort::Asc) => false,
         Some(OrderBySort::Desc) => true,
@@ -450,35 +447,13 @@ pub(super) fn order_item(
             ));
         }
     };
-    if expression.known() == Some(Type::Json) {
-        return Err(SqlError::new(
-            "42883",
-            "could not identify an ordering operator for type json",
-        )
-        .hint("Order by a member of it: x ->> 'name'."));
-    }
-    // Ordering by a constant orders nothing; SQLite would take a number for a position.
-    let mut item = match expression.ty {
-        Ty::Interval => format!("st_interval_micros({})", expression.sql),
-        _ if matches!(
-            expression.kind,
-            Kind::Constant(_) | Kind::Literal(_) | Kind::Null
-        ) =>
-        {
-            "NULL".to_owned()
-        }
-        _ => expression.sql.clone(),
-    };
-    if descending {
-        item.push_str(" DESC");
-    }
-    if expression.nullable {
-        let nulls_first = options.nulls_first.unwrap_or(descending);
-        item.push_str(if nulls_first {
-            " NULLS FIRST"
-        } else {
-            " NULLS LAST"
-        });
-    }
-    Ok(item)
+    let nulls_first = options.nulls_first.unwrap_or(descending);
+    Ok(match (descending, nullable, nulls_first) {
+        (false, false, _) => "",
+        (true, false, _) => " DESC",
+        (false, true, true) => " NULLS FIRST",
+        (false, true, false) => " NULLS LAST",
+        (true, true, true) => " DESC NULLS FIRST",
+        (true, true, false) => " DESC NULLS LAST",
+    })
 }

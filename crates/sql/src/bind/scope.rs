@@ -1,6 +1,6 @@
 //! What names mean at a place: the relations of FROM, inner before outer.
 
-use sqlparser::ast::Ident;
+use sqlparser::ast::{Ident, NamedWindowDefinition};
 use stele_core::schema::{Column, Table};
 
 use super::expression::{Expression, Kind, Ty};
@@ -112,6 +112,17 @@ pub(super) struct Grouping {
     pub(super) bound: Vec<Expression>,
     /// SQLite texts of columns that depend on grouped primary keys.
     pub(super) dependent: Vec<String>,
+    /// Keys of other grouping sets: NULL in this one.
+    pub(super) absent: Vec<AbsentKey>,
+}
+
+/// A key of GROUP BY that the grouping set at hand leaves out.
+#[derive(Clone, Debug)]
+pub(super) struct AbsentKey {
+    pub(super) parsed: sqlparser::ast::Expr,
+    pub(super) sql: String,
+    /// What stands for it.
+    pub(super) null: Expression,
 }
 
 /// A place: its scope and those around it.
@@ -122,6 +133,9 @@ pub(super) struct Environment<'e> {
     pub(super) clause: Clause,
     pub(super) grouping: Option<&'e Grouping>,
     pub(super) inside_aggregate: bool,
+    pub(super) inside_window: bool,
+    /// What WINDOW names.
+    pub(super) windows: &'e [NamedWindowDefinition],
 }
 
 impl<'e> Environment<'e> {
@@ -132,11 +146,17 @@ impl<'e> Environment<'e> {
             clause,
             grouping: None,
             inside_aggregate: false,
+            inside_window: false,
+            windows: &[],
         }
     }
 
     pub(super) fn with_outer(self, outer: Option<&'e Environment<'e>>) -> Self {
         Self { outer, ..self }
+    }
+
+    pub(super) fn with_windows(self, windows: &'e [NamedWindowDefinition]) -> Self {
+        Self { windows, ..self }
     }
 
     pub(super) fn with_clause(self, clause: Clause) -> Self {
@@ -179,6 +199,9 @@ impl<'e> Environment<'e> {
         while let Some(environment) = place {
             match environment.scope.find(&names)? {
                 Found::Column(expression) => {
+                    if let Some(null) = environment.absent(&expression.sql) {
+                        return Ok(null);
+                    }
                     environment.check_grouped(&expression, &names)?;
                     return Ok(expression);
                 }
@@ -195,6 +218,13 @@ impl<'e> Environment<'e> {
             )),
             _ => Err(no_column(&names.join("."))),
         }
+    }
+
+    /// NULL for a key that the grouping set at hand leaves out.
+    fn absent(&self, sql: &str) -> Option<Expression> {
+        let grouping = self.grouping.filter(|_| !self.inside_aggregate)?;
+        let absent = grouping.absent.iter().find(|absent| absent.sql == sql)?;
+        Some(absent.null.clone())
     }
 
     pub(super) fn check_grouped(

@@ -1,19 +1,19 @@
 //! One SELECT: its list, WHERE, GROUP BY, HAVING, ORDER BY, DISTINCT.
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, OrderByOptions, Select as SelectTree, SelectItem,
+    Distinct, Expr, OrderByOptions, Select as SelectTree, SelectItem,
     SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 use stele_core::Type;
 
 use super::Binder;
 use super::aggregate::holds_aggregate;
-use super::expression::{Expression, Kind};
+use super::expression::{Expression, Kind, Ty};
+use super::grouping::{GroupingSet, grouping_sets};
 use super::name::{folded, qualified};
 use super::output::column_label;
-use super::query::{Column, Select, order_item, position};
-use super::scope::{Clause, Environment, Grouping, Scope};
-use super::walk::bare_ref;
+use super::query::{Column, Select, order_key, order_suffix, position};
+use super::scope::{Clause, Environment, Grouping};
 use crate::error::SqlError;
 
 impl Binder<'_> {
@@ -24,58 +24,73 @@ impl Binder<'_> {
         outer: Option<&Environment<'_>>,
     ) -> Result<Select, SqlError> {
         refuse_extras(tree)?;
+        self.level += 1;
+        let result = match grouping_sets(tree)? {
+            Some(sets) => self.select_by_sets(tree, order, outer, &sets),
+            None => self.select_ordered(tree, order, outer),
+        };
+        self.level -= 1;
+        result
+    }
+
+    fn select_ordered(
+        &mut self,
+        tree: &SelectTree,
+        order: &[(&Expr, OrderByOptions)],
+        outer: Option<&Environment<'_>>,
+    ) -> Result<Select, SqlError> {
+        let (mut select, keys) = self.select_plain(tree, order, outer, None)?;
+        for key in keys {
+            let suffix = order_suffix(&key.options, key.nullable)?;
+            select.order.push(format!("{}{suffix}", key.text));
+        }
+        Ok(select)
+    }
+
+    /// One SELECT with one grouping, and what ORDER BY asks for.
+    pub(super) fn select_plain(
+        &mut self,
+        tree: &SelectTree,
+        order: &[(&Expr, OrderByOptions)],
+        outer: Option<&Environment<'_>>,
+        set: Option<&GroupingSet<'_>>,
+    ) -> Result<(Select, Vec<OrderKey>), SqlError> {
         let (scope, from) = self.from(&tree.from, outer)?;
         let mut tail = if from.is_empty() {
             String::new()
         } else {
             format!(" FROM {from}")
         };
-        let place = Environment::new(&scope, Clause::Select).with_outer(outer);
+        let place = Environment::new(&scope, Clause::Select)
+            .with_outer(outer)
+            .with_windows(&tree.named_window);
         if let Some(condition) = &tree.selection {
             let environment = place.with_clause(Clause::Where);
             let condition = self.condition(&environment, condition)?;
             tail.push_str(&format!(" WHERE {}", condition.sql));
         }
-        let grouping = self.grouping(tree, order, &place)?;
+        let grouping = self.grouping(tree, order, &place, set)?;
         let place = Environment {
             grouping: grouping.as_ref(),
             ..place
         };
-        let columns = self.select_list(&tree.projection, &place)?;
+        let mut columns = self.select_list(&tree.projection, &place)?;
         if let Some(grouping) = &grouping {
-            let keys: Vec<&str> = grouping
-                .bound
-                .iter()
-                .filter(|key| !matches!(key.kind, Kind::Constant(_)))
-                .map(|key| key.sql.as_str())
-                .collect();
-            if !keys.is_empty() {
-                tail.push_str(&format!(" GROUP BY {}", keys.join(",")));
-            } else if !grouping.bound.is_empty() {
-                tail.push_str(" GROUP BY NULL");
-            }
-            if let Some(condition) = &tree.having {
-                let environment = place.with_clause(Clause::Having);
-                let condition = self.condition(&environment, condition)?;
+            let text = self.group_by(tree, &place, grouping)?;
+            tail.push_str(&text);
+            if grouping.bound.is_empty()
+                && !tree.projection.iter().any(listed_aggregate)
+                && let Some(first) = columns.first_mut()
+            {
                 // The count makes it an aggregate query even where nothing else does.
-                let aggregate = if grouping.bound.is_empty() {
-                    "count(*) >= 0 AND "
-                } else {
-                    ""
-                };
-                tail.push_str(&format!(" HAVING {aggregate}{}", condition.sql));
+                let expression = &mut first.expression;
+                if !expression.is_unknown() {
+                    expression.sql = format!("iif(count(*) >= 0,{},NULL)", expression.sql);
+                    expression.kind = Kind::Other;
+                }
             }
         }
-        let distinct = match &tree.distinct {
-            None | Some(Distinct::All) => false,
-            Some(Distinct::Distinct) => true,
-            Some(Distinct::On(_)) => {
-                return Err(SqlError::unsupported(
-                    "DISTINCT ON",
-                    "Use GROUP BY with min or max, or row_number() in a sub-select.",
-                ));
-            }
-        };
+        let distinct = matches!(&tree.distinct, Some(Distinct::Distinct));
         let mut select = Select {
             distinct,
             columns,
@@ -101,110 +116,48 @@ impl Binder<'_> {
             }
         }
         let environment = place.with_clause(Clause::OrderBy);
+        let mut keys = Vec::with_capacity(order.len());
         for (item, options) in order {
-            let item = self.order_by(&mut select, &environment, item, options)?;
-            select.order.push(item);
+            keys.push(self.order_by(&mut select, &environment, item, options)?);
         }
-        Ok(select)
+        match &tree.distinct {
+            Some(Distinct::On(_)) if set.is_some() => Err(SqlError::unsupported(
+                "DISTINCT ON with grouping sets",
+                "Group in a sub-select of FROM.",
+            )),
+            Some(Distinct::On(on)) => {
+                let select = self.distinct_on(select, &environment, on, keys)?;
+                Ok((select, Vec::new()))
+            }
+            _ => Ok((select, keys)),
+        }
     }
 
-    /// GROUP BY, or the single group of aggregates without it; `None` when rows stay rows.
-    fn grouping(
+    /// ` GROUP BY … HAVING …`
+    fn group_by(
         &mut self,
         tree: &SelectTree,
-        order: &[(&Expr, OrderByOptions)],
         place: &Environment<'_>,
-    ) -> Result<Option<Grouping>, SqlError> {
-        let GroupByExpr::Expressions(keys, modifiers) = &tree.group_by else {
-            return Err(SqlError::unsupported("GROUP BY ALL", "Name the columns."));
-        };
-        if !modifiers.is_empty() {
-            return Err(SqlError::unsupported(
-                "GROUP BY with a modifier",
-                "Use one SELECT a grouping and UNION ALL.",
-            ));
+        grouping: &Grouping,
+    ) -> Result<String, SqlError> {
+        let mut text = String::new();
+        let keys: Vec<&str> = grouping
+            .bound
+            .iter()
+            .filter(|key| !matches!(key.kind, Kind::Constant(_)))
+            .map(|key| key.sql.as_str())
+            .collect();
+        if !keys.is_empty() {
+            text.push_str(&format!(" GROUP BY {}", keys.join(",")));
+        } else if !grouping.bound.is_empty() {
+            text.push_str(" GROUP BY NULL");
         }
-        let aggregated = tree.having.is_some()
-            || tree.projection.iter().any(|item| match item {
-                SelectItem::UnnamedExpr(tree) | SelectItem::ExprWithAlias { expr: tree, .. } => {
-                    holds_aggregate(tree)
-                }
-                _ => false,
-            })
-            || order.iter().any(|(tree, _)| holds_aggregate(tree));
-        if keys.is_empty() && !aggregated {
-            return Ok(None);
+        if let Some(condition) = &tree.having {
+            let environment = place.with_clause(Clause::Having);
+            let condition = self.condition(&environment, condition)?;
+            text.push_str(&format!(" HAVING {}", condition.sql));
         }
-        let mut grouping = Grouping::default();
-        let environment = place.with_clause(Clause::GroupBy);
-        for key in keys {
-            let key = self.output_named(tree, key, place.scope)?;
-            if matches!(key, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_)) {
-                return Err(SqlError::unsupported(
-                    "GROUPING SETS, CUBE and ROLLUP",
-                    "Use one SELECT a grouping and UNION ALL.",
-                ));
-            }
-            let bound = self.expression(&environment, key)?;
-            let bound = self.settled(bound)?;
-            if bound.known() == Some(Type::Json) {
-                return Err(SqlError::new(
-                    "42883",
-                    "could not identify an equality operator for type json",
-                ));
-            }
-            grouping.parsed.push(bare_ref(key).clone());
-            grouping.bound.push(bound);
-        }
-        // Columns of a table whose whole primary key is grouped have one value a group.
-        for relation in &place.scope.relations {
-            let grouped = |key: &String| grouping.bound.iter().any(|bound| bound.sql == *key);
-            let of_table = relation
-                .columns
-                .iter()
-                .any(|column| column.expression.kind == Kind::Column);
-            if of_table && relation.key.iter().all(grouped) {
-                let columns = relation.columns.iter();
-                let texts = columns.map(|column| column.expression.sql.clone());
-                grouping.dependent.extend(texts);
-            }
-        }
-        Ok(Some(grouping))
-    }
-
-    /// The select-list item that a position or an output name in GROUP BY means, or itself.
-    fn output_named<'t>(
-        &self,
-        tree: &'t SelectTree,
-        key: &'t Expr,
-        scope: &Scope,
-    ) -> Result<&'t Expr, SqlError> {
-        if let Some(place) = position(key, tree.projection.len())? {
-            return match tree.projection.get(place) {
-                Some(
-                    SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. },
-                ) => Ok(item),
-                _ => Err(SqlError::unsupported(
-                    "a position that means *",
-                    "Name the column.",
-                )),
-            };
-        }
-        if let Expr::Identifier(ident) = key {
-            let name = folded(ident);
-            // An input column goes before an output name.
-            let input = scope.star().iter().any(|(column, _)| *column == name);
-            if !input {
-                for item in &tree.projection {
-                    if let SelectItem::ExprWithAlias { expr, alias } = item
-                        && folded(alias) == name
-                    {
-                        return Ok(expr);
-                    }
-                }
-            }
-        }
-        Ok(key)
+        Ok(text)
     }
 
     /// The columns of a select list or of RETURNING.
@@ -284,42 +237,15 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// One item of ORDER BY: a position, an output name, or an expression over the input.
+    /// One item of ORDER BY.
     fn order_by(
         &mut self,
         select: &mut Select,
         environment: &Environment<'_>,
         tree: &Expr,
         options: &OrderByOptions,
-    ) -> Result<String, SqlError> {
-        let named = match tree {
-            Expr::Identifier(ident) => {
-                let name = folded(ident);
-                let mut places = select
-                    .columns
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, column)| column.name == name);
-                match (places.next(), places.next()) {
-                    (Some((place, first)), Some((_, second)))
-                        if first.expression != second.expression =>
-                    {
-                        let _ = place;
-                        return Err(SqlError::new(
-                            "42702",
-                            format!("ORDER BY \"{name}\" is ambiguous"),
-                        ));
-                    }
-                    (Some((place, _)), _) => Some(place),
-                    _ => None,
-                }
-            }
-            _ => position(tree, select.columns.len())?,
-        };
-        if let Some(column) = named.and_then(|place| select.columns.get(place)) {
-            return order_item(&column.expression, options);
-        }
-        let expression = self.expression(environment, tree)?;
+    ) -> Result<OrderKey, SqlError> {
+        let expression = self.output_or_input(select, environment, tree)?;
         let listed = select
             .columns
             .iter()
@@ -330,7 +256,69 @@ impl Binder<'_> {
                 "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
             ));
         }
-        order_item(&expression, options)
+        Ok(OrderKey {
+            text: order_key(&expression)?,
+            value: match expression.ty {
+                Ty::Interval => order_key(&expression)?,
+                _ => expression.sql.clone(),
+            },
+            nullable: expression.nullable,
+            options: options.clone(),
+        })
+    }
+
+    /// What ORDER BY or DISTINCT ON names: a position, an output name, or an expression over the
+    /// input.
+    pub(super) fn output_or_input(
+        &mut self,
+        select: &Select,
+        environment: &Environment<'_>,
+        tree: &Expr,
+    ) -> Result<Expression, SqlError> {
+        let named = match tree {
+            Expr::Identifier(ident) => {
+                let name = folded(ident);
+                let mut places = select
+                    .columns
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, column)| column.name == name);
+                let first = places.next();
+                if let Some((_, first)) = first
+                    && places.any(|(_, other)| other.expression != first.expression)
+                {
+                    return Err(SqlError::new(
+                        "42702",
+                        format!("ORDER BY \"{name}\" is ambiguous"),
+                    ));
+                }
+                first.map(|(place, _)| place)
+            }
+            _ => position(tree, select.columns.len())?,
+        };
+        match named.and_then(|place| select.columns.get(place)) {
+            Some(column) => Ok(column.expression.clone()),
+            None => self.expression(environment, tree),
+        }
+    }
+}
+
+/// An item of ORDER BY, bound.
+#[derive(Clone, Debug)]
+pub(super) struct OrderKey {
+    pub(super) text: String,
+    /// The same where constants count: in one of several SELECTs of a UNION.
+    pub(super) value: String,
+    pub(super) nullable: bool,
+    pub(super) options: OrderByOptions,
+}
+
+fn listed_aggregate(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::UnnamedExpr(tree) | SelectItem::ExprWithAlias { expr: tree, .. } => {
+            holds_aggregate(tree)
+        }
+        _ => false,
     }
 }
 
@@ -351,12 +339,6 @@ fn refuse_extras(tree: &SelectTree) -> Result<(), SqlError> {
         return Err(SqlError::unsupported(
             "SELECT INTO",
             "Use CREATE TABLE with a primary key, then INSERT … SELECT.",
-        ));
-    }
-    if !tree.named_window.is_empty() {
-        return Err(SqlError::unsupported(
-            "WINDOW",
-            "Write the window after OVER.",
         ));
     }
     let odd = tree.top.is_some()

@@ -1,6 +1,8 @@
 //! UNION, INTERSECT, EXCEPT and VALUES.
 
-use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Values};
+use sqlparser::ast::{
+    Ident, ObjectName, SetExpr, SetOperator, SetQuantifier, Table as TableTree, Values,
+};
 use stele_core::Type;
 
 use super::Binder;
@@ -27,13 +29,29 @@ impl Binder<'_> {
                 set_quantifier,
                 right,
             } => binder.set_operation(*op, *set_quantifier, left, right, outer),
-            SetExpr::Table(_) => Err(SqlError::unsupported("TABLE", "Write SELECT * FROM.")),
+            SetExpr::Table(table) => binder.whole_table(table),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 Err(SqlError::unsupported(
                     "a statement that changes rows inside a query",
                     "Use RETURNING in a statement of its own.",
                 ))
             }
+        })
+    }
+
+    /// `TABLE name`
+    fn whole_table(&mut self, table: &TableTree) -> Result<Select, SqlError> {
+        let parts = table.schema_name.iter().chain(&table.table_name);
+        let name = ObjectName::from(parts.map(Ident::new).collect::<Vec<_>>());
+        let (scope, text) = self.named_relation(&name, None, None)?;
+        let columns = scope.star().into_iter();
+        Ok(Select {
+            columns: columns
+                .map(|(name, expression)| Column { name, expression })
+                .collect(),
+            tail: format!(" FROM {text}"),
+            key: scope.key(),
+            ..Select::default()
         })
     }
 

@@ -1,25 +1,29 @@
 //! UPDATE, and RETURNING for all writes.
 
-use sqlparser::ast::{SelectItem, TableAlias, TableFactor, TableWithJoins, Update};
+use sqlparser::ast::{
+    SelectItem, TableAlias, TableFactor, TableWithJoins, Update, UpdateTableFromKind,
+};
 use stele_core::schema::Table;
 
 use super::Binder;
+use super::from::merge;
 use super::name::folded;
 use super::scope::{Clause, Environment, Relation, Scope};
 use crate::bound::{BoundWrite, Operation};
 use crate::error::SqlError;
-use crate::physical::table_name;
+use crate::physical::{column_name, table_name};
 use crate::result::OutputColumn;
 use std::sync::Arc;
 
 impl Binder<'_> {
     pub(super) fn update(&mut self, update: &Update) -> Result<BoundWrite, SqlError> {
-        if update.from.is_some() {
-            return Err(SqlError::unsupported(
-                "UPDATE … FROM",
-                "Use a scalar sub-select: SET a = (SELECT …) WHERE EXISTS (SELECT …).",
-            ));
-        }
+        let from = match &update.from {
+            None => None,
+            Some(UpdateTableFromKind::AfterSet(items)) => Some(items.as_slice()),
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(SqlError::new("42601", "syntax error at or near \"FROM\""));
+            }
+        };
         if update.or.is_some()
             || update.output.is_some()
             || !update.order_by.is_empty()
@@ -28,6 +32,9 @@ impl Binder<'_> {
             return Err(SqlError::new("42601", "syntax error in UPDATE"));
         }
         let (table, shown) = self.written_table(&update.table)?;
+        if let Some(items) = from {
+            return self.update_from(update, &table, &shown, items);
+        }
         let alias = self.fresh('r');
         let scope = Scope {
             relations: vec![Relation::of_table(&table, Some(&alias), &shown, false)],
@@ -49,12 +56,66 @@ impl Binder<'_> {
                 format!(" WHERE {}", self.condition(&environment, tree)?.sql)
             }
         };
-        let (columns, returning) = self.returning(&table, update.returning.as_deref())?;
+        let (columns, returning) =
+            self.returning(&table, &shown, false, update.returning.as_deref())?;
         let sqlite = format!(
             "UPDATE {} AS {alias} SET {assignments}{before}{condition}{returning}",
             table_name(table.id)
         );
         Ok(self.bound_write(&table, Operation::Update, sqlite, columns))
+    }
+
+    /// UPDATE … FROM. A row that several rows of FROM match must get the same values from each, else
+    /// the statement fails: which of them counts would depend on the plan.
+    fn update_from(
+        &mut self,
+        update: &Update,
+        table: &Arc<Table>,
+        shown: &str,
+        items: &[TableWithJoins],
+    ) -> Result<BoundWrite, SqlError> {
+        let (mut scope, from) = self.from(items, None)?;
+        let inner = self.fresh('r');
+        let target = Relation::of_table(table, Some(&inner), shown, false);
+        let keys = target.key.clone();
+        let own = Scope {
+            relations: vec![target],
+            merged: Vec::new(),
+        };
+        merge(&mut scope, own)?;
+        let environment = Environment::new(&scope, Clause::Set);
+        let assigned = self.assigned(table, &environment, &update.assignments)?;
+        let condition = match &update.selection {
+            None => String::new(),
+            Some(tree) => {
+                let environment = environment.with_clause(Clause::Where);
+                format!(" WHERE {}", self.condition(&environment, tree)?.sql)
+            }
+        };
+        let (columns, returning) =
+            self.returning(table, shown, true, update.returning.as_deref())?;
+        let (outer, matched) = (self.fresh('r'), self.fresh('r'));
+        let mut list = Vec::new();
+        let mut joined = Vec::new();
+        for (number, (id, key)) in table.primary_key.iter().zip(&keys).enumerate() {
+            list.push(format!("{key} AS p{number}"));
+            joined.push(format!("{outer}.{}={matched}.p{number}", column_name(*id)));
+        }
+        let mut sets = Vec::new();
+        for (number, (id, value)) in assigned.iter().enumerate() {
+            list.push(format!("st_same({value}) AS v{number}"));
+            sets.push(format!("{}={matched}.v{number}", column_name(*id)));
+        }
+        let (height, index) = self.hidden();
+        let name = table_name(table.id);
+        let sqlite = format!(
+            "UPDATE {name} AS {outer} SET {},_h={height},_x={index} FROM (SELECT {} FROM {from} JOIN {name} AS {inner}{condition} GROUP BY {}) AS {matched} WHERE {}{returning}",
+            sets.join(","),
+            list.join(","),
+            keys.join(","),
+            joined.join(" AND ")
+        );
+        Ok(self.bound_write(table, Operation::Update, sqlite, columns))
     }
 
     /// The table an UPDATE or DELETE names, and what it calls it.
@@ -88,10 +149,13 @@ impl Binder<'_> {
         Ok((table, shown))
     }
 
-    /// RETURNING: its columns, and its text with the keyword.
+    /// RETURNING: its columns, and its text with the keyword. `joined` says that the statement names
+    /// other tables, of which SQLite returns nothing.
     pub(super) fn returning(
         &mut self,
         table: &Arc<Table>,
+        shown: &str,
+        joined: bool,
         items: Option<&[SelectItem]>,
     ) -> Result<(Vec<OutputColumn>, String), SqlError> {
         let Some(items) = items else {
@@ -101,12 +165,21 @@ impl Binder<'_> {
         // SQLite knows the table by its own name there, not by its alias.
         let own = table_name(table.id);
         let scope = Scope {
-            relations: vec![Relation::of_table(table, Some(&own), &table.name, false)],
+            relations: vec![Relation::of_table(table, Some(&own), shown, false)],
             merged: Vec::new(),
         };
         let environment = Environment::new(&scope, Clause::Returning);
         let others = std::mem::take(&mut self.reads);
-        let listed = self.select_list(items, &environment)?;
+        let all = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_));
+        if joined && items.iter().any(all) {
+            return Err(other_rows(shown));
+        }
+        let listed = match self.select_list(items, &environment) {
+            Err(error) if joined && matches!(error.code.as_str(), "42P01" | "42703") => {
+                return Err(other_rows(shown));
+            }
+            listed => listed?,
+        };
         self.refuse_own_rows(table, "RETURNING")?;
         self.reads.extend(others);
         let mut columns = Vec::with_capacity(listed.len());
@@ -121,4 +194,11 @@ impl Binder<'_> {
         }
         Ok((columns, format!(" RETURNING {}", texts.join(","))))
     }
+}
+
+fn other_rows(shown: &str) -> SqlError {
+    SqlError::unsupported(
+        "RETURNING of another table than the one that is changed",
+        format!("Return its own columns: RETURNING {shown}.*."),
+    )
 }

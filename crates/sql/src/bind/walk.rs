@@ -21,8 +21,13 @@ impl Binder<'_> {
             && !environment.inside_aggregate
         {
             let mut keys = grouping.parsed.iter().zip(&grouping.bound);
-            if let Some((_, key)) = keys.find(|(parsed, _)| *parsed == bare_ref(tree)) {
+            let bare = bare_ref(tree);
+            if let Some((_, key)) = keys.find(|(parsed, _)| *parsed == bare) {
                 return Ok(key.clone());
+            }
+            let mut absent = grouping.absent.iter();
+            if let Some(absent) = absent.find(|absent| absent.parsed == *bare) {
+                return Ok(absent.null.clone());
             }
         }
         self.deeper(|binder| binder.node(environment, tree))
@@ -250,6 +255,15 @@ impl Binder<'_> {
             let operand = self.expression(environment, operand)?;
             bound.push(self.truth(operand, word)?);
         }
+        self.balanced(bound, word)
+    }
+
+    /// Joins conditions by AND or OR, as a balanced tree.
+    pub(super) fn balanced(
+        &mut self,
+        mut bound: Vec<Expression>,
+        word: &str,
+    ) -> Result<Expression, SqlError> {
         while bound.len() > 1 {
             let mut halved = Vec::with_capacity(bound.len().div_ceil(2));
             let mut rest = bound.into_iter();

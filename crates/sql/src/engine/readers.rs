@@ -221,6 +221,7 @@ impl Readers {
             types: &query.parameters,
             columns: &query.columns,
             writer: None,
+            rows_once: false,
         };
         let mut allowance = Allowance::of(&self.limits);
         reader.wall.raise();

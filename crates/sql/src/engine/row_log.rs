@@ -1,6 +1,6 @@
 //! What statements did to rows, in order, and what is left of it at the end of a transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
@@ -50,6 +50,8 @@ pub(super) struct RowLog {
     limits: Limits,
     budget: Arc<Budget>,
     active: bool,
+    /// Keys the statement under way touched, when it may touch each once.
+    once: Option<BTreeSet<(TableId, Vec<u8>)>>,
     touches: Vec<Touch>,
     rows: u64,
     bytes: u64,
@@ -72,11 +74,40 @@ impl RowLog {
         self.bytes = 0;
         self.failure = None;
         self.active = false;
+        self.once = None;
     }
 
     /// Whether rows are logged: only while a user's statement runs.
     pub(super) fn set_active(&mut self, active: bool) {
         self.active = active;
+    }
+
+    /// Whether the statement about to run may change each row once only.
+    pub(super) fn set_rows_once(&mut self, once: bool) {
+        self.once = once.then(BTreeSet::new);
+    }
+
+    /// Refuses a second change of a row, as PostgreSQL does in ON CONFLICT DO UPDATE.
+    fn check_once(
+        &mut self,
+        table: TableId,
+        before: Option<&[u8]>,
+        after: Option<&[u8]>,
+    ) -> Result<(), SqlError> {
+        let Some(once) = &mut self.once else {
+            return Ok(());
+        };
+        if before.is_some_and(|key| once.contains(&(table, key.to_vec()))) {
+            return Err(SqlError::new(
+                "21000",
+                "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            )
+            .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values."));
+        }
+        if let Some(key) = after {
+            once.insert((table, key.to_vec()));
+        }
+        Ok(())
     }
 
     pub(super) fn set_layout(&mut self, layout: Arc<Layout>) {
@@ -158,6 +189,11 @@ impl RowLog {
             .map(|(values, stamp)| encode(values).map(|(key, row)| (key, (row, stamp))))
             .transpose()?;
         let after = after.map(|(values, _)| encode(values)).transpose()?;
+        self.check_once(
+            table,
+            before.as_ref().map(|(key, _)| key.as_slice()),
+            after.as_ref().map(|(key, _)| key.as_slice()),
+        )?;
         match (before, after) {
             (Some((old_key, before)), Some((key, after))) if old_key == key => self.push(Touch {
                 table,

@@ -101,6 +101,8 @@ pub(super) struct Lowered<'a> {
     pub(super) columns: &'a [OutputColumn],
     /// Who writes; none for a read.
     pub(super) writer: Option<Stamp>,
+    /// Whether changing a row a second time is a failure.
+    pub(super) rows_once: bool,
 }
 
 impl Engine {
@@ -132,6 +134,7 @@ impl Engine {
                     types: &query.parameters,
                     columns: &query.columns,
                     writer: None,
+                    rows_once: false,
                 };
                 let rows = self.run_lowered(&lowered, parameters, allowance)?;
                 Ok(StatementResult {
@@ -147,6 +150,7 @@ impl Engine {
                     types: &write.parameters,
                     columns: &write.columns,
                     writer: Some(stamp),
+                    rows_once: write.rows_once,
                 };
                 let rows = self.run_lowered(&lowered, parameters, allowance)?;
                 let rows_affected = self.writer.changes();
@@ -154,6 +158,7 @@ impl Engine {
                     Operation::Insert => format!("INSERT 0 {rows_affected}"),
                     Operation::Update => format!("UPDATE {rows_affected}"),
                     Operation::Delete => format!("DELETE {rows_affected}"),
+                    Operation::Truncate => "TRUNCATE TABLE".to_owned(),
                 };
                 Ok(StatementResult {
                     tag,
@@ -172,7 +177,10 @@ impl Engine {
         allowance: &mut Allowance,
     ) -> Result<Vec<Vec<Value>>, Failure> {
         self.wall.raise();
-        self.writer.sink(|log| log.set_active(true));
+        self.writer.sink(|log| {
+            log.set_active(true);
+            log.set_rows_once(lowered.rows_once);
+        });
         self.budget.start(allowance.vm_steps);
         let ran = step(
             &self.writer,
@@ -185,6 +193,7 @@ impl Engine {
         self.budget.end();
         let refused = self.writer.sink(|log| {
             log.set_active(false);
+            log.set_rows_once(false);
             log.take_failure()
         });
         self.wall.lower();

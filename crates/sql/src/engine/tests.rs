@@ -3,4 +3,5 @@ mod bounds;
 mod history;
 mod reads;
 mod replay;
+mod statements;
 mod support;

@@ -46,6 +46,27 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
+/// Writes a text as a JSON string, as PostgreSQL escapes it.
+pub(super) fn push_quoted(json: &mut String, text: &str) {
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            control if control < ' ' => {
+                json.push_str(&format!("\\u{:04x}", u32::from(control)));
+            }
+            other => json.push(other),
+        }
+    }
+    json.push('"');
+}
+
 fn kind(arguments: &Arguments<'_>) -> Result<&'static str, SqlError> {
     Ok(match arguments.text(0)?.trim_start().as_bytes().first() {
         Some(b'{') => "object",

@@ -5,6 +5,7 @@ use stele_core::{Type, Value};
 
 use crate::bind::Binder;
 use crate::bind::expression::Expression;
+use crate::bind::quantified::Quantified;
 use crate::bind::scope::Environment;
 use crate::error::SqlError;
 
@@ -103,10 +104,43 @@ impl Binder<'_> {
                     "Compare rows with =, <>, <, > or IN; list columns one by one elsewhere.",
                 ));
             }
-            Expr::Array(_) | Expr::AnyOp { .. } | Expr::AllOp { .. } => {
+            Expr::AnyOp {
+                left,
+                compare_op: op,
+                right,
+                ..
+            } => {
+                let all = false;
+                return self.quantified(
+                    environment,
+                    &Quantified {
+                        left,
+                        op,
+                        right,
+                        all,
+                    },
+                );
+            }
+            Expr::AllOp {
+                left,
+                compare_op: op,
+                right,
+            } => {
+                let all = true;
+                return self.quantified(
+                    environment,
+                    &Quantified {
+                        left,
+                        op,
+                        right,
+                        all,
+                    },
+                );
+            }
+            Expr::Array(_) => {
                 return Err(SqlError::unsupported(
-                    "an array, ANY or ALL",
-                    "Use IN (…) with a list of values or a sub-select.",
+                    "an array as a value",
+                    "Use IN (…) or = ANY (…) with a list of values or a sub-select.",
                 ));
             }
             Expr::SimilarTo { .. } | Expr::RLike { .. } => {
