@@ -214,8 +214,7 @@ class Transactions(PsycopgCase):
         committed = self.race(lambda c: c.execute("UPDATE counter SET n = n + 1 WHERE id = 1"))
         self.assertEqual(self.connection.execute("SELECT n FROM counter").fetchone(), (committed,))
 
-    @unittest.expectedFailure  # the wire does not yet send the digests of what a transaction has read
-    def test_a_commit_fails_if_what_the_transaction_read_has_changed(self):
+    def test_a6_a_commit_fails_if_what_the_transaction_read_has_changed(self):
         self.connection.execute(f"INSERT INTO {self.table} VALUES (1, '0')")
 
         def read_then_write(connection):

@@ -9,8 +9,8 @@ use stele_core::block::Block;
 use stele_core::genesis::Genesis;
 use stele_core::note::SignerKey;
 use stele_core::transaction::{
-    Payload, STATEMENT_LEN_MAX, SignedTransaction, TIME_SKEW_MAX_US, TRANSACTION_LEN_MAX,
-    Transaction,
+    ExpectedVersion, Payload, STATEMENT_LEN_MAX, SignedTransaction, TIME_SKEW_MAX_US,
+    TRANSACTION_LEN_MAX, Transaction,
 };
 use stele_core::{Decode, Encode, Hash, Suite};
 use stele_flow::{FileLock, Runtime};
@@ -163,23 +163,33 @@ impl Node {
     /// # Errors
     /// When the key is unknown, the payload too long, or the node takes no writes.
     pub fn write(&self, key: &str, payload: Payload) -> Result<Pending, NodeError> {
-        self.write_at(key, payload, self.now_us(), self.fresh_seed())
+        self.write_expecting(key, payload, Vec::new())
     }
 
-    /// As [`Self::write`], with the time and seed an interactive transaction began with. A time that
-    /// would soon be refused is replaced by the clock's.
+    /// As [`Self::write`], in strict mode: fails with 40001 unless each table has the version stated
+    /// when the ledger executes it.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn write_at(
+    pub fn write_expecting(
         &self,
         key: &str,
         payload: Payload,
+        expected: Vec<ExpectedVersion>,
+    ) -> Result<Pending, NodeError> {
+        self.sign_and_submit(key, payload, expected, self.now_us(), self.fresh_seed())
+    }
+
+    pub(crate) fn sign_and_submit(
+        &self,
+        key: &str,
+        payload: Payload,
+        expected: Vec<ExpectedVersion>,
         time_us: i64,
         seed: [u8; 16],
     ) -> Result<Pending, NodeError> {
         let key = self.inner.keys.find(key)?;
-        let signed = self.inner.sign(&key, payload, time_us, seed)?;
+        let signed = self.inner.sign(&key, payload, expected, time_us, seed)?;
         let id = signed.id(self.inner.suite);
         self.enqueue(id, signed)
     }
@@ -258,6 +268,7 @@ impl Inner {
         &self,
         key: &LocalKey,
         payload: Payload,
+        expected_versions: Vec<ExpectedVersion>,
         time_us: i64,
         seed: [u8; 16],
     ) -> Result<SignedTransaction, NodeError> {
@@ -277,12 +288,6 @@ impl Inner {
                 }
             }
         }
-        let now_us = self.runtime.clock.now_us();
-        let time_us = if now_us.saturating_sub(time_us) > OWN_TIME_AGE_MAX_US {
-            now_us
-        } else {
-            time_us
-        };
         let mut nonce = [0; 16];
         self.runtime.random.fill(&mut nonce);
         Ok(Transaction {
@@ -292,7 +297,7 @@ impl Inner {
             time_us,
             expiry_us: time_us.saturating_add(OWN_EXPIRY_US),
             seed,
-            expected_versions: Vec::new(),
+            expected_versions,
             payload,
         }
         .sign(self.suite, key.secret()))

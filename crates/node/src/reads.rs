@@ -1,11 +1,10 @@
-//! SQL reads and previews.
+//! SQL reads, and the way to the executor.
 
 use std::sync::Arc;
 
-use stele_core::transaction::Statement;
 use stele_core::{AccountId, Type, Value};
-use stele_sql::engine::EngineError;
-use stele_sql::{Bound, SqlError, StatementResult};
+use stele_sql::engine::{Engine, EngineError};
+use stele_sql::{Bound, SqlError};
 
 use crate::error::NodeError;
 use crate::node::Node;
@@ -48,22 +47,15 @@ impl Node {
         Ok(Answer { result, height })
     }
 
-    /// Runs statements on the newest state and undoes them: what an open interactive transaction
-    /// sees. `time_us` and `seed` are those the transaction will carry.
-    ///
-    /// # Errors
-    /// What is wrong with a statement; or the state cannot be read.
-    pub fn preview(
+    /// Works with the executor between two blocks.
+    pub(crate) fn with_engine<R>(
         &self,
-        account: AccountId,
-        statements: &[Statement],
-        time_us: i64,
-        seed: [u8; 16],
-    ) -> Result<Vec<StatementResult>, NodeError> {
+        work: impl FnOnce(&mut Engine) -> Result<R, EngineError>,
+    ) -> Result<R, NodeError> {
         let mut engine = self.inner.engine.lock();
-        let previewed = engine.preview(account, statements, time_us, seed);
+        let done = work(&mut engine);
         // The apply loop waits for this lock too; it must not starve behind a busy session.
         parking_lot::MutexGuard::unlock_fair(engine);
-        Ok(previewed?)
+        Ok(done?)
     }
 }

@@ -336,7 +336,7 @@ fn open_state(
     store: &BlockStore,
     runtime: &Runtime,
 ) -> Result<Engine, NodeError> {
-    let engine = Engine::open(config.clone())?;
+    let mut engine = Engine::open(config.clone())?;
     let meta = engine.meta();
     let height = meta.height;
     let fits = match height {

@@ -315,10 +315,11 @@ fn c8_a_write_over_its_cost_bound_fails_alone() {
         with("INSERT INTO big VALUES (5)", Vec::new()),
         with(endless, Vec::new()),
     ];
-    assert!(
-        node.preview(account, &statements, node.now_us(), [0; 16])
-            .is_err()
-    );
+    let mut open = stele_node::OpenTransaction::new(account, node.now_us(), [0; 16], 10);
+    for statement in statements {
+        open.push(statement, None).unwrap();
+    }
+    assert!(node.preview(&mut open, None).unwrap().failure.is_some());
     must(&node, &["INSERT INTO big VALUES (6)"]);
     let root = node.status().state_root;
     node.stop();

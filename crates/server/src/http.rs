@@ -20,11 +20,11 @@ mod guard;
 mod kv;
 mod kv_lookup;
 mod kv_namespace;
-mod kv_open;
-mod kv_transaction;
 mod listener;
 mod metric;
 mod page;
+mod preview;
+mod preview_table;
 mod proof;
 mod receipt;
 mod record;
@@ -138,10 +138,10 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
         .routes(routes!(tile::checkpoint))
         .routes(routes!(kv::get, kv::put, kv::delete))
         .routes(routes!(kv_lookup::look_up, kv_namespace::set))
-        .routes(routes!(kv_transaction::begin))
-        .routes(routes!(kv_transaction::state))
-        .routes(routes!(kv_transaction::commit))
-        .routes(routes!(kv_transaction::rollback))
+        .routes(routes!(preview::begin, preview::list))
+        .routes(routes!(preview::find, preview::free))
+        .routes(routes!(preview::run))
+        .routes(routes!(preview::commit))
         .routes(routes!(audit::start))
         .routes(routes!(audit::progress))
         .split_for_parts();

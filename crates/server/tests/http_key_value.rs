@@ -46,14 +46,19 @@ async fn get(api: &Api, key: &str, headers: &[(&str, &str)]) -> Option<Vec<u8>> 
 }
 
 async fn begin(api: &Api) -> String {
-    let answer = api.post("/v1/kv-transactions", Body::empty()).await;
+    let answer = api.post("/v1/previews", Body::empty()).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
-    answer.json()["transaction"].as_str().unwrap().to_owned()
+    answer.json()["name"].as_str().unwrap().to_owned()
 }
 
-async fn end(api: &Api, token: &str, how: &str) -> Answer {
-    api.post(&format!("/v1/kv-transactions/{token}/{how}"), Body::empty())
+async fn commit(api: &Api, name: &str) -> Answer {
+    api.post(&format!("/v1/previews/{name}/commit"), Body::empty())
         .await
+}
+
+async fn free(api: &Api, name: &str) -> Answer {
+    let path = format!("/v1/previews/{name}");
+    api.call(Method::DELETE, &path, &[], Body::empty()).await
 }
 
 async fn keys(api: &Api, query: &str) -> Vec<String> {
@@ -133,7 +138,7 @@ async fn c4_a_transaction_sees_its_writes_and_nobody_else_does() {
     put(&api, "k", b"old", &[]).await;
     put(&api, "gone", b"x", &[]).await;
     let token = begin(&api).await;
-    let inside = [("stele-transaction", token.as_str())];
+    let inside = [("stele-preview", token.as_str())];
     assert_eq!(get(&api, "k", &inside).await.unwrap(), b"old");
     put(&api, "k", b"new", &inside).await;
     api.call(Method::DELETE, &path("gone"), &inside, Body::empty())
@@ -143,29 +148,26 @@ async fn c4_a_transaction_sees_its_writes_and_nobody_else_does() {
     assert_eq!(get(&api, "k", &[]).await.unwrap(), b"old");
     assert_eq!(get(&api, "gone", &[]).await.unwrap(), b"x");
     let other = begin(&api).await;
-    let beside = [("stele-transaction", other.as_str())];
+    let beside = [("stele-preview", other.as_str())];
     assert_eq!(get(&api, "k", &beside).await.unwrap(), b"old");
 
-    let open = api
-        .get(&format!("/v1/kv-transactions/{token}"))
-        .await
-        .json();
+    let open = api.get(&format!("/v1/previews/{token}")).await.json();
     assert_eq!(
         (&open["in_transaction"], &open["writes"]),
         (&true.into(), &2.into())
     );
     let nested = api
-        .call(Method::POST, "/v1/kv-transactions", &inside, Body::empty())
+        .call(Method::POST, "/v1/previews", &inside, Body::empty())
         .await;
     nested.fails(409, "25001");
 
-    assert_eq!(end(&api, &token, "commit").await.json()["rows_affected"], 2);
+    assert_eq!(commit(&api, &token).await.json()["rows_affected"], 2);
     assert_eq!(get(&api, "k", &[]).await.unwrap(), b"new");
     assert_eq!(get(&api, "gone", &[]).await, None);
-    end(&api, &token, "commit").await.fails(409, "ended");
+    commit(&api, &token).await.fails(409, "ended");
     // What the other one read is no longer so: it cannot write as if it were.
     put(&api, "elsewhere", b"1", &beside).await;
-    end(&api, &other, "commit").await.fails(409, "40001");
+    commit(&api, &other).await.fails(409, "40001");
     assert_eq!(get(&api, "elsewhere", &[]).await, None);
 }
 
@@ -173,9 +175,9 @@ async fn c4_a_transaction_sees_its_writes_and_nobody_else_does() {
 async fn c4_rollback_leaves_nothing() {
     let api = Api::start();
     let token = begin(&api).await;
-    let inside = [("stele-transaction", token.as_str())];
+    let inside = [("stele-preview", token.as_str())];
     put(&api, "k", b"v", &inside).await;
-    let undone = end(&api, &token, "rollback").await.json();
+    let undone = free(&api, &token).await.json();
     assert_eq!(
         (&undone["in_transaction"], &undone["writes"]),
         (&false.into(), &1.into())
@@ -190,15 +192,15 @@ async fn c4_rollback_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c4_an_idle_transaction_is_undone() {
     let config = HttpConfig {
-        kv_transaction_idle: Duration::from_millis(100),
+        preview_idle: Duration::from_millis(100),
         ..HttpConfig::default()
     };
     let api = Api::with(config, |_| ());
     let token = begin(&api).await;
-    let inside = [("stele-transaction", token.as_str())];
+    let inside = [("stele-preview", token.as_str())];
     put(&api, "k", b"v", &inside).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    end(&api, &token, "commit").await.fails(410, "expired");
+    commit(&api, &token).await.fails(410, "expired");
     assert_eq!(get(&api, "k", &[]).await, None);
 }
 

@@ -16,6 +16,44 @@ pub enum Bound {
     Schema(SchemaChange),
 }
 
+/// What a statement's result follows from besides the rows it names.
+///
+/// Told from the lowered text, where user text stands only inside quoted literals: a literal that
+/// holds such a name makes the answer more careful, never less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reliance {
+    /// On the time the transaction carries.
+    pub time: bool,
+    /// On the seed it carries, and on what was drawn from it before.
+    pub chance: bool,
+    /// On the order rows come in: sums of DOUBLE PRECISION.
+    pub row_order: bool,
+    /// On the root of the state.
+    pub state_root: bool,
+    /// On the versions of tables.
+    pub table_versions: bool,
+    /// It insists on something: `stele_assert`.
+    pub assertion: bool,
+}
+
+impl Reliance {
+    pub(crate) fn of(sqlite: &str) -> Self {
+        let holds = |name: &str| sqlite.contains(name);
+        // Every function of ours is called by a name that starts so.
+        if !holds("st_") {
+            return Self::default();
+        }
+        Self {
+            time: holds("st_now("),
+            chance: holds("st_random"),
+            row_order: holds("st_real_sum(") || holds("st_real_avg("),
+            state_root: holds("st_state_root("),
+            table_versions: holds("st_table_version("),
+            assertion: holds("st_assert("),
+        }
+    }
+}
+
 /// A lowered SELECT (or VALUES).
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoundQuery {
@@ -29,6 +67,8 @@ pub struct BoundQuery {
     pub reads: Vec<TableId>,
     /// Whether it reads the past, which no transaction may depend on: nodes may keep less of it.
     pub past: bool,
+    /// What its result follows from besides.
+    pub reliance: Reliance,
 }
 
 /// What a write does.
@@ -64,6 +104,11 @@ pub struct BoundWrite {
     pub reads: Vec<TableId>,
     /// Whether it fails when it would change a row a second time, as ON CONFLICT DO UPDATE does.
     pub rows_once: bool,
+    /// Whether its result can only be one when it succeeds: INSERT of VALUES, without ON CONFLICT
+    /// and RETURNING.
+    pub is_certain: bool,
+    /// What its result follows from besides rows.
+    pub reliance: Reliance,
 }
 
 /// A catalogue change, resolved but not yet made.
@@ -114,6 +159,22 @@ impl Bound {
             Self::Write(write) => &write.parameters,
             Self::Schema(_) => &[],
         }
+    }
+
+    /// What its result follows from besides rows.
+    #[must_use]
+    pub fn reliance(&self) -> Reliance {
+        match self {
+            Self::Query(query) => query.reliance,
+            Self::Write(write) => write.reliance,
+            Self::Schema(_) => Reliance::default(),
+        }
+    }
+
+    /// Whether its result can only be one when it succeeds.
+    #[must_use]
+    pub fn is_result_certain(&self) -> bool {
+        matches!(self, Self::Schema(_)) || matches!(self, Self::Write(write) if write.is_certain)
     }
 
     /// Whether it only reads.

@@ -59,6 +59,7 @@ use authoriser::Wall;
 use block::OpenBlock;
 use budget::Budget;
 use capture::CapturedConnection;
+use preview::KeptPreview;
 use row_log::{RowLog, Stamp};
 use state::StateTree;
 use statement::StatementCache;
@@ -76,6 +77,7 @@ pub use digest::result_digest;
 pub use error::EngineError;
 pub use meta::{Meta, STATE_FORMAT};
 pub use nodes::NodesAt;
+pub use preview::{PreviewFailure, PreviewRequest, Previewed};
 pub use readers::{READ_BYTES_MAX, READ_ROWS_MAX, Readers};
 pub use snapshot::{PastState, Snapshot};
 pub use transaction::TransactionResult;
@@ -114,6 +116,10 @@ pub struct Engine {
     /// Whether any account has a row in `stele.accounts`; stays set when a block is undone.
     keys_rotated: bool,
     open: Option<OpenBlock>,
+    /// The preview that is open instead of a block.
+    preview: Option<KeptPreview>,
+    /// Whether a preview may stay open: not in memory, where readers would wait for it.
+    keeps_previews: bool,
     readers: Arc<Readers>,
     wal: WalKeeper,
 }
@@ -142,7 +148,8 @@ impl Engine {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn close(&self) -> Result<(), EngineError> {
+    pub fn close(&mut self) -> Result<(), EngineError> {
+        self.end_preview()?;
         let copied = self
             .writer
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

@@ -15,7 +15,7 @@ pub mod parse;
 pub mod physical;
 pub mod result;
 
-pub use bound::{Bound, BoundQuery, BoundWrite, Operation, SchemaChange};
+pub use bound::{Bound, BoundQuery, BoundWrite, Operation, Reliance, SchemaChange};
 pub use catalogue::Catalogue;
 pub use error::SqlError;
 pub use result::{OutputColumn, StatementResult};

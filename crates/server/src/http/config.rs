@@ -38,10 +38,10 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// Longest wait for a transaction to be applied, or a height to be reached.
     pub wait_max: Duration,
-    /// Key-value transactions open at the same time.
-    pub kv_transactions_max: usize,
-    /// A key-value transaction not used for so long is undone.
-    pub kv_transaction_idle: Duration,
+    /// Previews open at the same time.
+    pub previews_max: usize,
+    /// A preview not used for so long is undone.
+    pub preview_idle: Duration,
     /// Where `/metrics` comes from; without it the path answers 404.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -58,8 +58,8 @@ impl Default for HttpConfig {
             idle_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(60),
             wait_max: Duration::from_secs(30),
-            kv_transactions_max: 1_000,
-            kv_transaction_idle: Duration::from_secs(60),
+            previews_max: 1_000,
+            preview_idle: Duration::from_secs(60),
             metrics: None,
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::audit::Audits;
 use super::config::{HttpConfig, RECORD_BYTES_HELD_MAX};
 use super::error::ApiError;
-use super::kv_open::OpenTransactions;
+use super::preview_table::Previews;
 
 /// How often the height is looked at while a client waits for one.
 const HEIGHT_POLL: Duration = Duration::from_millis(5);
@@ -27,7 +27,7 @@ struct Inner {
     config: HttpConfig,
     requests: Semaphore,
     record_bytes: Semaphore,
-    transactions: OpenTransactions,
+    previews: Previews,
     audits: Audits,
 }
 
@@ -36,10 +36,7 @@ impl App {
         Self(Arc::new(Inner {
             requests: Semaphore::new(config.requests_max),
             record_bytes: Semaphore::new(RECORD_BYTES_HELD_MAX / BODY_PERMIT_LEN),
-            transactions: OpenTransactions::new(
-                config.kv_transactions_max,
-                config.kv_transaction_idle,
-            ),
+            previews: Previews::new(config.previews_max, config.preview_idle),
             audits: Audits::default(),
             node,
             config,
@@ -64,8 +61,8 @@ impl App {
         &self.0.record_bytes
     }
 
-    pub(super) fn transactions(&self) -> &OpenTransactions {
-        &self.0.transactions
+    pub(super) fn previews(&self) -> &Previews {
+        &self.0.previews
     }
 
     pub(super) fn audits(&self) -> &Audits {

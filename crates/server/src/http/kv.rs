@@ -1,7 +1,7 @@
 //! The key-value state: the built-in table `stele.kv(namespace, key, value)` as paths.
 //!
 //! An absent key is 404 `absent`; a key with an empty value is 200 with no bytes. With the header
-//! `Stele-Transaction` an operation belongs to an open transaction ([`super::kv_transaction`]).
+//! `Stele-Preview` an operation belongs to a preview ([`super::preview`]).
 
 use axum::Json;
 use axum::body::Body;
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use stele_core::Value;
 use stele_core::transaction::{Payload, Statement};
+use stele_node::{Node, OpenTransaction};
 use stele_sql::StatementResult;
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,8 +20,8 @@ use super::config::KV_VALUE_LEN_MAX;
 use super::context::App;
 use super::error::{ApiError, Refusals, StatementRefusals};
 use super::extract::{OCTET_STREAM, Params, Segments};
-use super::kv_open::OpenView;
-use super::kv_transaction;
+use super::preview;
+use super::preview_table::{PreviewView, note};
 use super::receipt::{self, AcceptedView, HEIGHT, ReceiptView, Wait};
 use super::sql;
 
@@ -51,9 +52,9 @@ pub(super) struct ReadParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WriteParams {
-    /// What to wait for; `applied` when absent. Of no use inside a transaction.
+    /// What to wait for; `applied` when absent. Of no use inside a preview.
     pub(super) wait: Option<Wait>,
-    /// Name of the key-store key that signs; the operator's when absent. A transaction has its own.
+    /// Name of the key-store key that signs; the operator's when absent. A preview has its own.
     #[serde(rename = "as")]
     pub(super) as_key: Option<String>,
 }
@@ -67,10 +68,10 @@ pub(super) struct WriteParams {
     reason = "only the OpenAPI description reads it"
 )]
 pub(super) enum KvWritten {
-    /// Outside a transaction.
+    /// Outside a preview.
     Applied(ReceiptView),
     /// Inside one.
-    Noted(OpenView),
+    Noted(PreviewView),
 }
 
 /// The value of a key.
@@ -81,7 +82,7 @@ pub(super) enum KvWritten {
     params(
         ("namespace" = String, Path, description = "Namespace, 1 to 63 characters"),
         ("key" = String, Path, description = "Key, 1 to 512 characters, percent-encoded"),
-        ("Stele-Transaction" = Option<String>, Header, description = "Token of an open transaction"),
+        ("Stele-Preview" = Option<String>, Header, description = "Name of an open preview"),
         ReadParams
     ),
     responses(
@@ -127,12 +128,12 @@ pub(super) async fn get(
     params(
         ("namespace" = String, Path, description = "Namespace, 1 to 63 characters"),
         ("key" = String, Path, description = "Key, 1 to 512 characters, percent-encoded"),
-        ("Stele-Transaction" = Option<String>, Header, description = "Token of an open transaction"),
+        ("Stele-Preview" = Option<String>, Header, description = "Name of an open preview"),
         WriteParams
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
-        (status = 200, description = "Written, or noted in the open transaction", body = KvWritten),
+        (status = 200, description = "Written, or noted in the preview", body = KvWritten),
         (status = 202, description = "Accepted, with wait=accepted", body = AcceptedView),
         Refusals,
         StatementRefusals
@@ -163,11 +164,11 @@ pub(super) async fn put(
     params(
         ("namespace" = String, Path, description = "Namespace, 1 to 63 characters"),
         ("key" = String, Path, description = "Key, 1 to 512 characters, percent-encoded"),
-        ("Stele-Transaction" = Option<String>, Header, description = "Token of an open transaction"),
+        ("Stele-Preview" = Option<String>, Header, description = "Name of an open preview"),
         WriteParams
     ),
     responses(
-        (status = 200, description = "Gone, or noted in the open transaction", body = KvWritten),
+        (status = 200, description = "Gone, or noted in the preview", body = KvWritten),
         (status = 202, description = "Accepted, with wait=accepted", body = AcceptedView),
         Refusals,
         StatementRefusals
@@ -196,8 +197,9 @@ async fn write(
         parameters,
         result: None,
     };
-    if let Some(token) = kv_transaction::token_in(headers)? {
-        let view: OpenView = app.transactions().write(&token, statement).await?;
+    if let Some(name) = preview::named_in(headers)? {
+        let noted = move |_: &Node, open: &mut OpenTransaction| note(open, statement);
+        let ((), view) = app.previews().with(app, &name, noted).await?;
         return Ok(Json(view).into_response());
     }
     let key = app.key(params.as_key);
@@ -207,7 +209,7 @@ async fn write(
     receipt::answer(app, pending, params.wait.unwrap_or(Wait::Applied)).await
 }
 
-/// Runs a read on the newest state, or on what an open transaction sees.
+/// Runs a read on the newest state, or on what a preview sees.
 pub(super) async fn run(
     app: &App,
     headers: &HeaderMap,
@@ -215,13 +217,15 @@ pub(super) async fn run(
     sql: &'static str,
     parameters: Vec<Value>,
 ) -> Result<(StatementResult, u64), ApiError> {
-    if let Some(token) = kv_transaction::token_in(headers)? {
+    if let Some(name) = preview::named_in(headers)? {
         let statement = Statement {
             sql: sql.to_owned(),
             parameters,
             result: None,
         };
-        return app.transactions().read(app, &token, statement).await;
+        let read = move |node: &Node, open: &mut OpenTransaction| node.read_in(open, statement);
+        let (seen, _) = app.previews().with(app, &name, read).await?;
+        return Ok((seen.result, seen.height));
     }
     let account = sql::account(app, &app.key(as_key)).await?;
     let answer = sql::read(app, account, sql, parameters).await?;

@@ -100,7 +100,7 @@ const MATCH: Query = Query {
     tag = "key-value",
     params(
         ("namespace" = String, Path, description = "Namespace, 1 to 63 characters"),
-        ("Stele-Transaction" = Option<String>, Header, description = "Token of an open transaction"),
+        ("Stele-Preview" = Option<String>, Header, description = "Name of an open preview"),
         LookupParams
     ),
     responses(

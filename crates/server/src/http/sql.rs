@@ -45,6 +45,10 @@ pub(super) struct SqlRequest {
     parameters: Vec<Box<RawValue>>,
     /// Name of the key-store key whose account asks; the operator's when absent.
     key: Option<String>,
+    /// Strict mode, for writes: `table:height:index` of tables that must not have changed, with commas
+    /// between. `SELECT stele_table_version('orders')` gives `height:index`.
+    #[schema(example = "orders:12:0")]
+    expected_versions: Option<String>,
 }
 
 /// Answer to a read.
@@ -115,7 +119,11 @@ pub(super) async fn run(
         }
         Request::Write(statements) => {
             let pending = app
-                .blocking(move |node| node.write(&key, Payload::Statements(statements)))
+                .blocking(move |node| {
+                    let versions = request.expected_versions.unwrap_or_default();
+                    let expected = node.expected_versions(&versions)?;
+                    node.write_expecting(&key, Payload::Statements(statements), expected)
+                })
                 .await?;
             receipt::answer(&app, pending, params.wait.unwrap_or(Wait::Applied)).await
         }
@@ -132,6 +140,27 @@ fn answered(answer: Answer) -> Response {
 }
 
 fn sort(sql: &str, parameters: &[Box<RawValue>]) -> Result<Request, ApiError> {
+    let parsed = parse::parse(sql)?;
+    let reads = parsed
+        .iter()
+        .filter(|statement| statement.kind() == StatementKind::Query)
+        .count();
+    let mut statements = statements(sql, parameters)?;
+    let all_read = reads == statements.len();
+    match (statements.len(), all_read) {
+        (1, true) => Ok(Request::Read(statements.remove(0))),
+        (_, true) => {
+            Err(ApiError::invalid("the text holds several reads").hint("send one read a request"))
+        }
+        _ => Ok(Request::Write(statements)),
+    }
+}
+
+/// The statements of a text, at least one, with their parameters.
+pub(super) fn statements(
+    sql: &str,
+    parameters: &[Box<RawValue>],
+) -> Result<Vec<Statement>, ApiError> {
     if parameters.len() > PARAMETERS_MAX {
         return Err(ApiError::invalid(format!(
             "more than {PARAMETERS_MAX} parameters"
@@ -143,40 +172,30 @@ fn sort(sql: &str, parameters: &[Box<RawValue>]) -> Result<Request, ApiError> {
         .map(|(raw, place)| parameter(place, raw))
         .collect::<Result<Vec<Value>, _>>()?;
     let parsed = parse::parse(sql)?;
+    if parsed.is_empty() {
+        return Err(SqlError::new("42601", "the text holds no statement").into());
+    }
     if parsed.iter().any(|statement| statement.kind().is_session()) {
         return Err(SqlError::unsupported(
             "a statement of the session (BEGIN, SET, COPY, …) over HTTP",
-            "the statements of one request are one transaction already; for the rest use the PostgreSQL port",
+            "the statements of one request are one transaction already, and /v1/previews holds one open over several; for the rest use the PostgreSQL port",
         )
         .into());
     }
-    let reads = parsed
-        .iter()
-        .filter(|statement| statement.kind() == StatementKind::Query)
-        .count();
-    let all_read = reads == parsed.len();
     if parsed.len() > 1 && !values.is_empty() {
         return Err(ApiError::invalid(
             "parameters belong to a single statement, the text holds several",
         )
         .hint("send one statement a request, or write the values into the text"));
     }
-    let mut statements: Vec<Statement> = parsed
+    Ok(parsed
         .iter()
         .map(|statement| Statement {
             sql: statement.text().to_owned(),
             parameters: values.clone(),
             result: None,
         })
-        .collect();
-    match (statements.len(), all_read) {
-        (0, _) => Err(SqlError::new("42601", "the text holds no statement").into()),
-        (1, true) => Ok(Request::Read(statements.remove(0))),
-        (_, true) => {
-            Err(ApiError::invalid("the text holds several reads").hint("send one read a request"))
-        }
-        _ => Ok(Request::Write(statements)),
-    }
+        .collect())
 }
 
 /// Runs a read for an account.

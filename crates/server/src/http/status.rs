@@ -5,14 +5,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use stele_core::Hash;
-use stele_node::{NodeError, StoreStatus};
+use stele_core::transaction::Statement;
+use stele_core::{Hash, Value};
+use stele_node::{Node, NodeError, OpenTransaction, StoreStatus};
 use utoipa::ToSchema;
 
 use super::context::App;
 use super::error::{ApiError, Refusals};
 use super::extract::{OCTET_STREAM, wants_bytes};
-use super::kv_transaction::TRANSACTION;
+use super::preview;
 use super::receipt::HEIGHT;
 
 /// Whether the node serves reads and writes.
@@ -147,11 +148,13 @@ pub(super) async fn chain(State(app): State<App>) -> Result<Json<ChainView>, Api
     .await
 }
 
-/// The root of the newest state, as hexadecimal in JSON or as 32 bytes.
+/// The root of the newest state, or of what a preview would make of it, as hexadecimal in JSON or as
+/// 32 bytes.
 #[utoipa::path(
     get,
     path = "/v1/state",
     tag = "key-value",
+    params(("Stele-Preview" = Option<String>, Header, description = "Name of an open preview")),
     responses(
         (status = 200, description = "The root", content(
             (StateView = "application/json"),
@@ -164,27 +167,36 @@ pub(super) async fn state_root(
     State(app): State<App>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if headers.contains_key(&TRANSACTION) {
-        return Err(ApiError::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "0A000",
-            "the root inside an open transaction is not given yet",
-        )
-        .hint("leave the header Stele-Transaction out to get the root of the committed state"));
+    if let Some(name) = preview::named_in(&headers)? {
+        let read = |node: &Node, open: &mut OpenTransaction| {
+            let statement = Statement {
+                sql: "SELECT stele_state_root()".to_owned(),
+                parameters: Vec::new(),
+                result: None,
+            };
+            node.read_in(open, statement)
+        };
+        let (seen, _) = app.previews().with(&app, &name, read).await?;
+        let root = seen.result.rows.into_iter().flatten().next();
+        let Some(Value::Bytes(root)) = root else {
+            return Err(NodeError::Storage("the state has no root".to_owned()).into());
+        };
+        return Ok(root_answer(&headers, seen.height, root));
     }
     let status = app
         .blocking(|node| Ok::<_, NodeError>(node.status()))
         .await?;
-    let height = [(HEIGHT, HeaderValue::from(status.height))];
-    if !wants_bytes(&headers) {
-        let view = StateView {
-            height: status.height,
-            root: status.state_root,
-        };
-        return Ok((height, Json(view)).into_response());
-    }
     let root = Hash::from_hex(&status.state_root)
         .ok_or_else(|| NodeError::Storage("the state has no root".to_owned()))?;
-    let kind = [(header::CONTENT_TYPE, OCTET_STREAM)];
-    Ok((height, kind, root.0.to_vec()).into_response())
+    Ok(root_answer(&headers, status.height, root.0.to_vec()))
+}
+
+fn root_answer(headers: &HeaderMap, height: u64, root: Vec<u8>) -> Response {
+    let of_height = [(HEIGHT, HeaderValue::from(height))];
+    if wants_bytes(headers) {
+        let kind = [(header::CONTENT_TYPE, OCTET_STREAM)];
+        return (of_height, kind, root).into_response();
+    }
+    let root = hex::encode(root);
+    (of_height, Json(StateView { height, root })).into_response()
 }

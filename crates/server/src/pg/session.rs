@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use pgwire::messages::response::TransactionStatus;
 use stele_core::AccountId;
-use stele_node::Node;
 use stele_node::keys::LocalKey;
+use stele_node::{Node, OpenTransaction};
 use stele_sql::SqlError;
 
 use self::extended::Portal;
@@ -159,7 +159,7 @@ impl Session {
         match &mut self.transaction {
             Some(transaction) if transaction.explicit => {
                 if !transaction.is_failed() {
-                    transaction.fail(transaction.statements().len());
+                    transaction.fail(transaction.open.statements().len());
                 }
             }
             _ => self.transaction = None,
@@ -180,16 +180,21 @@ impl Session {
 
     /// The open transaction, or a new one that lasts to the end of the batch.
     fn begin(&mut self) -> &mut Transaction {
-        let (node, settings) = (&self.node, &self.settings);
-        self.transaction.get_or_insert_with(|| {
-            let read_only = settings.is_on("default_transaction_read_only");
-            Transaction::new(false, read_only, node.now_us(), node.fresh_seed())
-        })
+        let transaction = self.transaction.take().unwrap_or_else(|| {
+            let read_only = self.settings.is_on("default_transaction_read_only");
+            Transaction::new(false, read_only, self.fresh_open())
+        });
+        self.transaction.insert(transaction)
+    }
+
+    fn fresh_open(&self) -> OpenTransaction {
+        let (time_us, seed) = (self.node.now_us(), self.node.fresh_seed());
+        let statements_max = self.config.transaction_statements_max;
+        OpenTransaction::new(self.account, time_us, seed, statements_max)
     }
 
     fn bounds(&self) -> Bounds {
         Bounds {
-            statements_max: self.config.transaction_statements_max,
             previews_max: self.config.transaction_steps_max,
         }
     }

@@ -190,6 +190,9 @@ const KNOWN: &[Known] = &[
     known("xmloption", "content", Rule::Free),
 ];
 
+/// Table versions transactions insist on (strict mode): `table:height:index`, with commas between.
+pub(crate) const EXPECTED_VERSIONS: &str = "stele.expected_versions";
+
 /// The settings of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {

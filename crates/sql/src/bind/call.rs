@@ -122,6 +122,7 @@ impl Binder<'_> {
             "date_trunc" | "date_part" | "extract" | "age" | "to_timestamp" | "make_date"
             | "make_interval" | "timezone" => self.time_function(name, arguments),
             "current_setting" => self.setting(arguments),
+            "stele_table_version" => self.table_version(arguments),
             _ => self.table_function(name, arguments),
         }
     }
@@ -367,6 +368,21 @@ impl Binder<'_> {
             other => other.to_string(),
         };
         Expression::constant(Type::Text, Value::Text(name))
+    }
+
+    /// The version of a table, as strict mode wants it.
+    fn table_version(&mut self, arguments: Vec<Expression>) -> Result<Expression, SqlError> {
+        let [argument] = take(arguments, "stele_table_version")?;
+        let Kind::Literal(name) = &argument.kind else {
+            return Err(SqlError::new(
+                "42601",
+                "stele_table_version takes one table name as a quoted literal",
+            )
+            .hint("For example, SELECT stele_table_version('orders')."));
+        };
+        let table = self.table_named(name)?;
+        let call = format!("st_table_version({})", table.id.0);
+        Ok(Expression::new(call, Type::Text))
     }
 
     fn setting(&mut self, arguments: Vec<Expression>) -> Result<Expression, SqlError> {

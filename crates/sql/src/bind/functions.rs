@@ -224,6 +224,8 @@ pub(super) const SIGNATURES: &[Signature] = &[
         Type::Bool,
         "st_assert({0},{1})",
     ),
+    // The ledger about itself
+    function("stele_state_root", &[], Type::Bytea, "st_state_root()"),
     // psql's \\gdesc: the name of a type from its number and modifier on the wire
     function("format_type", &[BigInt, Integer], Type::Text, FORMAT_TYPE),
     // Identity of the server, as clients ask for it

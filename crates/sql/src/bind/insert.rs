@@ -12,7 +12,7 @@ use super::Binder;
 use super::expression::{Expression, Ty};
 use super::name::{folded, parts};
 use super::scope::{Clause, Environment, Relation, Scope};
-use crate::bound::{BoundWrite, Operation};
+use crate::bound::{BoundWrite, Operation, Reliance};
 use crate::error::SqlError;
 use crate::physical::{column_name, table_name};
 
@@ -62,15 +62,20 @@ impl Binder<'_> {
             table_name(table.id),
             names.join(",")
         );
-        let mut write = self.bound_write(&table, Operation::Insert, sqlite, columns);
-        write.rows_once = matches!(
+        let is_certain =
+            source.starts_with("VALUES") && on_conflict.is_empty() && columns.is_empty();
+        let rows_once = matches!(
             &insert.on,
             Some(OnInsert::OnConflict(OnConflict {
                 action: OnConflictAction::DoUpdate(_),
                 ..
             }))
         );
-        Ok(write)
+        Ok(BoundWrite {
+            is_certain,
+            rows_once,
+            ..self.bound_write(&table, Operation::Insert, sqlite, columns)
+        })
     }
 
     pub(super) fn bound_write(
@@ -81,6 +86,7 @@ impl Binder<'_> {
         columns: Vec<crate::result::OutputColumn>,
     ) -> BoundWrite {
         BoundWrite {
+            reliance: Reliance::of(&sqlite),
             sqlite,
             parameters: self.parameter_types(),
             columns,
@@ -88,6 +94,7 @@ impl Binder<'_> {
             operation,
             reads: self.reads_besides(table.id),
             rows_once: false,
+            is_certain: false,
         }
     }
 

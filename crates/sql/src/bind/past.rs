@@ -246,6 +246,16 @@ impl Binder<'_> {
             _ => None,
         };
         let text = text.ok_or_else(|| usage(example))?;
+        let table = self.table_named(text)?;
+        self.enter_past()?;
+        self.reads.insert(table.id);
+        Ok(table)
+    }
+}
+
+impl Binder<'_> {
+    /// The table a quoted literal names, with or without its schema; it must be readable.
+    pub(super) fn table_named(&self, text: &str) -> Result<Arc<Table>, SqlError> {
         let (schema, name) = match text.split_once('.') {
             Some((schema, name)) => (Some(schema), name),
             None => (None, text),
@@ -255,8 +265,6 @@ impl Binder<'_> {
             .cloned()
             .ok_or_else(|| no_relation(schema, name))?;
         self.check_readable(&table)?;
-        self.enter_past()?;
-        self.reads.insert(table.id);
         Ok(table)
     }
 }

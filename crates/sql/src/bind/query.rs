@@ -10,7 +10,7 @@ use super::cast::Asked;
 use super::expression::{Expression, Kind, Ty};
 use super::name::folded;
 use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn};
-use crate::bound::BoundQuery;
+use crate::bound::{BoundQuery, Reliance};
 use crate::error::SqlError;
 use crate::result::OutputColumn;
 
@@ -147,6 +147,7 @@ impl Binder<'_> {
         let columns = self.output_columns(&mut select)?;
         let sqlite = select.text(self)?;
         Ok(BoundQuery {
+            reliance: Reliance::of(&sqlite),
             sqlite,
             parameters: self.parameter_types(),
             columns,

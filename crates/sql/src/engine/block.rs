@@ -174,6 +174,7 @@ impl Engine {
 
     /// Opens the block of a height.
     pub(super) fn begin(&mut self, height: u64) -> Result<(), EngineError> {
+        self.end_preview()?;
         if self.open.is_some() {
             return Err(EngineError::Order(
                 "a block is open: commit it or roll it back first",
@@ -190,6 +191,7 @@ impl Engine {
 
     /// Opens a change of the state that ends at `height`.
     pub(super) fn begin_at(&mut self, height: u64) -> Result<(), EngineError> {
+        self.end_preview()?;
         self.writer.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.open = Some(OpenBlock {
             height,
@@ -223,7 +225,7 @@ impl Engine {
     /// # Errors
     /// When the commit fails; the block is undone.
     pub fn commit(&mut self, cursor: &[u8], block: Hash) -> Result<(), EngineError> {
-        let Some(open) = &self.open else {
+        let (Some(open), None) = (&self.open, &self.preview) else {
             return Err(EngineError::Order("no block is open"));
         };
         let height = open.height;
@@ -254,6 +256,7 @@ impl Engine {
     /// # Errors
     /// When the database cannot be read any more.
     pub fn rollback(&mut self) -> Result<(), EngineError> {
+        self.preview = None;
         let Some(open) = self.open.take() else {
             return Ok(());
         };

@@ -110,6 +110,13 @@ pub(super) fn read_position(connection: &Connection) -> rusqlite::Result<(u64, u
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+/// Root of the state of a snapshot.
+pub(super) fn read_root(connection: &Connection) -> rusqlite::Result<Hash> {
+    connection
+        .prepare_cached("SELECT root FROM _meta WHERE id = 1")?
+        .query_row([], |row| row.get(0).map(Hash))
+}
+
 /// Loads the catalogue a connection sees.
 pub(super) fn read_catalogue(connection: &Connection) -> Result<Catalogue, EngineError> {
     let mut catalogue = Catalogue::default();

@@ -146,6 +146,8 @@ impl Engine {
             },
             keys_rotated: false,
             open: None,
+            preview: None,
+            keeps_previews: config.path.is_some(),
             readers: Arc::new(Readers::open(config, place, published, &past)?),
             wal,
         };

@@ -216,6 +216,15 @@ impl Readers {
             .into());
         };
         reader.context.begin_read(now_us, seed, height);
+        if query.reliance.state_root {
+            let root = meta::read_root(&reader.connection)?;
+            reader.context.set_root(root);
+        }
+        if query.reliance.table_versions {
+            let versions = meta::read_versions(&reader.connection)?.into_iter();
+            let versions = versions.map(|(id, stamp)| (id, (stamp.height, stamp.index)));
+            reader.context.set_versions(versions.collect());
+        }
         let lowered = Lowered {
             sqlite: &query.sqlite,
             types: &query.parameters,

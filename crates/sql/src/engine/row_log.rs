@@ -11,6 +11,7 @@ use stele_core::row::{Row, encode_row};
 use stele_core::schema::TableId;
 
 use super::budget::Budget;
+use super::builtin::ACCOUNTS_TABLE;
 use super::capture::RowSink;
 use super::config::CHANGED_BYTES_MAX;
 use super::layout::Layout;
@@ -25,8 +26,17 @@ pub(super) struct Stamp {
     pub(super) index: u32,
 }
 
+/// How much was logged at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogMark {
+    touches: usize,
+    builtin: u64,
+    rows: u64,
+    bytes: u64,
+}
+
 /// One touch of one row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Touch {
     pub(super) table: TableId,
     pub(super) key: Vec<u8>,
@@ -53,6 +63,8 @@ pub(super) struct RowLog {
     /// Keys the statement under way touched, when it may touch each once.
     once: Option<BTreeSet<(TableId, Vec<u8>)>>,
     touches: Vec<Touch>,
+    /// Touches of built-in tables.
+    builtin: u64,
     rows: u64,
     bytes: u64,
     failure: Option<SqlError>,
@@ -70,6 +82,7 @@ impl RowLog {
     /// Begins a transaction.
     pub(super) fn clear(&mut self) {
         self.touches.clear();
+        self.builtin = 0;
         self.rows = 0;
         self.bytes = 0;
         self.failure = None;
@@ -136,6 +149,35 @@ impl RowLog {
         taken
     }
 
+    /// How often built-in tables were touched.
+    pub(super) fn builtin(&self) -> u64 {
+        self.builtin
+    }
+
+    /// Copies the touches so far, those of built-in tables alone or all.
+    pub(super) fn copy(&self, only_builtin: bool) -> Vec<Touch> {
+        let wanted = |touch: &&Touch| !only_builtin || touch.table <= ACCOUNTS_TABLE;
+        self.touches.iter().filter(wanted).cloned().collect()
+    }
+
+    /// A place to go back to.
+    pub(super) fn mark(&self) -> LogMark {
+        LogMark {
+            touches: self.touches.len(),
+            builtin: self.builtin,
+            rows: self.rows,
+            bytes: self.bytes,
+        }
+    }
+
+    /// Forgets what came after a mark.
+    pub(super) fn back_to(&mut self, mark: LogMark) {
+        self.touches.truncate(mark.touches);
+        self.builtin = mark.builtin;
+        self.rows = mark.rows;
+        self.bytes = mark.bytes;
+    }
+
     /// Takes all touches.
     pub(super) fn take(&mut self) -> Vec<Touch> {
         std::mem::take(&mut self.touches)
@@ -144,6 +186,7 @@ impl RowLog {
     /// Adds a touch the engine itself made.
     pub(super) fn push(&mut self, touch: Touch) {
         self.rows += 1;
+        self.builtin += u64::from(touch.table <= ACCOUNTS_TABLE);
         let len = |row: Option<usize>| row.unwrap_or_default() as u64;
         self.bytes += len(touch.before.as_ref().map(|(row, _)| row.len()))
             + len(touch.after.as_ref().map(Vec::len));

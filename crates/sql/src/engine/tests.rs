@@ -1,6 +1,7 @@
 mod blocks;
 mod bounds;
 mod history;
+mod previews;
 mod reads;
 mod replay;
 mod statements;

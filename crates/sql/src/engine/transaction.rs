@@ -167,7 +167,7 @@ impl Engine {
         Ok(())
     }
 
-    fn control(&self, sql: &str) -> Result<(), EngineError> {
+    pub(super) fn control(&self, sql: &str) -> Result<(), EngineError> {
         self.writer.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
@@ -189,24 +189,21 @@ impl Engine {
                 // Only a preview may: what nodes keep of the past may differ.
                 self.context.tip()?;
             }
-            let result = self.run_bound(
+            if bound.reliance().state_root {
+                return Err(SqlError::unsupported(
+                    "stele_state_root() in what the ledger executes",
+                    "The root follows from the whole block: read it in a statement of its own.",
+                )
+                .into());
+            }
+            let result = self.run_statement(
                 account,
                 &bound,
-                &statement.parameters,
+                statement,
                 stamp,
                 &mut allowance,
                 &mut changes,
             )?;
-            if let Some(seen) = statement.result
-                && seen != result_digest(self.suite, &result)
-            {
-                return Err(SqlError::new(
-                    "40001",
-                    "could not serialize access: a result is not what the client saw",
-                )
-                .hint("run the transaction again")
-                .into());
-            }
             rows_affected = rows_affected.saturating_add(result.rows_affected);
             results.push(result);
         }
@@ -226,6 +223,48 @@ impl Engine {
             self.update_tree_now(&done.changes, stamp.height)?;
         }
         Ok(done)
+    }
+
+    /// Runs a bound statement and compares its result with what the client saw.
+    pub(super) fn run_statement(
+        &mut self,
+        account: AccountId,
+        bound: &Bound,
+        statement: &Statement,
+        stamp: Stamp,
+        allowance: &mut Allowance,
+        changes: &mut Vec<Change>,
+    ) -> Result<StatementResult, Failure> {
+        let reliance = bound.reliance();
+        if reliance.row_order && statement.result.is_some() {
+            return Err(SqlError::unsupported(
+                "insisting on a sum of DOUBLE PRECISION",
+                "Its result depends on the order of the rows: use NUMERIC, or submit it without a digest.",
+            )
+            .into());
+        }
+        if reliance.table_versions {
+            let versions = self.versions.iter();
+            let versions = versions.map(|(id, stamp)| (*id, (stamp.height, stamp.index)));
+            self.context.set_versions(versions.collect());
+        }
+        let result = self.run_bound(
+            account,
+            bound,
+            &statement.parameters,
+            stamp,
+            allowance,
+            changes,
+        )?;
+        match statement.result {
+            Some(seen) if seen != result_digest(self.suite, &result) => Err(SqlError::new(
+                "40001",
+                "could not serialize access: a result is not what the client saw",
+            )
+            .hint("run the transaction again")
+            .into()),
+            _ => Ok(result),
+        }
     }
 
     /// Writes what follows from the net changes: history, kept stamps; adds the row
@@ -269,7 +308,11 @@ impl Engine {
         Ok(())
     }
 
-    fn update_tree_now(&mut self, changes: &[Change], height: u64) -> Result<(), Failure> {
+    pub(super) fn update_tree_now(
+        &mut self,
+        changes: &[Change],
+        height: u64,
+    ) -> Result<(), Failure> {
         let rows = changes
             .iter()
             .filter_map(|change| match change {

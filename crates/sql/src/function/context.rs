@@ -1,12 +1,15 @@
-//! What a transaction carries instead of a clock and a dice: its time and its seed.
+//! What a transaction carries instead of a clock and a dice: its time and its seed. And what the
+//! ledger says about the state it runs on: the root, and the versions of tables.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
-use stele_core::hash::Suite;
+use stele_core::hash::{Hash, Suite};
+use stele_core::schema::TableId;
 
 use super::past::PastSlot;
 use crate::error::SqlError;
@@ -28,6 +31,8 @@ struct State {
     drawn: u64,
     /// Height of the state a read is of; none while a block is executed.
     tip: Option<u64>,
+    root: Hash,
+    versions: BTreeMap<TableId, (u64, u32)>,
 }
 
 impl TransactionContext {
@@ -74,6 +79,26 @@ impl TransactionContext {
         &self.past
     }
 
+    /// How many random values were drawn.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.state.lock().drawn
+    }
+
+    /// Forgets the random values drawn after the first so many.
+    pub(crate) fn draw_again_from(&self, drawn: u64) {
+        self.state.lock().drawn = drawn;
+    }
+
+    /// Says what `stele_state_root()` gives.
+    pub(crate) fn set_root(&self, root: Hash) {
+        self.state.lock().root = root;
+    }
+
+    /// Says what `stele_table_version()` gives: height and index of each table's last change.
+    pub(crate) fn set_versions(&self, versions: BTreeMap<TableId, (u64, u32)>) {
+        self.state.lock().versions = versions;
+    }
+
     fn now_us(&self) -> i64 {
         self.state.lock().now_us
     }
@@ -102,6 +127,18 @@ pub(super) fn register(
         // 53 bits, as many as a double holds exactly.
         let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11;
         Ok(bits as f64 / (1u64 << 53) as f64)
+    })?;
+    let own = Arc::clone(context);
+    connection.create_scalar_function("st_state_root", 0, flags, move |_| {
+        Ok(Value::Blob(own.state.lock().root.0.to_vec()))
+    })?;
+    let own = Arc::clone(context);
+    connection.create_scalar_function("st_table_version", 1, flags, move |arguments| {
+        let table = TableId(arguments.get(0)?);
+        let versions = &own.state.lock().versions;
+        Ok(versions.get(&table).map_or(Value::Null, |(height, index)| {
+            Value::Text(format!("{height}:{index}"))
+        }))
     })?;
     let own = Arc::clone(context);
     connection.create_scalar_function("st_random_uuid", 0, flags, move |_| {

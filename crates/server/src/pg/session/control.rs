@@ -3,8 +3,8 @@
 use stele_core::{Type, Value};
 use stele_sql::{OutputColumn, SqlError, StatementResult};
 
-use super::Session;
 use super::run::Delivery;
+use super::{Session, blocking};
 use crate::pg::command::{Command, Modes};
 use crate::pg::settings::{Report, Settings};
 use crate::pg::transaction::Transaction;
@@ -186,6 +186,7 @@ impl Session {
         }
         self.drop_portals();
         if let Some(transaction) = self.transaction.take() {
+            blocking(|| self.node.forget(&transaction.open));
             self.restore_settings(transaction.settings);
         }
     }

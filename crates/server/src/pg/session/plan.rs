@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) parameters: Vec<Parameter>,
     /// Columns of its result; none when only execution can tell.
     pub(super) columns: Option<Vec<OutputColumn>>,
+    /// What the binder made of it; none when only execution can tell.
+    pub(super) bound: Option<Arc<Bound>>,
 }
 
 /// What a statement does.
@@ -89,7 +91,7 @@ impl Session {
         let unsure = self
             .transaction
             .as_ref()
-            .is_some_and(|transaction| transaction.changes_schema());
+            .is_some_and(|transaction| transaction.open.changes_schema());
         let bound = match self.bind_types(sql, &declared) {
             Ok(bound) => bound,
             // It may need a table that only this transaction knows: execution will tell.
@@ -122,6 +124,8 @@ impl Session {
             class,
             parameters,
             columns: Some(bound.columns().to_vec()),
+            // Under a changed catalogue it may turn out to be something else.
+            bound: Some(bound).filter(|_| !unsure),
         })
     }
 
@@ -198,5 +202,6 @@ fn unbound(sql: &str, oids: &[u32], declared: &[Option<Type>]) -> Plan {
         class,
         parameters,
         columns: None,
+        bound: None,
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use stele_core::Value;
-use stele_core::transaction::{Payload, Statement};
-use stele_node::Pending;
+use stele_core::transaction::Statement;
+use stele_node::{OpenTransaction, Pending};
+use stele_sql::engine::Previewed;
 use stele_sql::{OutputColumn, SqlError, StatementResult};
 
 use super::plan::{Class, Plan};
@@ -13,6 +14,7 @@ use crate::pg::codec::Formats;
 use crate::pg::error::{moved, node_error, outcome_unknown, receipt_error};
 use crate::pg::reply::Replies;
 use crate::pg::scanner::Scanner;
+use crate::pg::settings::EXPECTED_VERSIONS;
 use crate::pg::transaction::Transaction;
 
 /// How a result is to be given.
@@ -130,31 +132,31 @@ impl Session {
         }
     }
 
-    /// Runs a read; it sees the open transaction's writes.
+    /// Runs a read; it sees the open transaction's writes, and is compared again at COMMIT if the
+    /// transaction writes.
     pub(super) fn read(
         &mut self,
         plan: &Plan,
         parameters: Vec<Value>,
         characters_before: u32,
     ) -> Result<StatementResult, SqlError> {
-        let sees_own_writes = self
-            .transaction
-            .as_ref()
-            .is_some_and(|transaction| !transaction.statements().is_empty());
-        if !sees_own_writes {
-            let answer = blocking(|| self.node.query(self.account, &plan.sql, &parameters));
-            return match answer {
-                Ok(answer) => Ok(answer.result),
-                Err(error) => Err(moved(node_error(error), characters_before)),
-            };
+        self.preview_deferred()?;
+        let failed = |error| moved(node_error(error), characters_before);
+        let (node, account) = (&self.node, self.account);
+        let Some(transaction) = &mut self.transaction else {
+            let answer = blocking(|| node.query(account, &plan.sql, &parameters));
+            return answer.map(|answer| answer.result).map_err(failed);
+        };
+        if transaction.read_only {
+            transaction.open.stop_comparing();
         }
         let statement = Statement {
             sql: plan.sql.clone(),
             parameters,
             result: None,
         };
-        let result = self.preview(Some((statement, characters_before)))?;
-        result.ok_or_else(|| SqlError::new("XX000", "the preview gave no result for a read"))
+        let seen = blocking(|| node.read_in(&mut transaction.open, statement));
+        seen.map(|seen| seen.result).map_err(failed)
     }
 
     fn write(
@@ -163,7 +165,6 @@ impl Session {
         parameters: Vec<Value>,
         delivery: Delivery,
     ) -> Result<(), SqlError> {
-        let bounds = self.bounds();
         let statement = Statement {
             sql: plan.sql.clone(),
             parameters,
@@ -180,7 +181,7 @@ impl Session {
                 format!("cannot execute {word} in a read-only transaction"),
             ));
         }
-        transaction.push(statement, plan.class == Class::Schema, bounds)?;
+        transaction.open.push(statement, plan.bound.as_deref())?;
         let limited = delivery.rows_max > 0 && plan.columns.as_ref().is_none_or(|c| !c.is_empty());
         self.deferred.push(Deferred {
             delivery,
@@ -218,21 +219,23 @@ impl Session {
         let Some(transaction) = &mut self.transaction else {
             return Ok(Vec::new());
         };
-        let (account, node) = (self.account, &self.node);
-        let (time_us, seed) = (transaction.time_us, transaction.seed);
+        let node = &self.node;
         let known = parameters.is_some();
         let statement = Statement {
             sql: plan.sql.clone(),
             parameters: parameters.unwrap_or_else(|| vec![Value::Null; plan.parameters.len()]),
             result: None,
         };
-        let previewed = transaction.with(Some(statement), |statements| {
-            blocking(|| node.preview(account, statements, time_us, seed))
-        });
-        match previewed {
-            Ok(mut results) => Ok(results.pop().map(|last| last.columns).unwrap_or_default()),
-            Err(error) if known => Err(node_error(error)),
-            Err(_) => Ok(Vec::new()),
+        let mut previewed = blocking(|| node.preview(&mut transaction.open, Some(&statement)))
+            .map_err(node_error)?;
+        match previewed.failure {
+            None => Ok(previewed
+                .results
+                .pop()
+                .map(|last| last.columns)
+                .unwrap_or_default()),
+            Some(failure) if known => Err(failure.error),
+            Some(_) => Ok(Vec::new()),
         }
     }
 
@@ -241,94 +244,46 @@ impl Session {
         if self.deferred.is_empty() {
             return Ok(());
         }
-        self.preview(None).map(|_| ())
-    }
-
-    /// Previews the open transaction and one read more, whose result it gives; answers the writes
-    /// whose results are still to come.
-    pub(super) fn preview(
-        &mut self,
-        read: Option<(Statement, u32)>,
-    ) -> Result<Option<StatementResult>, SqlError> {
         let bounds = self.bounds();
         let Some(mut transaction) = self.transaction.take() else {
-            return Ok(None);
+            return Ok(());
         };
         if let Err(error) = transaction.count_preview(bounds) {
             self.transaction = Some(transaction);
             self.drop_deferred(0);
             return Err(error);
         }
-        let (extra, read_before) = match read {
-            Some((statement, before)) => (Some(statement), Some(before)),
-            None => (None, None),
-        };
-        let known = transaction.answered();
-        let total = transaction.statements().len();
-        let (time_us, seed) = (transaction.time_us, transaction.seed);
-        let previewed = transaction.with(extra, |statements| {
-            self.preview_or_locate(statements, known, time_us, seed)
-        });
+        let known = transaction.open.answered();
+        let node = &self.node;
+        let previewed = blocking(|| node.preview(&mut transaction.open, None));
         let outcome = match previewed {
-            Ok(mut results) => {
-                let shown = read_before.and_then(|_| results.pop());
-                self.answer_deferred(results.into_iter().skip(known));
-                transaction.mark_answered();
-                Ok(shown)
+            Ok(Previewed {
+                results, failure, ..
+            }) => {
+                self.answer_deferred(results.into_iter());
+                failure.map_or(Ok(()), |failure| {
+                    // One that was answered before and now gives something else fails this one.
+                    transaction.fail(failure.place.max(known));
+                    Err(self.failed_deferred(failure.error))
+                })
             }
-            Err(failure) => {
-                let good = failure.place.saturating_sub(known);
-                let before = match self.deferred.get(good) {
-                    Some(deferred) => deferred.delivery.characters_before,
-                    None => read_before.unwrap_or_default(),
-                };
-                self.drop_deferred(good);
-                self.answer_deferred(failure.results.into_iter().skip(known));
-                transaction.fail(failure.place.min(total));
-                Err(moved(failure.error, before))
+            Err(error) => {
+                transaction.fail(known);
+                Err(self.failed_deferred(node_error(error)))
             }
         };
         self.transaction = Some(transaction);
         outcome
     }
 
-    /// Previews statements; when one fails, finds out which by halving. The first `known` are
-    /// known to succeed.
-    fn preview_or_locate(
-        &self,
-        statements: &[Statement],
-        known: usize,
-        time_us: i64,
-        seed: [u8; 16],
-    ) -> Result<Vec<StatementResult>, Box<Failure>> {
-        let run = |count: usize| {
-            let some = statements.get(..count).unwrap_or(statements);
-            blocking(|| self.node.preview(self.account, some, time_us, seed))
-        };
-        let error = match run(statements.len()) {
-            Ok(results) => return Ok(results),
-            Err(error) => error,
-        };
-        let mut failure = Box::new(Failure {
-            place: known,
-            results: Vec::new(),
-            error: node_error(error),
-        });
-        let mut bad = statements.len();
-        while bad > failure.place + 1 {
-            let middle = failure.place + (bad - failure.place) / 2;
-            match run(middle) {
-                Ok(results) => {
-                    failure.place = middle;
-                    failure.results = results;
-                }
-                Err(error) => {
-                    bad = middle;
-                    failure.error = node_error(error);
-                }
-            }
-        }
-        Err(failure)
+    /// Drops what is deferred; the first of it has failed.
+    fn failed_deferred(&mut self, error: SqlError) -> SqlError {
+        let before = self
+            .deferred
+            .first()
+            .map_or(0, |deferred| deferred.delivery.characters_before);
+        self.drop_deferred(0);
+        moved(error, before)
     }
 
     /// Submits the open transaction, waits for its block and answers the writes whose results are
@@ -337,40 +292,45 @@ impl Session {
         let Some(mut transaction) = self.transaction.take() else {
             return Ok(());
         };
-        self.end_local(&mut transaction);
-        if transaction.statements().is_empty() {
+        if transaction.open.writes() == 0 {
+            self.end_local(&mut transaction);
             return Ok(());
         }
-        let known = transaction.answered();
-        let (time_us, seed) = (transaction.time_us, transaction.seed);
+        let versions = self.settings.changed(EXPECTED_VERSIONS).unwrap_or_default();
+        let expected = self.node.expected_versions(versions);
+        self.end_local(&mut transaction);
+        let known = transaction.open.answered();
         let (explicit, read_only) = (transaction.explicit, transaction.read_only);
         let settings = transaction.settings.take();
         // Only a batch needs them again, to find out which statement failed.
-        let copy = (self.deferred.len() > 1).then(|| transaction.statements().to_vec());
+        let copy = (self.deferred.len() > 1).then(|| transaction.open.clone());
         // A statement that failed before COMMIT leaves the client in a failed transaction.
         let stays_open = explicit && !self.deferred.is_empty();
-        let mut error = match self.submit(transaction).await {
+        let submitted = match expected {
+            Ok(expected) => {
+                transaction.open.expect(expected);
+                self.submit(transaction.open).await
+            }
+            Err(error) => Err(error),
+        };
+        let mut error = match submitted {
             Ok(results) => {
                 self.answer_deferred(results.into_iter().skip(known));
                 return Ok(());
             }
             Err(error) => error,
         };
-        let mut good = 0;
-        let mut shown = Vec::new();
-        if let Some(statements) = copy
-            && let Err(failure) = self.preview_or_locate(&statements, known, time_us, seed)
+        if let Some(mut again) = copy
+            && let Ok(previewed) = blocking(|| self.node.preview(&mut again, None))
+            && let Some(failure) = previewed.failure
         {
-            good = failure.place.saturating_sub(known);
-            (error, shown) = (failure.error, failure.results);
+            error = failure.error;
+            self.answer_deferred(previewed.results.into_iter());
         }
-        if let Some(failed) = self.deferred.get(good) {
-            error = moved(error, failed.delivery.characters_before);
-        }
-        self.drop_deferred(good);
-        self.answer_deferred(shown.into_iter().skip(known));
+        error = self.failed_deferred(error);
         if stays_open {
-            let mut failed = Transaction::new(true, read_only, time_us, seed);
+            let bare = self.fresh_open();
+            let mut failed = Transaction::new(true, read_only, bare);
             failed.settings = settings;
             failed.fail(0);
             self.transaction = Some(failed);
@@ -380,16 +340,8 @@ impl Session {
         Err(error)
     }
 
-    async fn submit(&self, transaction: Transaction) -> Result<Vec<StatementResult>, SqlError> {
-        let previewed = transaction.answered() > 0;
-        let (time_us, seed) = (transaction.time_us, transaction.seed);
-        let payload = Payload::Statements(transaction.into_statements());
-        let pending = if previewed {
-            // The node takes its own clock's time when this one has grown too old to be taken.
-            self.node.write_at(&self.key, payload, time_us, seed)
-        } else {
-            self.node.write(&self.key, payload)
-        };
+    async fn submit(&self, open: OpenTransaction) -> Result<Vec<StatementResult>, SqlError> {
+        let pending = blocking(|| self.node.commit(&self.key, open));
         let Pending { id, receipt } = pending.map_err(node_error)?;
         match receipt.await {
             Ok(Ok(receipt)) => match receipt_error(&receipt) {
@@ -432,14 +384,4 @@ impl Session {
             portal.keep(rows);
         }
     }
-}
-
-/// Where a list of statements fails.
-struct Failure {
-    /// Place of the statement that failed.
-    place: usize,
-    /// Results of those before it, if they were run apart.
-    results: Vec<StatementResult>,
-    /// The failure.
-    error: SqlError,
 }

@@ -1,9 +1,9 @@
+use stele_core::AccountId;
+use stele_core::transaction::Statement;
+
 use super::*;
 
-const BOUNDS: Bounds = Bounds {
-    statements_max: 3,
-    previews_max: 2,
-};
+const BOUNDS: Bounds = Bounds { previews_max: 2 };
 
 fn statement(sql: &str) -> Statement {
     Statement {
@@ -14,11 +14,13 @@ fn statement(sql: &str) -> Statement {
 }
 
 fn open() -> Transaction {
-    Transaction::new(true, false, 1, [0; 16])
+    let open = OpenTransaction::new(AccountId::LEDGER, 1, [0; 16], 3);
+    Transaction::new(true, false, open)
 }
 
 fn texts(transaction: &Transaction) -> Vec<&str> {
     transaction
+        .open
         .statements()
         .iter()
         .map(|statement| statement.sql.as_str())
@@ -28,15 +30,11 @@ fn texts(transaction: &Transaction) -> Vec<&str> {
 #[test]
 fn rollback_to_forgets_what_came_after() {
     let mut transaction = open();
-    transaction.push(statement("a"), false, BOUNDS).unwrap();
+    transaction.open.push(statement("a"), None).unwrap();
     transaction.savepoint("s".into()).unwrap();
-    transaction.push(statement("b"), true, BOUNDS).unwrap();
-    transaction.mark_answered();
-    assert!(transaction.changes_schema());
+    transaction.open.push(statement("b"), None).unwrap();
     transaction.rollback_to("s").unwrap();
     assert_eq!(texts(&transaction), ["a"]);
-    assert_eq!(transaction.answered(), 1);
-    assert!(!transaction.changes_schema());
     transaction.rollback_to("s").unwrap();
     transaction.release("s").unwrap();
     assert_eq!(
@@ -49,9 +47,9 @@ fn rollback_to_forgets_what_came_after() {
 fn the_newest_savepoint_of_a_name_counts() {
     let mut transaction = open();
     transaction.savepoint("s".into()).unwrap();
-    transaction.push(statement("a"), false, BOUNDS).unwrap();
+    transaction.open.push(statement("a"), None).unwrap();
     transaction.savepoint("s".into()).unwrap();
-    transaction.push(statement("b"), false, BOUNDS).unwrap();
+    transaction.open.push(statement("b"), None).unwrap();
     transaction.rollback_to("s").unwrap();
     assert_eq!(texts(&transaction), ["a"]);
     transaction.release("s").unwrap();
@@ -62,9 +60,9 @@ fn the_newest_savepoint_of_a_name_counts() {
 #[test]
 fn a_failed_transaction_keeps_what_a_savepoint_needs() {
     let mut transaction = open();
-    transaction.push(statement("a"), false, BOUNDS).unwrap();
+    transaction.open.push(statement("a"), None).unwrap();
     transaction.savepoint("s".into()).unwrap();
-    transaction.push(statement("b"), false, BOUNDS).unwrap();
+    transaction.open.push(statement("b"), None).unwrap();
     transaction.fail(1);
     assert!(transaction.is_failed());
     transaction.rollback_to("s").unwrap();
@@ -75,21 +73,6 @@ fn a_failed_transaction_keeps_what_a_savepoint_needs() {
 #[test]
 fn bounds_hold() {
     let mut transaction = open();
-    for _ in 0..BOUNDS.statements_max {
-        transaction.push(statement("a"), false, BOUNDS).unwrap();
-    }
-    let error = transaction.push(statement("a"), false, BOUNDS).unwrap_err();
-    assert_eq!(error.code.as_str(), "54000");
-    let mut transaction = open();
-    let long = statement(&"x".repeat(TRANSACTION_LEN_MAX));
-    assert_eq!(
-        transaction
-            .push(long, false, BOUNDS)
-            .unwrap_err()
-            .code
-            .as_str(),
-        "54000"
-    );
     transaction.count_preview(BOUNDS).unwrap();
     transaction.count_preview(BOUNDS).unwrap();
     assert_eq!(

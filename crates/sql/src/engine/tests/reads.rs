@@ -57,36 +57,6 @@ fn readers_see_committed_states_only() {
 }
 
 #[test]
-fn previews_see_their_own_writes_and_leave_nothing() {
-    let mut ledger = filled(3);
-    let (root, account) = (ledger.root(), ledger.account());
-    let statement = |sql: &str, parameters| stele_core::transaction::Statement {
-        sql: sql.to_owned(),
-        parameters,
-        result: None,
-    };
-    let steps = [
-        statement(ADD, vec![int(1), int(7)]),
-        statement(SELECT, vec![int(1)]),
-        statement(DROP, vec![]),
-    ];
-    let results = ledger.engine.preview(account, &steps, 5, [0; 16]).unwrap();
-    assert_eq!(results[1].rows, [[int(1), Value::Null, int(7)]]);
-    let failing = [
-        statement(ADD, vec![int(1), int(7)]),
-        statement("SELEKT", vec![]),
-    ];
-    assert!(
-        ledger
-            .engine
-            .preview(account, &failing, 5, [0; 16])
-            .is_err()
-    );
-    assert!(ledger.one(&[(ADD, vec![int(1), int(0)])]).is_success());
-    assert_eq!(ledger.root(), root);
-}
-
-#[test]
 fn rows_are_proven_now_and_at_older_heights() {
     let mut ledger = filled(500);
     let roots = |ledger: &Ledger| (ledger.engine.meta().height, ledger.root());
