@@ -272,7 +272,11 @@ class EditedState(TamperCase):
         self.table_and_key("INSERT INTO t1000 SELECT 1004, c2, c3, _h, _x FROM t1000 WHERE c1 = 1001", "1004")
 
     def test_a4_edited_tree_nodes_are_found(self):
-        directory = self.edit("UPDATE _tree SET hash = zeroblob(length(hash)) WHERE level = 0")
+        # A chunk ends with a hash and the height that wrote the node, 8 bytes.
+        directory = self.edit(
+            "UPDATE _tree SET nodes = CAST(substr(nodes, 1, length(nodes) - 40) || zeroblob(32) || substr(nodes, -8) AS BLOB)"
+            " WHERE level = 0"
+        )
         clean, _, said = self.verify(directory)
         self.assertFalse(clean, said)
 

@@ -92,9 +92,17 @@ pub fn is_key_type(ty: Type) -> bool {
 /// When a value is NULL, does not fit its type or has a type that keys cannot have, or the whole is
 /// longer than [`KEY_LEN_MAX`].
 pub fn encode_key(columns: &[(Type, &Value)]) -> Result<Vec<u8>, KeyError> {
+    encode_key_of(columns.iter().copied().map(Some))
+}
+
+/// As [`encode_key`]; a value that is not there counts as NULL.
+pub(crate) fn encode_key_of<'v>(
+    columns: impl ExactSizeIterator<Item = Option<(Type, &'v Value)>>,
+) -> Result<Vec<u8>, KeyError> {
     let mut out = Vec::with_capacity(16 * columns.len());
-    for (index, (ty, value)) in columns.iter().enumerate() {
-        put_value(&mut out, *ty, value, index + 1)?;
+    for (column, place) in columns.zip(1..) {
+        let (ty, value) = column.ok_or(KeyError::Null { place })?;
+        put_value(&mut out, ty, value, place)?;
         if out.len() > KEY_LEN_MAX {
             return Err(KeyError::TooLong { len: out.len() });
         }

@@ -17,9 +17,9 @@ use thiserror::Error;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::hash::{Domain, Hash, Suite};
-use crate::key::{KeyError, encode_key};
+use crate::key::{KeyError, encode_key_of};
 use crate::schema::{Column, ColumnId, Table};
-use crate::value::{Type, Value, ValueError, check};
+use crate::value::{Value, ValueError, check};
 
 const ROW_VERSION: u8 = 1;
 /// Length of a salt, in bytes.
@@ -139,18 +139,13 @@ impl Row {
     /// The encoded primary key.
     ///
     /// # Errors
-    /// As [`encode_key`]; a key column that the table or the row lacks counts as NULL.
+    /// As [`crate::key::encode_key`]; a key column that the table or the row lacks counts as NULL.
     pub fn key(&self, table: &Table) -> Result<Vec<u8>, KeyError> {
-        let mut columns: Vec<(Type, &Value)> = Vec::with_capacity(table.primary_key.len());
-        for id in &table.primary_key {
-            let place = columns.len() + 1;
+        encode_key_of(table.primary_key.iter().map(|id| {
             let column = table.columns.binary_search_by_key(id, |column| column.id);
-            let pair = column
-                .ok()
-                .and_then(|at| Some((table.columns.get(at)?.ty, self.values.get(at)?)));
-            columns.push(pair.ok_or(KeyError::Null { place })?);
-        }
-        encode_key(&columns)
+            let at = column.ok()?;
+            Some((table.columns.get(at)?.ty, self.values.get(at)?))
+        }))
     }
 }
 

@@ -44,6 +44,7 @@ mod diff;
 mod error;
 mod group;
 mod node;
+mod node_key;
 mod path;
 mod proof;
 mod prove;
@@ -62,6 +63,7 @@ pub use error::TreeError;
 pub use node::{
     GROUP_ENTRIES_MAX, HEIGHT_MAX, KEY_LEN_MAX, RANK_MAX, empty_table_root, rank, table_root,
 };
+pub use node_key::NodeKey;
 pub use proof::{AbsenceProof, PresenceProof, ProofError, ProvenRow, RANGE_ROWS_MAX, RangeProof};
 pub use prove::{ProvenRange, Prover};
 pub use store::{MemoryStore, Node, NodeChange, NodeStore, NodeStoreMut};

@@ -17,6 +17,7 @@ mod block;
 mod budget;
 mod builtin;
 mod capture;
+mod chunk;
 mod config;
 mod digest;
 mod error;

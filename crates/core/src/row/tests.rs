@@ -1,4 +1,5 @@
 use super::*;
+use crate::Type;
 use crate::account::AccountId;
 use crate::schema::TableId;
 

@@ -48,7 +48,7 @@ pub fn build_into<S: NodeStoreMut + ?Sized, K: AsRef<[u8]>>(
             old,
             new,
         };
-        store.write(&change)
+        store.write(&[change])
     };
     for (key, row_hash) in rows {
         builder.push_with(key.as_ref(), &row_hash, &mut write)?;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::group::Group;
+use super::node_key::NodeKey;
 use crate::schema::TableId;
 
-/// Most level 0 entries kept in memory (about 150 bytes each): the ends of tables that grow in order of key, and
-/// all of a small table that changes anywhere.
-pub const CACHE_ROWS_MAX: usize = 131_072;
-/// Most entries of higher levels kept in memory (about 150 bytes each): all of a few tables of a million rows, so that
+/// Most level 0 entries kept in memory (about 140 bytes each): the ends of tables that grow in order of key, and
+/// all of a table of less rows that changes anywhere.
+pub const CACHE_ROWS_MAX: usize = 393_216;
+/// Most entries of higher levels kept in memory (about 140 bytes each): all of a few tables of a million rows, so that
 /// a change anywhere reads one group.
 pub const CACHE_ENTRIES_MAX: usize = 131_072;
 
@@ -20,7 +21,7 @@ pub(super) struct Cache {
     above: Generations,
 }
 
-type Groups = BTreeMap<(TableId, u8), BTreeMap<Vec<u8>, Group>>;
+type Groups = BTreeMap<(TableId, u8), BTreeMap<NodeKey, Group>>;
 
 /// Two generations of groups: used ones move to the young; when that is full the old one is dropped.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +70,7 @@ impl Cache {
         }
         generations.young_entries += entries;
         let groups = generations.young.entry((table, level)).or_default();
-        groups.insert(group.name().to_vec(), group);
+        groups.insert(group.name().into(), group);
     }
 
     /// Forgets everything of a table.
@@ -98,6 +99,6 @@ fn find<'a>(groups: &'a Groups, at: (TableId, u8), key: &[u8]) -> Option<&'a Gro
 }
 
 fn remove(groups: &mut Groups, at: (TableId, u8), key: &[u8]) -> Option<Group> {
-    let name = find(groups, at, key)?.name().to_vec();
+    let name = NodeKey::from(find(groups, at, key)?.name());
     groups.get_mut(&at)?.remove(&name)
 }

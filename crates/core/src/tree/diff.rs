@@ -138,7 +138,7 @@ impl<'s, L: NodeStore + ?Sized, R: NodeStore + ?Sized> Diff<'s, L, R> {
         let hash = |pending: &Pending| pending.place.hash;
         let (left_hash, right_hash) = (left.as_ref().map(hash), right.as_ref().map(hash));
         Some(Difference {
-            key: left.or(right)?.place.name,
+            key: left.or(right)?.place.name.to_vec(),
             left: left_hash,
             right: right_hash,
         })

@@ -1,7 +1,10 @@
 //! One group in memory: its entries and the Merkle tree over them.
 
+use std::ops::Range;
+
 use super::error::TreeError;
 use super::node::{GROUP_ENTRIES_MAX, group_hash, leaf_hash, node_hash};
+use super::node_key::NodeKey;
 use super::store::NodeStore;
 use crate::hash::{Hash, Suite, split_point};
 use crate::schema::TableId;
@@ -10,7 +13,7 @@ use crate::schema::TableId;
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// Primary key or name of the group below.
-    pub(super) key: Vec<u8>,
+    pub(super) key: NodeKey,
     /// What the store holds: row hash or group hash.
     pub(super) hash: Hash,
     /// Leaf in the group's Merkle tree.
@@ -18,14 +21,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(suite: Suite, level: u8, key: Vec<u8>, hash: Hash) -> Self {
+    pub(super) fn new(suite: Suite, level: u8, key: NodeKey, hash: Hash) -> Self {
         let leaf = leaf_hash(suite, level, &key, &hash);
         Self { key, hash, leaf }
     }
 
     /// The entry every table's level 0 starts with; it is never stored.
     pub(super) fn sentinel(suite: Suite) -> Self {
-        Self::new(suite, 0, Vec::new(), Hash::ZERO)
+        Self::new(suite, 0, NodeKey::default(), Hash::ZERO)
     }
 }
 
@@ -33,9 +36,9 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     /// First key.
-    pub(super) name: Vec<u8>,
+    pub(super) name: NodeKey,
     /// Name of the next group of the level, none for the last.
-    pub(super) end: Option<Vec<u8>>,
+    pub(super) end: Option<NodeKey>,
     /// Its hash, as the level above holds it.
     pub(super) hash: Hash,
 }
@@ -44,7 +47,7 @@ impl Place {
     /// The only group of the highest level.
     pub(super) fn top(hash: Hash) -> Self {
         Self {
-            name: Vec::new(),
+            name: NodeKey::default(),
             end: None,
             hash,
         }
@@ -53,14 +56,14 @@ impl Place {
 
 /// A group: never empty, its first entry's key is its name.
 ///
-/// `layers` is the RFC 6962 tree above the leaves, bottom first: nodes are paired from the left and a
-/// lone last node moves up unchanged, which gives the same tree as splitting at powers of two. Kept,
-/// it makes an append or a replacement cost a path instead of a whole tree.
+/// `layers` is the RFC 6962 tree above the leaves, bottom layer first, one after another: nodes are
+/// paired from the left and a lone last node moves up unchanged, which gives the same tree as splitting at
+/// powers of two. Kept, it makes an append or a replacement cost a path instead of a whole tree.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     pub(super) entries: Vec<Entry>,
-    pub(super) end: Option<Vec<u8>>,
-    layers: Vec<Vec<Hash>>,
+    pub(super) end: Option<NodeKey>,
+    layers: Vec<Hash>,
     /// How many leaves the layers were made of; 0 before they are made.
     pub(super) hashed: usize,
 }
@@ -89,7 +92,7 @@ impl Group {
         let corrupt = |what| TreeError::Corrupt {
             table,
             level,
-            name: place.name.clone(),
+            name: place.name.to_vec(),
             what,
         };
         let mut entries = Vec::with_capacity(nodes.len() + 1);
@@ -141,43 +144,45 @@ impl Group {
 
     /// Root of the Merkle tree over the entries.
     fn merkle_root(&self) -> Hash {
-        let top = self.layers.last().and_then(|layer| layer.first());
+        let top = self.layers.last();
         let only = self.entries.first().map(|entry| &entry.leaf);
         top.or(only).copied().unwrap_or(Hash::ZERO)
     }
 
     /// Recomputes the layers over the changed leaves `from..to`. A change of length takes `to` to the end.
     pub(super) fn refresh(&mut self, suite: Suite, from: usize, to: usize) {
-        let mut below_len = self.entries.len();
-        let mut from = from.min(below_len.saturating_sub(1));
-        let mut to = to.max(from + 1);
-        let mut below: Option<Vec<Hash>> = None;
-        let mut layers = std::mem::take(&mut self.layers).into_iter();
-        while below_len > 1 {
-            let len = below_len.div_ceil(2);
-            from /= 2;
-            to = to.div_ceil(2).min(len);
-            let mut layer = layers.next().unwrap_or_default();
-            layer.truncate(len);
-            for at in from..to {
-                let child = |at: usize| match &below {
-                    None => self.entries.get(at).map(|entry| &entry.leaf),
-                    Some(nodes) => nodes.get(at),
-                };
-                let hash = match (child(2 * at), child(2 * at + 1)) {
-                    (Some(left), Some(right)) => node_hash(suite, left, right),
-                    (Some(lone), None) => *lone,
-                    _ => Hash::ZERO,
-                };
-                match layer.get_mut(at) {
-                    Some(slot) => *slot = hash,
-                    None => layer.push(hash),
-                }
+        let old = std::mem::take(&mut self.layers);
+        let mut old_layers = layers_of(self.hashed);
+        let mut nodes: Vec<Hash> =
+            Vec::with_capacity(layers_of(self.entries.len()).map(|l| l.len()).sum());
+        let (mut from, mut to) = (from, to.max(from + 1));
+        let mut below = 0..0;
+        for layer in layers_of(self.entries.len()) {
+            let kept = old_layers
+                .next()
+                .and_then(|at| old.get(at))
+                .unwrap_or_default();
+            from = (from / 2).min(kept.len()).min(layer.len());
+            to = to.div_ceil(2).min(layer.len());
+            if kept.len() != layer.len() {
+                to = layer.len();
             }
-            self.layers.extend(below.replace(layer));
-            below_len = len;
+            nodes.extend_from_slice(kept.get(..from).unwrap_or_default());
+            for at in from..to {
+                let child = |at: usize| match below.len() {
+                    0 => self.entries.get(at).map(|entry| entry.leaf),
+                    len => nodes.get(below.start + at).copied().filter(|_| at < len),
+                };
+                nodes.push(match (child(2 * at), child(2 * at + 1)) {
+                    (Some(left), Some(right)) => node_hash(suite, &left, &right),
+                    (Some(lone), None) => lone,
+                    _ => Hash::ZERO,
+                });
+            }
+            nodes.extend_from_slice(kept.get(to..layer.len()).unwrap_or_default());
+            below = layer;
         }
-        self.layers.extend(below);
+        self.layers = nodes;
         self.hashed = self.entries.len();
     }
 
@@ -203,24 +208,21 @@ impl Group {
         let height = (high - low).next_power_of_two().ilog2() as usize;
         match height.checked_sub(1) {
             None => self.entries.get(low).map(|entry| entry.leaf),
-            Some(layer) => self.layers.get(layer)?.get(low >> height).copied(),
+            Some(layer) => {
+                let layer = layers_of(self.hashed).nth(layer)?;
+                self.layers.get(layer)?.get(low >> height).copied()
+            }
         }
     }
 
     /// Where the child group that holds `key` lies; this group is on the level above it.
     pub(super) fn child(&self, key: &[u8]) -> Option<Place> {
-        self.place_at(
-            self.entries
-                .partition_point(|entry| entry.key.as_slice() <= key),
-        )
+        self.place_at(self.entries.partition_point(|entry| &*entry.key <= key))
     }
 
     /// Where the child group just before the key `name` lies, if it is in this group.
     pub(super) fn child_before(&self, name: &[u8]) -> Option<Place> {
-        self.place_at(
-            self.entries
-                .partition_point(|entry| entry.key.as_slice() < name),
-        )
+        self.place_at(self.entries.partition_point(|entry| &*entry.key < name))
     }
 
     /// Where the last child group lies whose index is below `after`.
@@ -233,4 +235,19 @@ impl Group {
             hash: entry.hash,
         })
     }
+}
+
+/// Where the layers over so many leaves lie, bottom first.
+fn layers_of(leaves: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut below = leaves;
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        if below < 2 {
+            return None;
+        }
+        below = below.div_ceil(2);
+        let layer = start..start + below;
+        start = layer.end;
+        Some(layer)
+    })
 }

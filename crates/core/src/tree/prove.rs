@@ -69,12 +69,9 @@ impl<'s, S: NodeStore + ?Sized> Prover<'s, S> {
         if key.is_empty() {
             return Ok(None);
         }
-        let cursor = self.seek(|group| {
-            group
-                .entries
-                .partition_point(|entry| entry.key.as_slice() <= key)
-        })?;
-        let found = cursor.entry().filter(|entry| entry.key == key);
+        let cursor =
+            self.seek(|group| group.entries.partition_point(|entry| *entry.key <= *key))?;
+        let found = cursor.entry().filter(|entry| *entry.key == *key);
         Ok(found.map(|entry| {
             let path = cursor.path_to(&cursor);
             (entry.hash, PresenceProof { path })
@@ -109,7 +106,7 @@ impl<'s, S: NodeStore + ?Sized> Prover<'s, S> {
         let before = |group: &Group| {
             group
                 .entries
-                .partition_point(|entry| entry.key.as_slice() < from)
+                .partition_point(|entry| *entry.key < *from)
                 .max(1)
         };
         let first = self.seek(before)?;
@@ -117,9 +114,9 @@ impl<'s, S: NodeStore + ?Sized> Prover<'s, S> {
         let (mut rows, mut after, mut next) = (Vec::new(), None, None);
         while self.advance(&mut last)? {
             let Some(entry) = last.entry() else { break };
-            let inside = to.is_none_or(|to| entry.key.as_slice() < to);
+            let inside = to.is_none_or(|to| *entry.key < *to);
             if !inside || rows.len() == limit {
-                next = inside.then(|| entry.key.clone());
+                next = inside.then(|| entry.key.to_vec());
                 after = Some(entry.to_row());
                 break;
             }
@@ -216,7 +213,7 @@ impl Cursor {
 impl Entry {
     fn to_row(&self) -> ProvenRow {
         ProvenRow {
-            key: self.key.clone(),
+            key: self.key.to_vec(),
             row_hash: self.hash,
         }
     }

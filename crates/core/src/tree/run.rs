@@ -5,6 +5,7 @@ use std::iter::Peekable;
 use super::error::TreeError;
 use super::group::{Entry, Group};
 use super::node::{GROUP_ENTRIES_MAX, rank, starts_group};
+use super::node_key::NodeKey;
 use super::store::NodeChange;
 use super::update::Batch;
 use crate::hash::{Hash, Suite};
@@ -13,7 +14,7 @@ use crate::schema::TableId;
 /// A change to one entry of a level.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) key: Vec<u8>,
+    pub(super) key: NodeKey,
     pub(super) hash: Option<Hash>,
     /// The key's rank where it is known already.
     pub(super) rank: Option<u8>,
@@ -23,7 +24,7 @@ pub(super) struct Change {
 #[derive(Debug)]
 pub(super) struct Write {
     level: u8,
-    key: Vec<u8>,
+    key: NodeKey,
     old: Option<Hash>,
     new: Option<Hash>,
 }
@@ -46,9 +47,9 @@ pub(super) struct Run {
     table: TableId,
     level: u8,
     /// Names of the old groups, ascending.
-    old_names: Vec<Vec<u8>>,
+    old_names: Vec<NodeKey>,
     /// Where the last old group ended.
-    end: Option<Vec<u8>>,
+    end: Option<NodeKey>,
     /// New groups, ascending.
     pieces: Vec<Piece>,
 }
@@ -99,49 +100,93 @@ impl Run {
     ) -> Result<(), TreeError<E>> {
         self.end = group.end.take();
         if !group.entries.is_empty() {
-            self.old_names.push(group.name().to_vec());
+            self.old_names.push(group.name().into());
         }
-        let entries = std::mem::take(&mut group.entries);
+        let mut kept = std::mem::take(&mut group.entries).into_iter();
+        let len = kept.len();
         let mut old = Some(group);
         // Whether the newest piece continues this old group, so that indices can be compared.
         let mut in_place = false;
-        for (index, mut entry) in entries.into_iter().enumerate() {
-            while let Some(change) = changes.next_if(|change| change.key < entry.key) {
-                in_place &= !self.insert(change, batch)?;
-            }
-            let mut changed = false;
-            if let Some(change) = changes.next_if(|change| change.key == entry.key) {
-                changed = change.hash != Some(entry.hash);
-                if changed {
-                    batch.writes.push(Write {
-                        level: self.level,
-                        key: change.key,
-                        old: Some(entry.hash),
-                        new: change.hash,
-                    });
-                }
-                match change.hash {
-                    None => continue,
-                    Some(hash) if changed => {
-                        entry = Entry::new(self.suite, self.level, entry.key, hash);
-                    }
-                    Some(_) => {}
-                }
-            }
-            if index == 0 {
-                let group = old.take().unwrap_or_default();
-                self.pieces.push(Piece::continuing(group));
+        loop {
+            let change = changes.next_if(|change| match &self.end {
+                Some(end) => change.key < *end,
+                None => true,
+            });
+            let before = match &change {
+                Some(change) => kept
+                    .as_slice()
+                    .partition_point(|entry| entry.key < change.key),
+                None => kept.len(),
+            };
+            let index = len - kept.len();
+            if index == 0 && before > 0 {
+                self.continue_group(old.take().unwrap_or_default(), len);
                 in_place = true;
             }
+            self.keep(&mut kept, before, in_place.then_some(index))?;
+            let Some(change) = change else {
+                return Ok(());
+            };
+            let Some(entry) = take_if(&mut kept, &change.key) else {
+                in_place &= !self.insert(change, batch)?;
+                continue;
+            };
+            let index = index + before;
+            let changed = change.hash != Some(entry.hash);
+            if changed {
+                batch.writes.push(Write {
+                    level: self.level,
+                    key: change.key,
+                    old: Some(entry.hash),
+                    new: change.hash,
+                });
+            }
+            let Some(hash) = change.hash else { continue };
+            if index == 0 {
+                self.continue_group(old.take().unwrap_or_default(), len);
+                in_place = true;
+            }
+            let entry = Entry::new(self.suite, self.level, entry.key, hash);
             self.append(entry, in_place.then_some(index), changed)?;
         }
-        while let Some(change) = changes.next_if(|change| match &self.end {
-            Some(end) => change.key < *end,
-            None => true,
-        }) {
-            self.insert(change, batch)?;
+    }
+
+    /// Starts a piece that takes over an old group's Merkle tree.
+    fn continue_group(&mut self, mut group: Group, entries: usize) {
+        group.entries = Vec::with_capacity(entries + 1);
+        self.pieces.push(Piece::continuing(group));
+    }
+
+    /// Adds the next `count` entries of an old group to the newest piece, as they are. `index` is the
+    /// place of the first in the old group that piece continues.
+    fn keep<E>(
+        &mut self,
+        entries: &mut std::vec::IntoIter<Entry>,
+        count: usize,
+        index: Option<usize>,
+    ) -> Result<(), TreeError<E>> {
+        let (Some(first), true) = (entries.as_slice().first(), count > 0) else {
+            return Ok(());
+        };
+        let Some(piece) = self.pieces.last_mut() else {
+            return Err(self.without_start(&first.key));
+        };
+        let at = piece.group.entries.len();
+        if index != Some(at) {
+            piece.dirty_from = piece.dirty_from.min(at);
+            piece.dirty_to = at + count;
         }
+        piece.group.entries.extend(entries.take(count));
         Ok(())
+    }
+
+    fn without_start<E>(&self, key: &[u8]) -> TreeError<E> {
+        TreeError::Corrupt {
+            table: self.table,
+            level: self.level,
+            name: key.to_vec(),
+            what: "no group starts at or before it",
+        }
     }
 
     /// Adds a new entry; says whether it started a new piece.
@@ -175,12 +220,7 @@ impl Run {
         changed: bool,
     ) -> Result<(), TreeError<E>> {
         let Some(piece) = self.pieces.last_mut() else {
-            return Err(TreeError::Corrupt {
-                table: self.table,
-                level: self.level,
-                name: entry.key,
-                what: "no group starts at or before it",
-            });
+            return Err(self.without_start(&entry.key));
         };
         let at = piece.group.entries.len();
         if changed || index != Some(at) {
@@ -210,17 +250,17 @@ impl Run {
                 });
             }
             piece.group.end = match pieces.peek() {
-                Some(next) => Some(next.group.name().to_vec()),
+                Some(next) => Some(next.group.name().into()),
                 None => self.end.clone(),
             };
-            while let Some(name) = old_names.next_if(|name| name.as_slice() < piece.group.name()) {
+            while let Some(name) = old_names.next_if(|name| **name < *piece.group.name()) {
                 above.push(Change::removal(name));
             }
-            old_names.next_if(|name| name == piece.group.name());
+            old_names.next_if(|name| **name == *piece.group.name());
             if piece.refresh(self.suite) {
                 batch.entries_touched += entries as u64;
                 above.push(Change {
-                    key: piece.group.name().to_vec(),
+                    key: piece.group.name().into(),
                     hash: Some(piece.group.hash(self.suite, self.level)),
                     rank: piece.rank,
                 });
@@ -233,7 +273,7 @@ impl Run {
 }
 
 impl Change {
-    fn removal(key: Vec<u8>) -> Self {
+    fn removal(key: NodeKey) -> Self {
         Self {
             key,
             hash: None,
@@ -272,5 +312,15 @@ impl Piece {
             self.group.refresh(suite, self.dirty_from, self.dirty_to);
         }
         dirty
+    }
+}
+
+/// Takes the next entry if it has this key.
+fn take_if(entries: &mut std::vec::IntoIter<Entry>, key: &[u8]) -> Option<Entry> {
+    let next = entries.as_slice().first()?;
+    if *next.key == *key {
+        entries.next()
+    } else {
+        None
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Bound;
 
+use super::node_key::NodeKey;
 use crate::hash::Hash;
 use crate::schema::TableId;
 
 /// One stored entry of a level: its key and hash.
-pub type Node = (Vec<u8>, Hash);
+pub type Node = (NodeKey, Hash);
 
 /// Reads tree nodes: a map from (table, level, key) to a hash, ordered by key as bytes.
 ///
@@ -40,14 +41,15 @@ pub trait NodeStore {
 
 /// Writes tree nodes.
 pub trait NodeStoreMut: NodeStore {
-    /// Puts, replaces or removes one node, as `change.new` says.
+    /// Puts, replaces or removes nodes, each as its `new` says. They come in ascending order of level
+    /// and key, as far as one update makes them; a store may rely on that for speed only.
     ///
-    /// `change.old` is what the node held, so a store that serves proofs of older heights can keep it
-    /// without reading. Of several changes to one node at one height it keeps the first.
+    /// `old` is what the node held, for a store that serves proofs of older heights. Of several
+    /// changes to one node at one height it keeps the first.
     ///
     /// # Errors
     /// When the store fails. The caller then rolls back and calls [`Tree::discard`](super::Tree::discard).
-    fn write(&mut self, change: &NodeChange<'_>) -> Result<(), Self::Error>;
+    fn write(&mut self, changes: &[NodeChange<'_>]) -> Result<(), Self::Error>;
 }
 
 /// One node that changes. `old` and `new` differ.
@@ -98,6 +100,28 @@ impl MemoryStore {
                 .map(move |(key, hash)| (*table, *level, key.as_slice(), *hash))
         })
     }
+
+    fn write_one(&mut self, change: &NodeChange<'_>) {
+        let at = (change.table, change.level);
+        match change.new {
+            Some(hash) => {
+                let nodes = self.levels.entry(at).or_default();
+                if let Some(held) = nodes.get_mut(change.key) {
+                    *held = hash;
+                } else {
+                    nodes.insert(change.key.to_vec(), hash);
+                }
+            }
+            None => {
+                if let Some(nodes) = self.levels.get_mut(&at) {
+                    nodes.remove(change.key);
+                    if nodes.is_empty() {
+                        self.levels.remove(&at);
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl NodeStore for MemoryStore {
@@ -126,31 +150,15 @@ impl NodeStore for MemoryStore {
         Ok(nodes
             .range::<[u8], _>((Bound::Included(from), to))
             .take(limit)
-            .map(|(key, hash)| (key.clone(), *hash))
+            .map(|(key, hash)| (key.as_slice().into(), *hash))
             .collect())
     }
 }
 
 impl NodeStoreMut for MemoryStore {
-    fn write(&mut self, change: &NodeChange<'_>) -> Result<(), Infallible> {
-        let at = (change.table, change.level);
-        match change.new {
-            Some(hash) => {
-                let nodes = self.levels.entry(at).or_default();
-                if let Some(held) = nodes.get_mut(change.key) {
-                    *held = hash;
-                } else {
-                    nodes.insert(change.key.to_vec(), hash);
-                }
-            }
-            None => {
-                if let Some(nodes) = self.levels.get_mut(&at) {
-                    nodes.remove(change.key);
-                    if nodes.is_empty() {
-                        self.levels.remove(&at);
-                    }
-                }
-            }
+    fn write(&mut self, changes: &[NodeChange<'_>]) -> Result<(), Infallible> {
+        for change in changes {
+            self.write_one(change);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::cache::Cache;
 use super::error::TreeError;
 use super::group::{Entry, Group, Place};
 use super::node::{HEIGHT_MAX, KEY_LEN_MAX, empty_table_root, table_root};
+use super::node_key::NodeKey;
 use super::run::{Change, Run, Write};
 use super::store::{NodeChange, NodeStore, NodeStoreMut};
 use crate::hash::{Hash, Suite};
@@ -116,17 +117,17 @@ impl Tree {
                 let nodes = store
                     .range(table, level, &[], None, CLEAR_NODES_MAX)
                     .map_err(TreeError::Store)?;
-                for (key, hash) in &nodes {
-                    let (old, new) = (Some(*hash), None);
-                    let change = NodeChange {
+                let removals: Vec<NodeChange<'_>> = nodes
+                    .iter()
+                    .map(|(key, hash)| NodeChange {
                         table,
                         level,
                         key,
-                        old,
-                        new,
-                    };
-                    store.write(&change).map_err(TreeError::Store)?;
-                }
+                        old: Some(*hash),
+                        new: None,
+                    })
+                    .collect();
+                store.write(&removals).map_err(TreeError::Store)?;
                 if nodes.len() < CLEAR_NODES_MAX {
                     break;
                 }
@@ -159,10 +160,9 @@ impl Tree {
             }
             level += 1;
         };
-        for write in &batch.writes {
-            let change = write.node_change(table);
-            store.write(&change).map_err(TreeError::Store)?;
-        }
+        let writes = batch.writes.iter().map(|write| write.node_change(table));
+        let writes: Vec<NodeChange<'_>> = writes.collect();
+        store.write(&writes).map_err(TreeError::Store)?;
         for (level, group) in batch.groups {
             self.cache.insert(table, level, group);
         }
@@ -189,7 +189,7 @@ impl Tree {
         let mut changes = changes.into_iter().peekable();
         while let Some(change) = changes.peek() {
             let group = self.take(store, table, level, top, &change.key)?;
-            let first_removed = change.hash.is_none() && change.key == group.name();
+            let first_removed = change.hash.is_none() && *change.key == *group.name();
             if !run.reaches(group.name()) {
                 let done = std::mem::replace(&mut run, Run::new(self.suite, table, level));
                 done.finish(batch, &mut above)?;
@@ -219,7 +219,7 @@ impl Tree {
         if level == 0 {
             entries.push(Entry::sentinel(self.suite));
         } else if level == top.height {
-            entries.push(Entry::new(self.suite, level, Vec::new(), top.hash));
+            entries.push(Entry::new(self.suite, level, NodeKey::default(), top.hash));
         }
         let mut run = Run::new(self.suite, table, level);
         let mut changes = changes.into_iter().peekable();
@@ -259,7 +259,7 @@ impl Tree {
                 old: Some(top.hash),
                 new: None,
             };
-            store.write(&change).map_err(TreeError::Store)?;
+            store.write(&[change]).map_err(TreeError::Store)?;
             *top = Top {
                 height: level,
                 hash,
@@ -377,7 +377,7 @@ impl Tree {
             return Err(lost(table, level, name));
         }
         let mut parent = self.place(store, table, level + 1, top, name)?;
-        if parent.name == name {
+        if *parent.name == *name {
             parent = self.place_before(store, table, level + 1, top, name)?;
         }
         self.read(store, table, level + 1, parent, |group| {
@@ -434,7 +434,7 @@ fn checked<E, K: AsRef<[u8]>>(
         let key = key.as_ref();
         check_key(table, last, key)?;
         out.push(Change {
-            key: key.to_vec(),
+            key: key.into(),
             hash: *hash,
             rank: None,
         });

@@ -12,7 +12,7 @@ mod versions;
 use stele_core::key::decode_key;
 use stele_core::row::row_hash;
 use stele_core::schema::Table;
-use stele_core::tree::{Builder, NodeStore, TableEntry, state_root};
+use stele_core::tree::{Builder, Node, NodeKey, NodeStore, TableEntry, state_root};
 use stele_core::value::text;
 use stele_core::{Hash, Suite, Type};
 
@@ -299,7 +299,7 @@ fn key_text(table: &Table, key: &[u8]) -> String {
 struct Leaves<'s> {
     snapshot: &'s Snapshot,
     table: stele_core::schema::TableId,
-    ahead: std::collections::VecDeque<(Vec<u8>, Hash)>,
+    ahead: std::collections::VecDeque<Node>,
     from: Vec<u8>,
     ended: bool,
 }
@@ -324,40 +324,34 @@ impl<'s> Leaves<'s> {
             .range(self.table, 0, &self.from, None, NODES_READ_MAX)?;
         self.ended = nodes.len() < NODES_READ_MAX;
         if let Some((last, _)) = nodes.last() {
-            self.from.clone_from(last);
+            self.from = last.to_vec();
             self.from.push(0);
         }
         self.ahead.extend(nodes);
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Option<(Vec<u8>, Hash)>, EngineError> {
+    fn pop(&mut self) -> Result<Option<Node>, EngineError> {
         self.fill()?;
         Ok(self.ahead.pop_front())
     }
 
-    fn next_key(&mut self) -> Result<Option<Vec<u8>>, EngineError> {
+    fn next_key(&mut self) -> Result<Option<NodeKey>, EngineError> {
         self.fill()?;
         Ok(self.ahead.front().map(|(key, _)| key.clone()))
     }
 
     /// The next leaf, if it lies before a key.
-    fn next_below(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, Hash)>, EngineError> {
+    fn next_below(&mut self, key: &[u8]) -> Result<Option<Node>, EngineError> {
         self.fill()?;
-        let below = self
-            .ahead
-            .front()
-            .is_some_and(|(next, _)| next.as_slice() < key);
+        let below = self.ahead.front().is_some_and(|(next, _)| **next < *key);
         Ok(if below { self.ahead.pop_front() } else { None })
     }
 
     /// The next leaf's hash, if it is that of a key.
     fn take(&mut self, key: &[u8]) -> Result<Option<Hash>, EngineError> {
         self.fill()?;
-        let is_it = self
-            .ahead
-            .front()
-            .is_some_and(|(next, _)| next.as_slice() == key);
+        let is_it = self.ahead.front().is_some_and(|(next, _)| **next == *key);
         let leaf = if is_it { self.ahead.pop_front() } else { None };
         Ok(leaf.map(|(_, hash)| hash))
     }

@@ -12,7 +12,7 @@
 //!   The borrowed values cannot leave, since [`RowSink::row`] takes them at any lifetime.
 //! - `sqlite3_value_bytes` is asked after `sqlite3_value_text` or `_blob`, as SQLite wants, and the
 //!   database is UTF-8, so neither call converts or moves anything.
-//! - No panic crosses into C: it is caught, and reported by [`CapturedConnection::take_failure`].
+//! - No panic crosses into C: it is caught, and reported by [`CapturedConnection::end_statement`].
 //! - The sink cannot reach the connection (it would have to be `Sync` to be shared), so no
 //!   statement runs inside the hook.
 #![allow(unsafe_code)]
@@ -64,9 +64,13 @@ impl<S: RowSink> CapturedConnection<S> {
         with(&mut self.hook.lock().sink)
     }
 
-    /// What went wrong inside the hook since the last call.
-    pub(super) fn take_failure(&self) -> Option<&'static str> {
-        self.hook.lock().failure.take()
+    /// The sink after a statement, and what went wrong inside the hook meanwhile.
+    pub(super) fn end_statement<R>(
+        &self,
+        with: impl FnOnce(&mut S) -> R,
+    ) -> (R, Option<&'static str>) {
+        let mut hook = self.hook.lock();
+        (with(&mut hook.sink), hook.failure.take())
     }
 }
 
@@ -111,15 +115,18 @@ unsafe extern "C" fn on_change<S: RowSink>(
         let name = name.to_str().map_err(|_| "a table name is not UTF-8")?;
         // SAFETY: called inside the hook with its own handle.
         let count = unsafe { ffi::sqlite3_preupdate_count(db) };
+        let (mut before, mut after) = (Values::new(count), Values::new(count));
         // SAFETY: as above; the values live until the hook returns.
-        let before = (operation != ffi::SQLITE_INSERT)
-            .then(|| unsafe { values(db, count, ffi::sqlite3_preupdate_old) })
-            .transpose()?;
+        let before = match operation {
+            ffi::SQLITE_INSERT => None,
+            _ => Some(unsafe { before.read(db, ffi::sqlite3_preupdate_old) }?),
+        };
         // SAFETY: as above.
-        let after = (operation != ffi::SQLITE_DELETE)
-            .then(|| unsafe { values(db, count, ffi::sqlite3_preupdate_new) })
-            .transpose()?;
-        hook.sink.row(name, before.as_deref(), after.as_deref());
+        let after = match operation {
+            ffi::SQLITE_DELETE => None,
+            _ => Some(unsafe { after.read(db, ffi::sqlite3_preupdate_new) }?),
+        };
+        hook.sink.row(name, before, after);
         Ok(())
     }));
     match done {
@@ -131,24 +138,48 @@ unsafe extern "C" fn on_change<S: RowSink>(
 
 type Getter = unsafe extern "C" fn(*mut ffi::sqlite3, c_int, *mut *mut ffi::sqlite3_value) -> c_int;
 
-/// # Safety
-/// Only inside the hook, with its handle; the values must not outlive it.
-unsafe fn values<'a>(
-    db: *mut ffi::sqlite3,
-    count: c_int,
-    get: Getter,
-) -> Result<Vec<ValueRef<'a>>, &'static str> {
-    let mut values = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
-    for column in 0..count {
-        let mut value = std::ptr::null_mut();
-        // SAFETY: the column is below the count SQLite gave.
-        if unsafe { get(db, column, &raw mut value) } != ffi::SQLITE_OK || value.is_null() {
-            return Err("SQLite did not give a changed row's value");
+/// Columns of a row that need no allocation.
+const FEW_COLUMNS: usize = 16;
+
+/// Room for the values of one row.
+enum Values<'a> {
+    Few([ValueRef<'a>; FEW_COLUMNS], usize),
+    Many(Vec<ValueRef<'a>>),
+}
+
+impl<'a> Values<'a> {
+    fn new(count: c_int) -> Self {
+        let count = usize::try_from(count).unwrap_or_default();
+        if count <= FEW_COLUMNS {
+            Self::Few([ValueRef::Null; FEW_COLUMNS], count)
+        } else {
+            Self::Many(vec![ValueRef::Null; count])
         }
-        // SAFETY: SQLite just gave the value.
-        values.push(unsafe { value_ref(value) });
     }
-    Ok(values)
+
+    /// # Safety
+    /// Only inside the hook, with its handle and as many columns as SQLite said; the values must not
+    /// outlive it.
+    unsafe fn read(
+        &mut self,
+        db: *mut ffi::sqlite3,
+        get: Getter,
+    ) -> Result<&[ValueRef<'a>], &'static str> {
+        let values = match self {
+            Self::Few(values, count) => values.get_mut(..*count).unwrap_or_default(),
+            Self::Many(values) => values,
+        };
+        for (column, slot) in (0..).zip(values.iter_mut()) {
+            let mut value = std::ptr::null_mut();
+            // SAFETY: the column is below the count SQLite gave.
+            if unsafe { get(db, column, &raw mut value) } != ffi::SQLITE_OK || value.is_null() {
+                return Err("SQLite did not give a changed row's value");
+            }
+            // SAFETY: SQLite just gave the value.
+            *slot = unsafe { value_ref(value) };
+        }
+        Ok(values)
+    }
 }
 
 /// # Safety

@@ -6,7 +6,7 @@
 //! | `_catalogue` | a table's encoded definition |
 //! | `_catalogue_old` | a definition with the height that replaced it; none before it was created |
 //! | `_versions` | table, and the last success of a block that changed it |
-//! | `_tree` | a state tree node, with the height that wrote it |
+//! | `_tree` | a chunk of state tree nodes, each with the height that wrote it (see `chunk`) |
 //! | `_tree_old` | a replaced node, with the heights that wrote and replaced it |
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -18,7 +18,7 @@ use super::row_log::Stamp;
 use crate::catalogue::Catalogue;
 
 /// The format of the state database this program reads and writes.
-pub const STATE_FORMAT: u32 = 1;
+pub const STATE_FORMAT: u32 = 2;
 
 /// Marks the file as ours (`PRAGMA application_id`): "STEL".
 pub(super) const APPLICATION_ID: i32 = 0x5354_454c;
@@ -35,8 +35,8 @@ CREATE TABLE _dropped(id INTEGER PRIMARY KEY, height INTEGER NOT NULL);
 CREATE TABLE _versions(
     id INTEGER NOT NULL, height INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (id, height)) WITHOUT ROWID;
 CREATE TABLE _tree(
-    id INTEGER NOT NULL, level INTEGER NOT NULL, key BLOB NOT NULL, hash BLOB NOT NULL, since INTEGER NOT NULL,
-    PRIMARY KEY (id, level, key)) WITHOUT ROWID;
+    place INTEGER PRIMARY KEY, id INTEGER NOT NULL, level INTEGER NOT NULL, name BLOB NOT NULL, nodes BLOB NOT NULL);
+CREATE UNIQUE INDEX _tree_name ON _tree(id, level, name);
 CREATE TABLE _tree_old(
     replaced INTEGER NOT NULL, id INTEGER NOT NULL, level INTEGER NOT NULL, key BLOB NOT NULL,
     hash BLOB NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (replaced, id, level, key)) WITHOUT ROWID;

@@ -8,7 +8,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use stele_core::Hash;
 use stele_core::schema::TableId;
-use stele_core::tree::{Node, NodeChange, NodeStore, NodeStoreMut};
+use stele_core::tree::{Node, NodeChange, NodeKey, NodeStore, NodeStoreMut};
+
+use super::chunk::{self, Edit, Editor};
 
 /// The nodes as they are, written at a height.
 pub(super) struct Nodes<'a> {
@@ -23,7 +25,8 @@ impl NodeStore for Nodes<'_> {
     type Error = rusqlite::Error;
 
     fn get(&self, table: TableId, level: u8, key: &[u8]) -> rusqlite::Result<Option<Hash>> {
-        get(self.connection, table, level, key).map(|found| found.map(|(hash, _)| hash))
+        let found = chunk::get(self.connection, (table, level), key)?;
+        Ok(found.map(|(hash, _)| hash))
     }
 
     fn range(
@@ -34,83 +37,58 @@ impl NodeStore for Nodes<'_> {
         to: Option<&[u8]>,
         limit: usize,
     ) -> rusqlite::Result<Vec<Node>> {
-        range(self.connection, table, level, from, to, limit)
+        let mut nodes = Vec::new();
+        chunk::visit(self.connection, (table, level), from, to, |node| {
+            if nodes.len() < limit {
+                nodes.push((node.key.into(), node.hash));
+            }
+            nodes.len() < limit
+        })?;
+        Ok(nodes)
     }
 }
 
 impl NodeStoreMut for Nodes<'_> {
-    fn write(&mut self, change: &NodeChange<'_>) -> rusqlite::Result<()> {
-        let (id, level, key) = (change.table.0, change.level, change.key);
-        if change.old.is_some() && self.keep_replaced {
-            self.connection
-                .prepare_cached(
-                    "INSERT INTO _tree_old SELECT ?4, id, level, key, hash, since FROM _tree
-                     WHERE id = ?1 AND level = ?2 AND key = ?3 AND since < ?4",
-                )?
-                .execute(params![id, level, key, self.height])?;
+    fn write(&mut self, changes: &[NodeChange<'_>]) -> rusqlite::Result<()> {
+        let mut editor = Editor::new(self.connection);
+        for change in changes {
+            let edit = match change.new {
+                Some(hash) => Edit::Put(hash, self.height),
+                None => Edit::Remove,
+            };
+            let before = editor.edit((change.table, change.level), change.key, edit)?;
+            if let Some((hash, since)) = before
+                && self.keep_replaced
+                && since < self.height
+            {
+                self.connection
+                    .prepare_cached("INSERT INTO _tree_old VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                    .execute(params![
+                        self.height,
+                        change.table.0,
+                        change.level,
+                        change.key,
+                        hash.0,
+                        since
+                    ])?;
+            }
         }
-        match (change.old, change.new) {
-            (None, Some(hash)) => self
-                .connection
-                .prepare_cached("INSERT INTO _tree VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![id, level, key, hash.0, self.height])?,
-            (Some(_), Some(hash)) => self
-                .connection
-                .prepare_cached(
-                    "UPDATE _tree SET hash = ?4, since = ?5 WHERE id = ?1 AND level = ?2 AND key = ?3",
-                )?
-                .execute(params![id, level, key, hash.0, self.height])?,
-            (_, None) => self
-                .connection
-                .prepare_cached("DELETE FROM _tree WHERE id = ?1 AND level = ?2 AND key = ?3")?
-                .execute(params![id, level, key])?,
-        };
-        Ok(())
+        editor.finish()
     }
 }
 
-fn get(
-    connection: &Connection,
-    table: TableId,
-    level: u8,
-    key: &[u8],
-) -> rusqlite::Result<Option<(Hash, u64)>> {
-    connection
-        .prepare_cached("SELECT hash, since FROM _tree WHERE id = ?1 AND level = ?2 AND key = ?3")?
-        .query_row(params![table.0, level, key], |row| {
-            Ok((Hash(row.get(0)?), row.get(1)?))
-        })
-        .optional()
-}
-
-fn range(
-    connection: &Connection,
-    table: TableId,
-    level: u8,
-    from: &[u8],
-    to: Option<&[u8]>,
-    limit: usize,
-) -> rusqlite::Result<Vec<Node>> {
-    let mut statement = connection.prepare_cached(match to {
-        Some(_) => {
-            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3 AND key < ?4
-             ORDER BY key"
-        }
-        None => {
-            "SELECT key, hash FROM _tree WHERE id = ?1 AND level = ?2 AND key >= ?3 ORDER BY key"
-        }
-    })?;
-    let mut rows = match to {
-        Some(to) => statement.query(params![table.0, level, from, to])?,
-        None => statement.query(params![table.0, level, from])?,
-    };
-    let mut nodes = Vec::new();
-    while nodes.len() < limit
-        && let Some(row) = rows.next()?
-    {
-        nodes.push((row.get(0)?, Hash(row.get(1)?)));
+/// Gives nodes that a height replaced, and that undoing it has put back, the height that wrote them.
+pub(super) fn restamp(connection: &Connection, height: u64) -> rusqlite::Result<()> {
+    let mut editor = Editor::new(connection);
+    let mut statement = connection.prepare_cached(
+        "SELECT id, level, key, since FROM _tree_old WHERE replaced = ?1 ORDER BY id, level, key",
+    )?;
+    let mut kept = statement.query([height])?;
+    while let Some(row) = kept.next()? {
+        let level = (TableId(row.get(0)?), row.get(1)?);
+        editor.edit(level, row.get_ref(2)?.as_blob()?, Edit::Stamp(row.get(3)?))?;
     }
-    Ok(nodes)
+    editor.finish()
 }
 
 /// The nodes as they were after an older height.
@@ -132,7 +110,7 @@ impl NodeStore for NodesAt<'_> {
     type Error = rusqlite::Error;
 
     fn get(&self, table: TableId, level: u8, key: &[u8]) -> rusqlite::Result<Option<Hash>> {
-        if let Some((hash, since)) = get(self.connection, table, level, key)?
+        if let Some((hash, since)) = chunk::get(self.connection, (table, level), key)?
             && since <= self.height
         {
             return Ok(Some(hash));
@@ -167,26 +145,22 @@ impl NodeStore for NodesAt<'_> {
         let end = [0xff; stele_core::tree::KEY_LEN_MAX + 1];
         let to = to.unwrap_or(&end);
         let mut nodes = std::collections::BTreeMap::new();
-        let mut read =
-            |statement: &mut rusqlite::Statement<'_>, replaced: u64| -> rusqlite::Result<()> {
-                let given = params![replaced, table.0, level, from, to, self.height, cap];
-                let mut rows = statement.query(given)?;
-                while let Some(row) = rows.next()? {
-                    nodes.insert(row.get::<_, Vec<u8>>(0)?, Hash(row.get(1)?));
-                }
-                Ok(())
-            };
-        let mut current = self.connection.prepare_cached(
-            "SELECT key, hash FROM _tree WHERE ?1 >= 0 AND id = ?2 AND level = ?3
-             AND key >= ?4 AND key < ?5 AND since <= ?6 ORDER BY key LIMIT ?7",
-        )?;
-        read(&mut current, 0)?;
+        chunk::visit(self.connection, (table, level), from, Some(to), |node| {
+            if node.since <= self.height {
+                nodes.insert(NodeKey::from(node.key), node.hash);
+            }
+            nodes.len() < limit
+        })?;
         let mut old = self.connection.prepare_cached(
             "SELECT key, hash FROM _tree_old WHERE replaced = ?1 AND id = ?2 AND level = ?3
              AND key >= ?4 AND key < ?5 AND since <= ?6 ORDER BY key LIMIT ?7",
         )?;
         for replaced in self.replacements() {
-            read(&mut old, replaced)?;
+            let given = params![replaced, table.0, level, from, to, self.height, cap];
+            let mut rows = old.query(given)?;
+            while let Some(row) = rows.next()? {
+                nodes.insert(row.get_ref(0)?.as_blob()?.into(), Hash(row.get(1)?));
+            }
         }
         Ok(nodes.into_iter().take(limit).collect())
     }

@@ -228,14 +228,20 @@ impl Engine {
             self.context.set_root(root);
         }
         let stamp = self.preview_stamp();
-        self.run_statement(
+        let mut ran = self.run_alike(
             account,
             &bound,
-            statement,
+            std::slice::from_ref(statement),
             stamp,
             &mut kept.allowance,
             &mut kept.changes,
-        )
+        )?;
+        ran.pop().ok_or_else(|| {
+            EngineError::Internal {
+                cause: "a statement gave no result".to_owned(),
+            }
+            .into()
+        })
     }
 
     fn preview_stamp(&self) -> Stamp {

@@ -7,8 +7,8 @@ use super::Engine;
 use super::error::EngineError;
 use crate::physical;
 
-/// Tree nodes of a dropped table removed per block, so that no block takes long.
-const NODES_REMOVED_MAX: usize = 20_000;
+/// Chunks of tree nodes of a dropped table removed per block, so that no block takes long.
+const CHUNKS_REMOVED_MAX: usize = 1_000;
 /// Table versions are pruned each so many heights.
 const VERSIONS_PRUNED_EACH: u64 = 256;
 
@@ -45,11 +45,10 @@ impl Engine {
         let removed = self
             .writer
             .prepare_cached(
-                "DELETE FROM _tree WHERE id = ?1 AND (level, key) IN
-                 (SELECT level, key FROM _tree WHERE id = ?1 LIMIT ?2)",
+                "DELETE FROM _tree WHERE place IN (SELECT place FROM _tree WHERE id = ?1 LIMIT ?2)",
             )?
-            .execute((id, NODES_REMOVED_MAX))?;
-        if removed == NODES_REMOVED_MAX {
+            .execute((id, CHUNKS_REMOVED_MAX))?;
+        if removed == CHUNKS_REMOVED_MAX {
             return Ok(());
         }
         self.writer.flush_prepared_statement_cache();

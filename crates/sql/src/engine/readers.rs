@@ -226,7 +226,6 @@ impl Readers {
             reader.context.set_versions(versions.collect());
         }
         let lowered = Lowered {
-            sqlite: &query.sqlite,
             types: &query.parameters,
             columns: &query.columns,
             writer: None,
@@ -234,16 +233,19 @@ impl Readers {
         };
         let mut allowance = Allowance::of(&self.limits);
         reader.wall.raise();
-        reader.budget.start(allowance.vm_steps);
-        let rows = step(
-            &reader.connection,
-            &reader.budget,
-            &lowered,
-            parameters,
-            &mut allowance,
-            &catalogue,
-        );
-        reader.budget.end();
+        let prepared = reader.connection.prepare_cached(&query.sqlite);
+        let rows = prepared
+            .map_err(|error| Failure::of_statement(error, &catalogue))
+            .and_then(|mut prepared| {
+                step(
+                    &mut prepared,
+                    &reader.budget,
+                    &lowered,
+                    parameters,
+                    &mut allowance,
+                    &catalogue,
+                )
+            });
         reader.wall.lower();
         let rows = rows.map_err(|failure| match failure {
             Failure::Outcome(error) | Failure::Swept(error) => EngineError::Sql(error),

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, StatementStatus};
+use rusqlite::{CachedStatement, StatementStatus};
 use stele_core::genesis::Limits;
-use stele_core::outcome::Change;
 use stele_core::value::{check, coerce};
 use stele_core::{AccountId, Type, Value};
 
@@ -15,7 +14,7 @@ use super::budget::Budget;
 use super::error::EngineError;
 use super::outcome::Failure;
 use super::row_log::Stamp;
-use crate::bound::{Bound, Operation};
+use crate::bound::{Bound, BoundQuery, BoundWrite, Operation};
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical;
@@ -96,7 +95,6 @@ impl Allowance {
 
 /// A user's lowered statement, ready to run.
 pub(super) struct Lowered<'a> {
-    pub(super) sqlite: &'a str,
     pub(super) types: &'a [Type],
     pub(super) columns: &'a [OutputColumn],
     /// Who writes; none for a read.
@@ -116,62 +114,71 @@ impl Engine {
         Ok(bound)
     }
 
-    /// Runs a bound statement in the open transaction.
-    pub(super) fn run_bound(
-        &mut self,
-        account: AccountId,
-        bound: &Bound,
+    /// Prepares a bound query or write, or takes it prepared before.
+    pub(super) fn prepare(&self, sqlite: &str) -> Result<CachedStatement<'_>, Failure> {
+        self.wall.raise();
+        let prepared = self.writer.prepare_cached(sqlite);
+        self.wall.lower();
+        prepared.map_err(|error| Failure::of_statement(error, &self.catalogue))
+    }
+
+    /// Runs a prepared query in the open transaction.
+    pub(super) fn run_query(
+        &self,
+        prepared: &mut rusqlite::Statement<'_>,
+        query: &BoundQuery,
+        parameters: &[Value],
+        allowance: &mut Allowance,
+    ) -> Result<StatementResult, Failure> {
+        let lowered = Lowered {
+            types: &query.parameters,
+            columns: &query.columns,
+            writer: None,
+            rows_once: false,
+        };
+        let rows = self.run_lowered(prepared, &lowered, parameters, allowance)?;
+        Ok(StatementResult {
+            tag: format!("SELECT {}", rows.len()),
+            columns: query.columns.clone(),
+            rows,
+            rows_affected: 0,
+        })
+    }
+
+    /// Runs a prepared write in the open transaction.
+    pub(super) fn run_write(
+        &self,
+        prepared: &mut rusqlite::Statement<'_>,
+        write: &BoundWrite,
         parameters: &[Value],
         stamp: Stamp,
         allowance: &mut Allowance,
-        changes: &mut Vec<Change>,
     ) -> Result<StatementResult, Failure> {
-        match bound {
-            Bound::Schema(change) => self.change_schema(account, change, stamp, changes),
-            Bound::Query(query) => {
-                let lowered = Lowered {
-                    sqlite: &query.sqlite,
-                    types: &query.parameters,
-                    columns: &query.columns,
-                    writer: None,
-                    rows_once: false,
-                };
-                let rows = self.run_lowered(&lowered, parameters, allowance)?;
-                Ok(StatementResult {
-                    tag: format!("SELECT {}", rows.len()),
-                    columns: query.columns.clone(),
-                    rows,
-                    rows_affected: 0,
-                })
-            }
-            Bound::Write(write) => {
-                let lowered = Lowered {
-                    sqlite: &write.sqlite,
-                    types: &write.parameters,
-                    columns: &write.columns,
-                    writer: Some(stamp),
-                    rows_once: write.rows_once,
-                };
-                let rows = self.run_lowered(&lowered, parameters, allowance)?;
-                let rows_affected = self.writer.changes();
-                let tag = match write.operation {
-                    Operation::Insert => format!("INSERT 0 {rows_affected}"),
-                    Operation::Update => format!("UPDATE {rows_affected}"),
-                    Operation::Delete => format!("DELETE {rows_affected}"),
-                    Operation::Truncate => "TRUNCATE TABLE".to_owned(),
-                };
-                Ok(StatementResult {
-                    tag,
-                    columns: write.columns.clone(),
-                    rows,
-                    rows_affected,
-                })
-            }
-        }
+        let lowered = Lowered {
+            types: &write.parameters,
+            columns: &write.columns,
+            writer: Some(stamp),
+            rows_once: write.rows_once,
+        };
+        let rows = self.run_lowered(prepared, &lowered, parameters, allowance)?;
+        let rows_affected = self.writer.changes();
+        let tag = match write.operation {
+            Operation::Insert => format!("INSERT 0 {rows_affected}"),
+            Operation::Update => format!("UPDATE {rows_affected}"),
+            Operation::Delete => format!("DELETE {rows_affected}"),
+            Operation::Truncate => "TRUNCATE TABLE".to_owned(),
+        };
+        Ok(StatementResult {
+            tag,
+            columns: write.columns.clone(),
+            rows,
+            rows_affected,
+        })
     }
 
     fn run_lowered(
         &self,
+        prepared: &mut rusqlite::Statement<'_>,
         lowered: &Lowered<'_>,
         parameters: &[Value],
         allowance: &mut Allowance,
@@ -181,23 +188,21 @@ impl Engine {
             log.set_active(true);
             log.set_rows_once(lowered.rows_once);
         });
-        self.budget.start(allowance.vm_steps);
         let ran = step(
-            &self.writer,
+            prepared,
             &self.budget,
             lowered,
             parameters,
             allowance,
             &self.catalogue,
         );
-        self.budget.end();
-        let refused = self.writer.sink(|log| {
+        let (refused, failure) = self.writer.end_statement(|log| {
             log.set_active(false);
             log.set_rows_once(false);
             log.take_failure()
         });
         self.wall.lower();
-        if let Some(failure) = self.writer.take_failure() {
+        if let Some(failure) = failure {
             return Err(Failure::Engine(EngineError::Internal {
                 cause: failure.to_owned(),
             }));
@@ -213,7 +218,21 @@ impl Engine {
 
 /// Steps a statement to its end, within bounds: exactly counted, wherever it was stopped.
 pub(super) fn step(
-    connection: &Connection,
+    statement: &mut rusqlite::Statement<'_>,
+    budget: &Budget,
+    lowered: &Lowered<'_>,
+    parameters: &[Value],
+    allowance: &mut Allowance,
+    catalogue: &Catalogue,
+) -> Result<Vec<Vec<Value>>, Failure> {
+    budget.start(allowance.vm_steps);
+    let stepped = step_within(statement, budget, lowered, parameters, allowance, catalogue);
+    budget.end();
+    stepped
+}
+
+fn step_within(
+    statement: &mut rusqlite::Statement<'_>,
     budget: &Budget,
     lowered: &Lowered<'_>,
     parameters: &[Value],
@@ -221,9 +240,8 @@ pub(super) fn step(
     catalogue: &Catalogue,
 ) -> Result<Vec<Vec<Value>>, Failure> {
     let failed = |error| Failure::of_statement(error, catalogue);
-    let mut statement = connection.prepare_cached(lowered.sqlite).map_err(failed)?;
     statement.reset_status(StatementStatus::VmStep);
-    bind_parameters(&mut statement, lowered.types, parameters)?;
+    bind_parameters(statement, lowered.types, parameters)?;
     if let Some(stamp) = lowered.writer {
         let next = lowered.types.len() + 1;
         statement

@@ -183,8 +183,11 @@ impl Engine {
         let mut changes = Vec::new();
         let mut results = Vec::with_capacity(statements.len());
         let mut rows_affected = 0u64;
-        for statement in statements {
-            let bound = self.bind(account, &statement.sql)?;
+        for statements in statements.chunk_by(|a, b| a.sql == b.sql) {
+            let Some(first) = statements.first() else {
+                continue;
+            };
+            let bound = self.bind(account, &first.sql)?;
             if matches!(bound.as_ref(), Bound::Query(query) if query.past) {
                 // Only a preview may: what nodes keep of the past may differ.
                 self.context.tip()?;
@@ -196,16 +199,18 @@ impl Engine {
                 )
                 .into());
             }
-            let result = self.run_statement(
+            let ran = self.run_alike(
                 account,
                 &bound,
-                statement,
+                statements,
                 stamp,
                 &mut allowance,
                 &mut changes,
             )?;
-            rows_affected = rows_affected.saturating_add(result.rows_affected);
-            results.push(result);
+            for result in ran {
+                rows_affected = rows_affected.saturating_add(result.rows_affected);
+                results.push(result);
+            }
         }
         let touches = self.writer.sink(RowLog::take);
         let mut net = net(touches);
@@ -225,18 +230,19 @@ impl Engine {
         Ok(done)
     }
 
-    /// Runs a bound statement and compares its result with what the client saw.
-    pub(super) fn run_statement(
+    /// Runs statements of one text, bound and prepared once but for those that change what a text
+    /// means, and compares their results with what the client saw.
+    pub(super) fn run_alike(
         &mut self,
         account: AccountId,
         bound: &Bound,
-        statement: &Statement,
+        statements: &[Statement],
         stamp: Stamp,
         allowance: &mut Allowance,
         changes: &mut Vec<Change>,
-    ) -> Result<StatementResult, Failure> {
+    ) -> Result<Vec<StatementResult>, Failure> {
         let reliance = bound.reliance();
-        if reliance.row_order && statement.result.is_some() {
+        if reliance.row_order && statements.iter().any(|one| one.result.is_some()) {
             return Err(SqlError::unsupported(
                 "insisting on a sum of DOUBLE PRECISION",
                 "Its result depends on the order of the rows: use NUMERIC, or submit it without a digest.",
@@ -248,21 +254,49 @@ impl Engine {
             let versions = versions.map(|(id, stamp)| (*id, (stamp.height, stamp.index)));
             self.context.set_versions(versions.collect());
         }
-        let result = self.run_bound(
-            account,
-            bound,
-            &statement.parameters,
-            stamp,
-            allowance,
-            changes,
-        )?;
+        let mut results = Vec::with_capacity(statements.len());
+        match bound {
+            Bound::Schema(_) => {
+                for statement in statements {
+                    let bound = self.bind(account, &statement.sql)?;
+                    if let Bound::Schema(change) = bound.as_ref() {
+                        let result = self.change_schema(account, change, stamp, changes)?;
+                        results.push(self.as_seen(statement, result)?);
+                    }
+                }
+            }
+            Bound::Query(query) => {
+                let mut prepared = self.prepare(&query.sqlite)?;
+                for statement in statements {
+                    let values = &statement.parameters;
+                    let result = self.run_query(&mut prepared, query, values, allowance)?;
+                    results.push(self.as_seen(statement, result)?);
+                }
+            }
+            Bound::Write(write) => {
+                let mut prepared = self.prepare(&write.sqlite)?;
+                for statement in statements {
+                    let values = &statement.parameters;
+                    let result = self.run_write(&mut prepared, write, values, stamp, allowance)?;
+                    results.push(self.as_seen(statement, result)?);
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    /// The result, if it is what the client saw.
+    fn as_seen(
+        &self,
+        statement: &Statement,
+        result: StatementResult,
+    ) -> Result<StatementResult, SqlError> {
         match statement.result {
             Some(seen) if seen != result_digest(self.suite, &result) => Err(SqlError::new(
                 "40001",
                 "could not serialize access: a result is not what the client saw",
             )
-            .hint("run the transaction again")
-            .into()),
+            .hint("run the transaction again")),
             _ => Ok(result),
         }
     }

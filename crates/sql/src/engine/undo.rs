@@ -10,6 +10,7 @@ use super::Engine;
 use super::error::EngineError;
 use super::layout::Layout;
 use super::meta;
+use super::nodes;
 use super::schema::internal;
 use crate::physical;
 
@@ -77,11 +78,7 @@ impl Engine {
     /// Forgets what a height replaced, once the state is back below it.
     pub(super) fn forget_height(&mut self, height: u64) -> Result<(), EngineError> {
         // Nodes are back; they were written when the kept ones say.
-        self.writer.execute(
-            "UPDATE _tree SET since = old.since FROM _tree_old AS old
-             WHERE old.replaced = ?1 AND old.id = _tree.id AND old.level = _tree.level AND old.key = _tree.key",
-            [height],
-        )?;
+        nodes::restamp(&self.writer, height)?;
         for table in ["_tree_old", "_catalogue_old"] {
             let sql = format!("DELETE FROM {table} WHERE replaced = ?1");
             self.writer.execute(&sql, [height])?;

@@ -1,30 +1,38 @@
-//! Time a thread spent on a core, so that neighbours on a busy machine do not count.
+//! Time spent on cores, so that neighbours on a busy machine, and waiting for a disk, do not count.
 
 use std::time::{Duration, Instant};
 
-/// How long this thread has run, by the kernel's account: nanoseconds on a core come first.
-const ACCOUNT: &str = "/proc/thread-self/schedstat";
+use rustix::time::{ClockId, clock_gettime};
 
-/// A stopwatch of the calling thread.
+/// A stopwatch of the calling thread or of the whole process.
 pub(super) struct CoreTime {
-    start: Option<Duration>,
+    clock: ClockId,
+    start: Duration,
     wall: Instant,
 }
 
 impl CoreTime {
-    pub(super) fn start() -> Self {
+    /// Of the calling thread.
+    pub(super) fn of_thread() -> Self {
+        Self::start(ClockId::ThreadCPUTime)
+    }
+
+    /// Of all threads of this process together.
+    pub(super) fn of_process() -> Self {
+        Self::start(ClockId::ProcessCPUTime)
+    }
+
+    fn start(clock: ClockId) -> Self {
         Self {
-            start: on_core(),
+            clock,
+            start: on_core(clock),
             wall: Instant::now(),
         }
     }
 
-    /// Time on a core since the start; where the kernel keeps no account, time on the wall.
+    /// Time on a core since the start.
     pub(super) fn elapsed(&self) -> Duration {
-        match (self.start, on_core()) {
-            (Some(start), Some(now)) => now.saturating_sub(start),
-            _ => self.wall.elapsed(),
-        }
+        on_core(self.clock).saturating_sub(self.start)
     }
 
     /// Time on the wall since the start.
@@ -33,10 +41,8 @@ impl CoreTime {
     }
 }
 
-fn on_core() -> Option<Duration> {
-    let account = std::fs::read_to_string(ACCOUNT).ok()?;
-    let nanos = account.split_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanos))
+fn on_core(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -45,10 +51,21 @@ mod tests {
 
     #[test]
     fn sleeping_takes_no_core_time() {
-        let time = CoreTime::start();
+        let time = CoreTime::of_thread();
         std::thread::sleep(Duration::from_millis(50));
         assert!(time.wall() >= Duration::from_millis(50));
-        // Without the kernel's account there is only the wall to go by.
-        assert!(on_core().is_none() || time.elapsed() < Duration::from_millis(40));
+        assert!(time.elapsed() < Duration::from_millis(40));
+    }
+
+    #[test]
+    fn a_process_is_all_its_threads() {
+        let (process, thread) = (CoreTime::of_process(), CoreTime::of_thread());
+        let busy = std::thread::spawn(|| {
+            let time = CoreTime::of_thread();
+            while time.elapsed() < Duration::from_millis(40) {}
+        });
+        assert!(busy.join().is_ok());
+        assert!(process.elapsed() >= Duration::from_millis(40));
+        assert!(thread.elapsed() < Duration::from_millis(40));
     }
 }

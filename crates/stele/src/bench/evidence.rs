@@ -55,7 +55,7 @@ pub(super) fn make(
 ) -> Result<(Sample, Vec<String>)> {
     let (mut proofs, mut latencies) = (Vec::new(), Vec::new());
     let mut made = 0;
-    let start = CoreTime::start();
+    let start = CoreTime::of_thread();
     for subject in subjects.iter().cycle().skip(from) {
         let begin = Instant::now();
         if start.wall() >= time {
@@ -78,7 +78,7 @@ pub(super) fn make(
 pub(super) fn check(node: &Node, proofs: &[String], time: Duration) -> Result<Sample> {
     let mut verifier = Verifier::new(Trust::of_genesis(node.genesis()));
     let mut latencies = Vec::new();
-    let start = CoreTime::start();
+    let start = CoreTime::of_thread();
     for proof in proofs.iter().cycle() {
         let begin = Instant::now();
         if start.wall() >= time {

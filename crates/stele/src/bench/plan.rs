@@ -49,7 +49,7 @@ impl Measure {
             "batch-ascending" => vec![Bar::AtLeast(60_000.0)],
             "batch-random" => vec![Bar::AtLeast(8_000.0)],
             "select-1" | "select-30" => vec![Bar::Share(POSTGRES, 0.25)],
-            "execute-ascending" => vec![Bar::Share(SQLITE, 0.3)],
+            "execute-ascending" | "execute-batch-ascending" => vec![Bar::Share(SQLITE, 0.3)],
             "self-check" => vec![Bar::Share(SHA256SUM, 0.7)],
             "memory" => vec![Bar::Below(300.0)],
             _ => Vec::new(),
@@ -70,7 +70,7 @@ const fn wire(name: &'static str, clients: u64, shape: Shape, keys: Keys) -> Mea
 }
 
 /// All measures, in the order they run, and what they are.
-pub(super) const MEASURES: [(Measure, &str); 15] = [
+pub(super) const MEASURES: [(Measure, &str); 17] = [
     (
         wire("insert-1", 1, Shape::Single, Keys::Ascending),
         "single-row INSERTs, each durable, 1 client",
@@ -128,6 +128,14 @@ pub(super) const MEASURES: [(Measure, &str); 15] = [
     ),
     (
         Measure::Execution(execution::RANDOM),
+        "the same, keys random",
+    ),
+    (
+        Measure::Execution(execution::BATCH_ASCENDING),
+        "executing blocks of 20 INSERTs of 100 rows, keys ascending, engine alone",
+    ),
+    (
+        Measure::Execution(execution::BATCH_RANDOM),
         "the same, keys random",
     ),
     (

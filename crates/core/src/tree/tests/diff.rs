@@ -122,7 +122,7 @@ fn a_side_that_lies_is_named() {
         old: None,
         new: Some(row_hash(0)),
     };
-    right.write(&change).unwrap();
+    right.write(&[change]).unwrap();
     let mut diff = Diff::new(SUITE, &left, &right, TABLE).unwrap();
     assert!(diff.any(|item| matches!(item, Err(DiffError::Right(TreeError::Corrupt { .. })))));
     assert!(diff.next().is_none());

@@ -235,7 +235,7 @@ fn damage_is_noticed() {
             old,
             new,
         };
-        damaged.write(&change).unwrap();
+        damaged.write(&[change]).unwrap();
         let result = Tree::new(SUITE).update(&mut damaged, TABLE, &[(&at, Some(row_hash(5)))]);
         assert!(matches!(result, Err(TreeError::Corrupt { level: 0, .. })));
     }

@@ -375,13 +375,16 @@ fn proofs_of_older_heights_come_from_a_view_of_old_nodes() {
         }
     }
     impl NodeStoreMut for Kept {
-        fn write(&mut self, change: &NodeChange<'_>) -> Result<(), Infallible> {
-            let held = self.now.get(change.table, change.level, change.key)?;
-            assert_eq!(held, change.old);
-            assert_ne!(change.old, change.new);
-            let at = (change.level, change.key.to_vec(), self.height);
-            self.replaced.entry(at).or_insert(change.old);
-            self.now.write(change)
+        fn write(&mut self, changes: &[NodeChange<'_>]) -> Result<(), Infallible> {
+            for change in changes {
+                let held = self.now.get(change.table, change.level, change.key)?;
+                assert_eq!(held, change.old);
+                assert_ne!(change.old, change.new);
+                let at = (change.level, change.key.to_vec(), self.height);
+                self.replaced.entry(at).or_insert(change.old);
+                self.now.write(&[*change])?;
+            }
+            Ok(())
         }
     }
     impl NodeStore for AsOf<'_> {
@@ -409,7 +412,7 @@ fn proofs_of_older_heights_come_from_a_view_of_old_nodes() {
                 .now
                 .range(table, level, from, to, usize::MAX)?
                 .into_iter()
-                .map(|node| node.0)
+                .map(|node| node.0.to_vec())
                 .collect();
             let old = self.0.replaced.keys().filter(|(of, key, _)| {
                 *of == level && key.as_slice() >= from && to.is_none_or(|to| key.as_slice() < to)
@@ -420,7 +423,7 @@ fn proofs_of_older_heights_come_from_a_view_of_old_nodes() {
             let nodes = keys.into_iter().filter_map(|key| {
                 self.get(table, level, &key)
                     .unwrap()
-                    .map(|hash| (key, hash))
+                    .map(|hash| (key.as_slice().into(), hash))
             });
             Ok(nodes.take(limit).collect())
         }

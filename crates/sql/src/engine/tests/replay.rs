@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use stele_core::outcome::{BlockEffects, Change};
+use stele_core::schema::TableId;
 use stele_core::{Hash, Value};
 
 use super::support::*;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, chunk};
 
 /// Everything the database holds of a state, but for local counters and what is kept for proofs.
 /// Columns go by name: their order in SQLite follows the history of ALTER TABLE.
 fn content(engine: &Engine) -> BTreeMap<String, Vec<String>> {
     let names: Vec<String> = engine
         .writer
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('_meta', '_catalogue_old', '_tree_old')")
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('_meta', '_catalogue_old', '_tree', '_tree_old')")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()
@@ -44,10 +45,32 @@ fn content(engine: &Engine) -> BTreeMap<String, Vec<String>> {
         rows.sort();
         rows
     };
-    names
+    let mut content: BTreeMap<String, Vec<String>> = names
         .into_iter()
         .map(|name| (name.clone(), rows(&name)))
-        .collect()
+        .collect();
+    content.insert("_tree".to_owned(), nodes(engine));
+    content
+}
+
+/// State tree nodes: how they are cut into chunks depends on the way they were written.
+fn nodes(engine: &Engine) -> Vec<String> {
+    let sql = "SELECT DISTINCT id, level FROM _tree ORDER BY id, level";
+    let mut statement = engine.writer.prepare(sql).unwrap();
+    let levels: Vec<(u32, u8)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let mut nodes = Vec::new();
+    for (table, level) in levels {
+        chunk::visit(&engine.writer, (TableId(table), level), &[], None, |node| {
+            nodes.push(format!("{table} {level} {node:?}"));
+            true
+        })
+        .unwrap();
+    }
+    nodes
 }
 
 /// Without the history: dropping a column drops it there for good.
