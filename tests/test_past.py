@@ -22,7 +22,7 @@ class Past(NodeCase):
         run = cls.connection.execute
         run("CREATE TABLE notes (region VARCHAR(4), id INTEGER, body TEXT, amount NUMERIC(10,2), PRIMARY KEY (region, id))")
         run("CREATE TABLE other (id INTEGER PRIMARY KEY)")
-        cls.states, cls.changes, rows = {cls.height(): {}}, [], {}
+        cls.states, cls.changes, rows = {0: {}, cls.height(): {}}, [], {}
         for _ in range(STEPS):
             before = dict(rows)
             cls.step(rows)
@@ -33,7 +33,7 @@ class Past(NodeCase):
                 if old != new:
                     operation = "INSERT" if old is None else "DELETE" if new is None else "UPDATE"
                     cls.changes.append((height, operation, *key, *(old or (None, None)), *(new or (None, None))))
-        cls.first, cls.last = min(cls.states), max(cls.states)
+        cls.first, cls.last = sorted(cls.states)[1], max(cls.states)
 
     @classmethod
     def height(cls):

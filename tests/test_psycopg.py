@@ -47,7 +47,7 @@ class PsycopgCase(NodeCase):
         super().setUp()
         self.connection = self.node.connect()
         self.addCleanup(self.connection.close)
-        self.table = "p_" + self.id().rsplit(".", 1)[1]
+        self.table = ("p_" + self.id().rsplit(".", 1)[1])[:63]
         self.connection.execute(f"CREATE TABLE {self.table} (id INTEGER PRIMARY KEY, v TEXT)")
 
     def rows(self, connection=None):

@@ -113,7 +113,7 @@ impl Binder<'_> {
         let mut number = 0;
         while self.name_taken(schema, &name) || taken_in(table, &name) {
             number += 1;
-            name = super::name::made_name(&[&format!("{wanted}{number}")]);
+            name = super::name::numbered_name(wanted, Some(number));
         }
         name
     }

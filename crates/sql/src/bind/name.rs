@@ -60,13 +60,31 @@ pub(super) fn new_name(ident: &Ident) -> Result<String, SqlError> {
     Ok(name)
 }
 
-/// `a_b_c` cut to the longest name there can be, as PostgreSQL makes constraint names.
+/// `a_b_c` cut to the longest name there can be, as PostgreSQL makes constraint names: the last
+/// piece says what it is and stays whole, the longest of the others gives way.
 pub(super) fn made_name(pieces: &[&str]) -> String {
-    let mut name = pieces.join("_");
-    while name.len() > NAME_LEN_MAX {
+    let mut pieces: Vec<String> = pieces.iter().map(|piece| (*piece).to_owned()).collect();
+    let last = pieces.len().saturating_sub(1);
+    while pieces.join("_").len() > NAME_LEN_MAX {
+        let front = pieces.get_mut(..last).unwrap_or_default();
+        match front.iter_mut().max_by_key(|piece| piece.len()) {
+            Some(longest) if !longest.is_empty() => {
+                longest.pop();
+            }
+            _ => break,
+        }
+    }
+    numbered_name(&pieces.join("_"), None)
+}
+
+/// A name with a number behind it, cut before the number where both are too long together.
+pub(super) fn numbered_name(name: &str, number: Option<u32>) -> String {
+    let number = number.map_or_else(String::new, |number| number.to_string());
+    let mut name = name.to_owned();
+    while name.len() + number.len() > NAME_LEN_MAX {
         name.pop();
     }
-    name
+    name + &number
 }
 
 impl Binder<'_> {
@@ -118,4 +136,26 @@ pub(super) fn no_relation(schema: Option<&str>, name: &str) -> SqlError {
 
 pub(super) fn no_column(name: &str) -> SqlError {
     SqlError::new("42703", format!("column \"{name}\" does not exist"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_what_tells_them_apart() {
+        let long = "t".repeat(NAME_LEN_MAX);
+        assert_eq!(made_name(&["t", "a", "key"]), "t_a_key");
+        let made = made_name(&[&long, "a", "key"]);
+        assert_eq!(made.len(), NAME_LEN_MAX);
+        assert!(made.ends_with("t_a_key"));
+        assert_eq!(numbered_name("t_key", Some(12)), "t_key12");
+        let numbered = numbered_name(&long, Some(12));
+        assert_eq!(
+            (numbered.len(), numbered.ends_with("t12")),
+            (NAME_LEN_MAX, true)
+        );
+        let umlauts = "ü".repeat(40);
+        assert!(numbered_name(&umlauts, Some(1)).len() <= NAME_LEN_MAX);
+    }
 }

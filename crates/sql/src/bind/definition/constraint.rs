@@ -6,7 +6,7 @@ use stele_core::key::KEY_LEN_MAX;
 use stele_core::schema::{CONSTRAINTS_MAX, Check, ColumnId, EXPRESSION_LEN_MAX, Index, Table};
 
 use crate::bind::Binder;
-use crate::bind::name::{folded, made_name, new_name, no_column};
+use crate::bind::name::{folded, made_name, new_name, no_column, numbered_name};
 use crate::bind::scope::{Clause, Environment, Scope};
 use crate::error::SqlError;
 
@@ -145,7 +145,7 @@ impl Binder<'_> {
                 let mut number = 0;
                 while taken(&name) {
                     number += 1;
-                    name = made_name(&[&format!("{wanted}{number}")]);
+                    name = numbered_name(&wanted, Some(number));
                 }
                 name
             }
