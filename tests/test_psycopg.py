@@ -221,7 +221,8 @@ class Transactions(PsycopgCase):
             value = connection.execute(f"SELECT v FROM {self.table} WHERE id = 1").fetchone()[0]
             connection.execute(f"UPDATE {self.table} SET v = %s WHERE id = 1", (str(int(value) + 1),))
 
-        self.assertEqual(self.rows(), [(1, str(self.race(read_then_write)))])
+        committed = self.race(read_then_write)
+        self.assertEqual(self.rows(), [(1, str(committed))])
 
     def test_errors_have_their_classes(self):
         self.connection.execute(
