@@ -142,6 +142,10 @@ type Getter = unsafe extern "C" fn(*mut ffi::sqlite3, c_int, *mut *mut ffi::sqli
 const FEW_COLUMNS: usize = 16;
 
 /// Room for the values of one row.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one row, to save an allocation each"
+)]
 enum Values<'a> {
     Few([ValueRef<'a>; FEW_COLUMNS], usize),
     Many(Vec<ValueRef<'a>>),
