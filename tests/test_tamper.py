@@ -171,7 +171,9 @@ class FlippedBytes(TamperCase):
             for offset in [*range(start + 4, start + RECORD_HEADER_LEN + length)]
         ]
         if not FULL:
-            payload = sorted(random.sample(payload, 60))
+            # Kind and height of every record, and a sample of the rest.
+            heads = [item for item in payload if item[2] - item[0] in (4, RECORD_HEADER_LEN - 1)]
+            payload = sorted({*heads, *random.sample(payload, 60)})
 
         def forge(directory, item):
             start, kind, offset = item

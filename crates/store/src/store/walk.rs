@@ -89,6 +89,12 @@ impl Walk {
             segment,
             offset: offset + frame.frame_len(),
         };
+        if frame.height == 0 && matches!(frame.kind, Kind::Block | Kind::Effects) {
+            return Err(misplaced(
+                DamageKind::Link,
+                "a record of height 0: blocks begin at 1",
+            ));
+        }
         match frame.kind {
             Kind::Genesis => self.genesis(frame, location).map(|()| None),
             Kind::Block => self.block(frame, location, tail).map(Some),
