@@ -394,3 +394,64 @@ async fn a_cursor_gives_rows_in_pieces() {
     raw.send_bytes(&batch.concat()).await;
     assert_eq!(kinds(&raw.until_ready().await), "T12DDCZ");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_arrive_together_are_answered_as_one_by_one() {
+    let insert = |id: &str| [bind(&[id]), execute(), sync()].concat();
+    for failing in [None, Some(0), Some(2), Some(4)] {
+        let mut answers = Vec::new();
+        for together in [false, true] {
+            let server = Server::start().await;
+            table(&server)
+                .await
+                .batch_execute("INSERT INTO t VALUES (0, 'there')")
+                .await
+                .unwrap();
+            let mut raw = server.raw().await;
+            raw.query("BEGIN").await;
+            let prepare = [parse("INSERT INTO t VALUES ($1, 'x')"), sync()].concat();
+            raw.send_bytes(&prepare).await;
+            raw.until_ready().await;
+            let mut batches: Vec<Vec<u8>> = (0..5)
+                .map(|place| {
+                    insert(if failing == Some(place) {
+                        "0"
+                    } else {
+                        ["1", "2", "3", "4", "5"][place]
+                    })
+                })
+                .collect();
+            // A read, and a batch of two, end what waits.
+            batches.insert(
+                3,
+                [
+                    parse("SELECT count(*) FROM t"),
+                    bind(&[]),
+                    execute(),
+                    sync(),
+                ]
+                .concat(),
+            );
+            batches.insert(
+                4,
+                [parse("INSERT INTO t VALUES ($1, 'x')"), sync()].concat(),
+            );
+            let mut replies = Vec::new();
+            if together {
+                raw.send_bytes(&batches.concat()).await;
+                for _ in &batches {
+                    replies.push(raw.until_ready().await);
+                }
+            } else {
+                for batch in &batches {
+                    raw.send_bytes(batch).await;
+                    replies.push(raw.until_ready().await);
+                }
+            }
+            let ended = raw.query("COMMIT").await;
+            let count = raw.query("SELECT count(*) FROM t").await;
+            answers.push((replies, ended, count));
+        }
+        assert_eq!(answers[0], answers[1], "failing {failing:?}");
+    }
+}

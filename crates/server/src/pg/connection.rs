@@ -171,7 +171,8 @@ impl Connection {
         loop {
             match Message::take(&mut self.input, self.config.message_len_max) {
                 Ok(Some(message)) => {
-                    if session.handle(message).await == Next::Close {
+                    let more = !self.input.is_empty();
+                    if session.handle(message, more).await == Next::Close {
                         return End::Closed;
                     }
                 }
@@ -181,6 +182,7 @@ impl Connection {
                 },
                 Err(MessageError::Skipped(error)) => session.refuse_message(error),
                 Err(MessageError::Fatal(error)) => {
+                    session.settle();
                     if let Err(end) = self.send(session.replies()).await {
                         return end;
                     }
@@ -197,6 +199,7 @@ impl Connection {
 
     /// Sends what waits and reads on, with the time-out of the session's state.
     async fn wait(&mut self, session: &mut Session) -> Result<(), End> {
+        session.settle();
         self.send(session.replies()).await?;
         if self.input.is_empty() && self.input.capacity() > IDLE_BUFFER_LEN_MAX {
             self.input = BytesMut::new();

@@ -4,8 +4,10 @@
 //! until its result is needed: at Sync (or the end of a simple-query message) a transaction that
 //! nobody opened is submitted and answered from its receipt; one opened with BEGIN is previewed.
 //! So a lone write costs no preview, and a pipelined batch costs one. [`Deferred`] holds such a
-//! write with the replies that must follow its result.
+//! write with the replies that must follow its result. Inside BEGIN the writes of further batches
+//! that have arrived already are deferred with it ([`ahead`]).
 
+mod ahead;
 mod control;
 mod cursor;
 mod extended;
@@ -51,6 +53,8 @@ pub(crate) struct Session {
     portals: BTreeMap<String, Portal>,
     transaction: Option<Transaction>,
     deferred: Vec<Deferred>,
+    /// Where batches end among the deferred writes: how many of them were deferred by then.
+    ends: Vec<usize>,
     /// After an error, messages up to the next Sync are skipped.
     skipping: bool,
     out: Replies,
@@ -73,20 +77,29 @@ impl Session {
             portals: BTreeMap::new(),
             transaction: None,
             deferred: Vec::new(),
+            ends: Vec::new(),
             skipping: false,
             out: Replies::default(),
         }
     }
 
-    /// Does what a message asks for; replies are in [`Session::replies`] afterwards.
-    pub(crate) async fn handle(&mut self, message: Message) -> Next {
+    /// Does what a message asks for; replies are in [`Session::replies`] afterwards. `more` says
+    /// whether the client has sent more already: then some may wait for it, until
+    /// [`Session::settle`].
+    pub(crate) async fn handle(&mut self, message: Message, more: bool) -> Next {
+        if !self.may_wait(&message) {
+            self.settle();
+        }
         if self.skipping && !matches!(message, Message::Sync | Message::Terminate) {
             return Next::GoOn;
         }
         let done = match message {
             Message::Terminate => return Next::Close,
             Message::Sync => {
-                self.sync().await;
+                if !(more && self.end_ahead()) {
+                    self.settle();
+                    self.sync().await;
+                }
                 Ok(())
             }
             Message::Query(text) => {
@@ -113,6 +126,7 @@ impl Session {
 
     /// Answers a message that could not be read.
     pub(crate) fn refuse_message(&mut self, error: SqlError) {
+        self.settle();
         if !self.skipping {
             self.fail(error);
             self.skipping = true;
@@ -150,12 +164,23 @@ impl Session {
 
     /// Answers with an error. A transaction nobody opened is gone; an open one is failed.
     fn fail(&mut self, error: SqlError) {
+        self.settle();
+        if self.skipping {
+            // A batch before has failed, and this one with it.
+            return;
+        }
         // PostgreSQL would have run these before it met the error.
         let error = match self.preview_deferred() {
             Ok(()) => error,
             Err(earlier) => earlier,
         };
         self.drop_deferred(0);
+        self.mark_failed();
+        self.out.error(Severity::Error, &error);
+    }
+
+    /// A transaction nobody opened is gone; an open one is failed.
+    fn mark_failed(&mut self) {
         match &mut self.transaction {
             Some(transaction) if transaction.explicit => {
                 if !transaction.is_failed() {
@@ -164,7 +189,6 @@ impl Session {
             }
             _ => self.transaction = None,
         }
-        self.out.error(Severity::Error, &error);
     }
 
     /// Ends a batch: answers what was deferred, submits a transaction that nobody opened.
@@ -202,13 +226,18 @@ impl Session {
     /// Refuses statements in a failed transaction.
     fn check_not_failed(&self) -> Result<(), SqlError> {
         match &self.transaction {
-            Some(transaction) if transaction.is_failed() => Err(SqlError::new(
-                "25P02",
-                "current transaction is aborted, commands ignored until end of transaction block",
-            )),
+            Some(transaction) if transaction.is_failed() => Err(aborted()),
             _ => Ok(()),
         }
     }
+}
+
+/// Only ROLLBACK helps.
+fn aborted() -> SqlError {
+    SqlError::new(
+        "25P02",
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
 }
 
 /// Runs something that blocks without holding up other connections.

@@ -69,6 +69,16 @@ impl Portal {
         }
     }
 
+    /// What it runs.
+    pub(super) fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Whether it was not run yet.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.run, Run::NotYet)
+    }
+
     /// Keeps rows beyond the limit for the next Execute.
     pub(super) fn keep(&mut self, rows: Rows) {
         self.run = Run::Partly(rows);
@@ -127,6 +137,9 @@ impl Session {
     /// Bind.
     pub(super) fn bind(&mut self, bind: Bind) -> Result<(), SqlError> {
         let work = self.statement(&bind.statement)?;
+        if matches!(work, Work::Plan(_) | Work::Declare(..)) {
+            self.check_not_failed()?;
+        }
         let wanted = work.parameters();
         let given = bind.parameters.len();
         if given != wanted.len() {

@@ -241,7 +241,14 @@ impl Session {
 
     /// Answers writes whose results are still to come from a preview.
     pub(super) fn preview_deferred(&mut self) -> Result<(), SqlError> {
-        if self.deferred.is_empty() {
+        self.preview_all().map_err(|(_, error)| error)
+    }
+
+    /// As [`Self::preview_deferred`]; a failure comes with the number of writes that were answered
+    /// before it.
+    pub(super) fn preview_all(&mut self) -> Result<(), (usize, SqlError)> {
+        let all = self.deferred.len();
+        if all == 0 {
             return Ok(());
         }
         let bounds = self.bounds();
@@ -251,7 +258,7 @@ impl Session {
         if let Err(error) = transaction.count_preview(bounds) {
             self.transaction = Some(transaction);
             self.drop_deferred(0);
-            return Err(error);
+            return Err((0, error));
         }
         let known = transaction.open.answered();
         let node = &self.node;
@@ -261,17 +268,18 @@ impl Session {
                 results, failure, ..
             }) => {
                 self.answer_deferred(results.into_iter());
+                // One that was answered before and now gives something else fails this one.
                 failure.map_or(Ok(()), |failure| {
-                    // One that was answered before and now gives something else fails this one.
-                    transaction.fail(failure.place.max(known));
-                    Err(self.failed_deferred(failure.error))
+                    Err((failure.place.max(known), failure.error))
                 })
             }
-            Err(error) => {
-                transaction.fail(known);
-                Err(self.failed_deferred(node_error(error)))
-            }
+            Err(error) => Err((known, node_error(error))),
         };
+        let outcome = outcome.map_err(|(kept, error)| {
+            transaction.fail(kept);
+            let answered = all.saturating_sub(self.deferred.len());
+            (answered, self.failed_deferred(error))
+        });
         self.transaction = Some(transaction);
         outcome
     }
