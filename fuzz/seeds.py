@@ -17,7 +17,8 @@ DECODERS = {
         ("update", 19), ("delete", 19), ("create", 19), ("drop", 19), ("outcome", 21), ("failed", 21),
     ],
     "ledger/genesis.txt": [("genesis", 5), ("validators", 6)],
-    "ledger/tables.txt": [("orders", 7), ("everything", 7), ("salaries", 7), ("empty", 7)],
+    "ledger/tables.txt": [("orders", 7), ("everything", 7), ("salaries", 7), ("empty", 7), ("lines", 7),
+                          ("sequence", 7), ("view", 7), ("schema", 7), ("role", 7), ("procedure", 7)],
 }
 TREE_PROOFS = {"presence": 12, "absence": 13, "range": 14, "table": 15, "missing": 16}
 TYPES = ["boolean", "smallint", "integer", "bigint", "numeric", "double", "text", "varchar", "bytea",

@@ -139,31 +139,22 @@ fn row(bytes: &[u8]) {
         return;
     };
     let columns = types.iter().zip(1u16..).map(|(ty, id)| Column {
-        id: ColumnId(id),
-        name: format!("c{id}"),
-        ty: *ty,
         not_null: flags & 1 == 1,
-        default: None,
         missing: match ty {
             Type::Integer if flags & 2 == 2 => Value::Int(7),
             _ => Value::Null,
         },
-        confidential: false,
-        erasable: false,
+        ..Column::plain(ColumnId(id), format!("c{id}"), *ty)
     });
-    let table = Table {
-        id: TableId(1_000),
-        schema: "public".to_owned(),
-        name: "t".to_owned(),
-        owner: AccountId::LEDGER,
-        columns: columns.collect(),
-        primary_key: vec![ColumnId(1)],
-        primary_key_name: "t_pkey".to_owned(),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        salted: flags & 4 == 4,
-        next_column: ColumnId(100),
-    };
+    let (columns, key) = (columns.collect(), vec![ColumnId(1)]);
+    let mut table = Table::plain(
+        TableId(1_000),
+        ("public", "t"),
+        AccountId::LEDGER,
+        columns,
+        key,
+    );
+    table.salted = flags & 4 == 4;
     if let Ok(row) = decode_row(&table, bytes) {
         assert!(encode_row(&table, &row).expect("a decoded row encodes") == bytes);
         let _ = row.key(&table);

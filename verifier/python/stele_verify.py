@@ -425,7 +425,129 @@ def decode_key(types, key):
 # 6. Table definitions
 
 NAME_LEN_MAX = 63
-EXPRESSION_LEN_MAX = 16 << 10
+DEFINITION_TEXT_LEN_MAX = 64 << 10
+PRIVILEGES = (1 << 9) - 1
+
+
+def definition_text(reader):
+    return reader.text(DEFINITION_TEXT_LEN_MAX)
+
+
+def name_of(reader):
+    return reader.text(NAME_LEN_MAX)
+
+
+def one_of(reader, count, what):
+    number = reader.u8()
+    need(number < count, f"unknown {what}")
+    return number
+
+
+class Kind:
+    """What a definition stands for."""
+
+    def __init__(self, reader):
+        self.number = reader.u8()
+        need(1 <= self.number <= 6, "unknown kind of definition")
+        if self.number == 2:  # view
+            definition_text(reader)
+            reader.list(16, name_of)
+            reads = reader.list(1000, Reader.u32)
+            need(reads == sorted(set(reads)), "relations read are not in id order")
+        elif self.number == 3:  # sequence
+            Type.decode(reader)
+            for _ in range(4):
+                reader.i64()
+            reader.bool()
+            reader.option(lambda reader: (reader.u32(), reader.u16()))
+        elif self.number == 6:  # procedure
+            reader.list(100, lambda reader: (name_of(reader), Type.decode(reader)))
+            reader.list(100, definition_text)
+            reader.list(16, name_of)
+
+    def has_rows(self):
+        return self.number in (1, 3)
+
+
+def index(reader):
+    name_of(reader)
+    need(reader.list(1000, index_key), "an index has no columns")
+    reader.bool()
+    reader.bool()
+    reader.option(definition_text)
+
+
+def index_key(reader):
+    part = reader.u8()
+    need(part in (1, 2), "unknown part of an index")
+    if part == 1:
+        reader.u16()
+    else:
+        reader.text(16 << 10)
+    reader.bool()
+    return part
+
+
+def check(reader):
+    name_of(reader)
+    reader.text(16 << 10)
+
+
+def foreign_key(reader):
+    name_of(reader)
+    columns = reader.list(1000, Reader.u16)
+    reader.u32()
+    referenced = reader.list(1000, Reader.u16)
+    one_of(reader, 5, "action of a foreign key")
+    one_of(reader, 5, "action of a foreign key")
+    one_of(reader, 3, "timing of a foreign key")
+    need(columns and len(columns) == len(referenced), "a foreign key's columns do not pair")
+
+
+def grantee(reader):
+    kind = one_of(reader, 3, "kind of grantee")
+    return kind, [lambda: b"", lambda: reader.take(32), reader.u32][kind]()
+
+
+def privileges(reader):
+    bits = reader.u16()
+    need(bits & ~PRIVILEGES == 0, "unknown privilege")
+
+
+def grant(reader):
+    who = grantee(reader)
+    for _ in range(3):
+        privileges(reader)
+    columns = reader.list(1000, column_grant)
+    need(columns == sorted(set(columns)), "column grants are not in id order")
+    return who
+
+
+def column_grant(reader):
+    column = reader.u16()
+    privileges(reader)
+    privileges(reader)
+    return column
+
+
+def policy(reader):
+    name_of(reader)
+    one_of(reader, 5, "command of a policy")
+    reader.bool()
+    grantees = reader.list(10_000, grantee)
+    need(grantees and grantees == sorted(set(grantees)), "grantees are not in order")
+    reader.option(definition_text)
+    reader.option(definition_text)
+    reader.list(1000, lambda reader: (reader.u16(), definition_text(reader)))
+    reader.option(lambda reader: reader.list(1000, Reader.u16))
+    reader.option(Reader.u64)
+
+
+def rights(reader):
+    grantees = reader.list(10_000, grant)
+    need(grantees == sorted(set(grantees)), "grants are not in order")
+    one_of(reader, 3, "row security")
+    reader.list(256, policy)
 
 
 class Column:
@@ -434,10 +556,13 @@ class Column:
         self.name = reader.text(NAME_LEN_MAX)
         self.type = Type.decode(reader)
         self.not_null = reader.bool()
-        reader.option(lambda reader: reader.text(EXPRESSION_LEN_MAX))
+        reader.option(definition_text)
+        reader.option(lambda reader: (reader.bool(), reader.u32()))
+        reader.option(definition_text)
         self.missing = decode_value(reader)
         reader.bool()
         reader.bool()
+        reader.option(definition_text)
 
 
 class Table:
@@ -447,29 +572,22 @@ class Table:
         self.id = reader.u32()
         self.schema = reader.text(NAME_LEN_MAX)
         self.name = reader.text(NAME_LEN_MAX)
+        kind = Kind(reader)
         reader.take(32)
         self.columns = reader.list(1000, Column)
         ids = [column.id for column in self.columns]
         need(ids == sorted(set(ids)), "columns are not in id order")
         self.key_ids = reader.list(1000, Reader.u16)
-        need(self.key_ids, "a table has no primary key")
+        need(bool(self.key_ids) == kind.has_rows(), "a primary key is missing, or one too many")
         reader.text(NAME_LEN_MAX)
-        reader.list(256, self.index)
-        reader.list(256, self.check)
+        reader.list(256, index)
+        reader.list(256, check)
+        reader.list(256, foreign_key)
+        rights(reader)
+        reader.option(definition_text)
         self.salted = reader.bool()
         reader.u16()
         self.hash = H(0x17, reader.data[start : reader.at])
-
-    @staticmethod
-    def index(reader):
-        reader.text(NAME_LEN_MAX)
-        reader.list(1000, Reader.u16)
-        reader.bool()
-
-    @staticmethod
-    def check(reader):
-        reader.text(NAME_LEN_MAX)
-        reader.text(EXPRESSION_LEN_MAX)
 
     def key_columns(self):
         by_id = {column.id: column for column in self.columns}

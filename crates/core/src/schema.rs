@@ -1,4 +1,15 @@
-//! Table definitions: what the catalogue holds and the state tree commits to.
+//! Definitions: what the catalogue holds and the state tree commits to. Most are of tables, so a
+//! definition is called a [`Table`]; its [`Kind`] says what else it may be.
+
+mod constraint;
+mod kind;
+mod rights;
+
+pub use constraint::{Action, Check, ForeignKey, Index, IndexKey, IndexPart, Timing};
+pub use kind::{Class, Kind, PROCEDURE_MAX, Procedure, READS_MAX, SEARCH_PATH_MAX, Sequence, View};
+pub use rights::{
+    ColumnGrant, GRANTS_MAX, Grant, Grantee, Policy, PolicyCommand, Privileges, Rights, RowSecurity,
+};
 
 use crate::account::AccountId;
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_list, put_option};
@@ -13,6 +24,8 @@ pub const COLUMNS_MAX: usize = 1_000;
 pub const CONSTRAINTS_MAX: usize = 256;
 /// Longest expression text in a definition, in bytes.
 pub const EXPRESSION_LEN_MAX: usize = 16 * 1024;
+/// Longest query or statement text in a definition, in bytes.
+pub const QUERY_LEN_MAX: usize = 64 * 1024;
 /// First table id a user's table gets; lower ids are built-in tables.
 pub const FIRST_USER_TABLE: TableId = TableId(1_000);
 
@@ -37,48 +50,45 @@ pub struct Column {
     pub not_null: bool,
     /// DEFAULT expression, PostgreSQL text as normalised by the binder.
     pub default: Option<String>,
+    /// GENERATED … AS IDENTITY.
+    pub identity: Option<Identity>,
+    /// GENERATED ALWAYS AS (…) STORED. Reserved in version 1.
+    pub generated: Option<String>,
     /// The value rows older than the column have: what ADD COLUMN's default gave. Rows leave it out.
     pub missing: Value,
     /// CONFIDENTIAL: opaque bytes to the executor. Reserved in version 1.
     pub confidential: bool,
     /// ERASABLE: the row holds a commitment. Reserved in version 1.
     pub erasable: bool,
+    /// COMMENT ON COLUMN.
+    pub comment: Option<String>,
 }
 
-/// A UNIQUE constraint or a plain index.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Index {
-    /// Name, unique in the schema.
-    pub name: String,
-    /// Columns in index order.
-    pub columns: Vec<ColumnId>,
-    /// Whether it forbids equal keys.
-    pub unique: bool,
+/// Where an identity column's values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// GENERATED ALWAYS: no value may be given.
+    pub always: bool,
+    /// The sequence.
+    pub sequence: TableId,
 }
 
-/// A CHECK constraint.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Check {
-    /// Name, unique in the table.
-    pub name: String,
-    /// Boolean expression, PostgreSQL text as normalised by the binder.
-    pub expression: String,
-}
-
-/// One table of the catalogue.
+/// One definition of the catalogue: a table, or what its kind says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// Identity.
     pub id: TableId,
     /// Schema (namespace), such as `public`.
     pub schema: String,
-    /// Name, unique in the schema.
+    /// Name, unique in the schema among its class.
     pub name: String,
+    /// What it stands for.
+    pub kind: Kind,
     /// Who owns it.
     pub owner: AccountId,
     /// Columns in order of their place (that is also id order).
     pub columns: Vec<Column>,
-    /// Primary key columns in key order; never empty.
+    /// Primary key columns in key order; empty exactly where no rows are kept.
     pub primary_key: Vec<ColumnId>,
     /// Name of the primary key constraint.
     pub primary_key_name: String,
@@ -86,13 +96,71 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// CHECK constraints in order of creation.
     pub checks: Vec<Check>,
+    /// Foreign keys in order of creation.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Who may do what.
+    pub rights: Rights,
+    /// COMMENT ON it.
+    pub comment: Option<String>,
     /// Whether row hashes are salted.
     pub salted: bool,
     /// The id the next added column gets; ids are never used again.
     pub next_column: ColumnId,
 }
 
+impl Column {
+    /// A column that may be NULL, without default.
+    #[must_use]
+    pub fn plain(id: ColumnId, name: String, ty: Type) -> Self {
+        Self {
+            id,
+            name,
+            ty,
+            not_null: false,
+            default: None,
+            identity: None,
+            generated: None,
+            missing: Value::Null,
+            confidential: false,
+            erasable: false,
+            comment: None,
+        }
+    }
+}
+
 impl Table {
+    /// A table without constraints but its primary key, whose columns become NOT NULL.
+    #[must_use]
+    pub fn plain(
+        id: TableId,
+        (schema, name): (&str, &str),
+        owner: AccountId,
+        mut columns: Vec<Column>,
+        primary_key: Vec<ColumnId>,
+    ) -> Self {
+        for column in &mut columns {
+            column.not_null |= primary_key.contains(&column.id);
+        }
+        let last = columns.last().map_or(0, |column| column.id.0);
+        Self {
+            id,
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            kind: Kind::Table,
+            owner,
+            columns,
+            primary_key,
+            primary_key_name: format!("{name}_pkey"),
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            rights: Rights::default(),
+            comment: None,
+            salted: false,
+            next_column: ColumnId(last.saturating_add(1)),
+        }
+    }
+
     /// The column of that id.
     #[must_use]
     pub fn column(&self, id: ColumnId) -> Option<&Column> {
@@ -120,12 +188,16 @@ impl Encode for Table {
         out.extend_from_slice(&self.id.0.to_be_bytes());
         put_bytes(out, self.schema.as_bytes());
         put_bytes(out, self.name.as_bytes());
+        self.kind.encode(out);
         self.owner.encode(out);
         put_list(out, &self.columns);
         put_list(out, &self.primary_key);
         put_bytes(out, self.primary_key_name.as_bytes());
         put_list(out, &self.indexes);
         put_list(out, &self.checks);
+        put_list(out, &self.foreign_keys);
+        self.rights.encode(out);
+        put_option(out, self.comment.clone().map(Text).as_ref());
         out.push(u8::from(self.salted));
         self.next_column.encode(out);
     }
@@ -138,20 +210,26 @@ impl Decode for Table {
             id: TableId(reader.u32()?),
             schema: reader.text("schema name", NAME_LEN_MAX)?,
             name: reader.text("table name", NAME_LEN_MAX)?,
+            kind: Kind::decode(reader)?,
             owner: AccountId::decode(reader)?,
             columns: reader.list("columns", COLUMNS_MAX)?,
             primary_key: reader.list("primary key columns", COLUMNS_MAX)?,
             primary_key_name: reader.text("constraint name", NAME_LEN_MAX)?,
             indexes: reader.list("indexes", CONSTRAINTS_MAX)?,
             checks: reader.list("checks", CONSTRAINTS_MAX)?,
+            foreign_keys: reader.list("foreign keys", CONSTRAINTS_MAX)?,
+            rights: Rights::decode(reader)?,
+            comment: reader.option::<Text>()?.map(|text| text.0),
             salted: reader.bool()?,
             next_column: ColumnId::decode(reader)?,
         };
         if !table.columns.is_sorted_by(|a, b| a.id < b.id) {
             return Err(DecodeError::Invalid("columns are not in id order"));
         }
-        if table.primary_key.is_empty() {
-            return Err(DecodeError::Invalid("a table has no primary key"));
+        if table.primary_key.is_empty() == table.kind.has_rows() {
+            return Err(DecodeError::Invalid(
+                "a primary key is missing, or one too many",
+            ));
         }
         Ok(table)
     }
@@ -185,7 +263,7 @@ struct Text(String);
 
 impl Decode for Text {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self(reader.text("expression", EXPRESSION_LEN_MAX)?))
+        Ok(Self(reader.text("text of a definition", QUERY_LEN_MAX)?))
     }
 }
 
@@ -202,9 +280,12 @@ impl Encode for Column {
         self.ty.encode(out);
         out.push(u8::from(self.not_null));
         put_option(out, self.default.clone().map(Text).as_ref());
+        put_option(out, self.identity.as_ref());
+        put_option(out, self.generated.clone().map(Text).as_ref());
         self.missing.encode(out);
         out.push(u8::from(self.confidential));
         out.push(u8::from(self.erasable));
+        put_option(out, self.comment.clone().map(Text).as_ref());
     }
 }
 
@@ -216,43 +297,28 @@ impl Decode for Column {
             ty: Type::decode(reader)?,
             not_null: reader.bool()?,
             default: reader.option::<Text>()?.map(|text| text.0),
+            identity: reader.option()?,
+            generated: reader.option::<Text>()?.map(|text| text.0),
             missing: Value::decode(reader)?,
             confidential: reader.bool()?,
             erasable: reader.bool()?,
+            comment: reader.option::<Text>()?.map(|text| text.0),
         })
     }
 }
 
-impl Encode for Index {
+impl Encode for Identity {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.name.as_bytes());
-        put_list(out, &self.columns);
-        out.push(u8::from(self.unique));
+        out.push(u8::from(self.always));
+        self.sequence.encode(out);
     }
 }
 
-impl Decode for Index {
+impl Decode for Identity {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
-            name: reader.text("index name", NAME_LEN_MAX)?,
-            columns: reader.list("index columns", COLUMNS_MAX)?,
-            unique: reader.bool()?,
-        })
-    }
-}
-
-impl Encode for Check {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.name.as_bytes());
-        put_bytes(out, self.expression.as_bytes());
-    }
-}
-
-impl Decode for Check {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.text("check name", NAME_LEN_MAX)?,
-            expression: reader.text("check expression", EXPRESSION_LEN_MAX)?,
+            always: reader.bool()?,
+            sequence: TableId::decode(reader)?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The handle on a running node, and what all its parts share.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
@@ -156,6 +157,15 @@ impl Node {
         let mut seed = [0; 16];
         self.inner.runtime.random.fill(&mut seed);
         seed
+    }
+
+    /// A statement's text with accounts in the place of this node's users in GRANT, REVOKE and the like:
+    /// the ledger knows accounts only.
+    #[must_use]
+    pub fn with_accounts<'t>(&self, sql: &'t str) -> Cow<'t, str> {
+        let account = |name: &str| self.inner.keys.get(name).map(|key| key.account);
+        let replaced = stele_sql::parse::with_accounts(sql, account);
+        replaced.map_or(Cow::Borrowed(sql), Cow::Owned)
     }
 
     /// Signs and submits what a local user wants, with time and seed of its own. Does not wait.

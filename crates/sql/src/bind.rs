@@ -34,6 +34,7 @@ mod quantified;
 mod query;
 mod scope;
 mod select;
+mod sequence;
 mod series;
 mod set_operation;
 mod system;
@@ -42,17 +43,19 @@ mod update;
 mod walk;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sqlparser::ast::{SetExpr, Statement, With};
 use stele_core::Type;
 use stele_core::account::AccountId;
-use stele_core::schema::{Table, TableId};
+use stele_core::schema::{Column, Table, TableId};
 
-use crate::bound::Bound;
+use crate::bound::{Bound, Definition, Sequences};
 use crate::catalogue::{Catalogue, DEFAULT_SCHEMA};
 use crate::error::SqlError;
-use crate::parse::ParsedStatement;
+use crate::parse::{Extension, ParsedStatement};
 use common_table::CommonTable;
+pub(crate) use definition::widest;
 use parameter::Parameter;
 pub use permission::OPEN_TABLES;
 use scope::{Clause, Environment, Scope};
@@ -98,7 +101,9 @@ pub fn bind(
 ) -> Result<Bound, SqlError> {
     let mut binder = Binder::new(catalogue, context);
     binder.expect_parameters(statement.parameter_count());
-    binder.statement(statement.statement())
+    binder.extension = statement.extension();
+    let bound = binder.statement(statement.statement())?;
+    Ok(bound)
 }
 
 /// A CHECK constraint's condition as SQLite text over the bare columns of its table.
@@ -111,6 +116,26 @@ pub(crate) fn check_condition(table: &Table, text: &str) -> Result<String, SqlEr
     let parsed = crate::parse::parse_expression(text)?;
     let condition = binder.condition(&environment, &parsed)?;
     Ok(condition.sql)
+}
+
+/// A column's DEFAULT, or NULL, as SQLite text.
+pub(crate) fn default_sql(column: &Column) -> Result<String, SqlError> {
+    let catalogue = Catalogue::default();
+    let context = BindContext::new(AccountId::LEDGER);
+    let mut binder = Binder::new(&catalogue, &context);
+    Ok(binder.default_of(column)?.sql)
+}
+
+/// An index expression as SQLite text over the bare columns of its table.
+pub(crate) fn index_expression(table: &Table, text: &str) -> Result<String, SqlError> {
+    let catalogue = Catalogue::default();
+    let context = BindContext::new(table.owner);
+    let mut binder = Binder::new(&catalogue, &context);
+    let scope = Scope::of_bare_table(table);
+    let environment = Environment::new(&scope, Clause::Check);
+    let parsed = crate::parse::parse_expression(text)?;
+    let bound = binder.expression(&environment, &parsed)?;
+    Ok(binder.settled(bound)?.sql)
 }
 
 /// The state of binding one statement.
@@ -128,6 +153,20 @@ struct Binder<'b> {
     writes: bool,
     /// Whether it reads the past.
     past: bool,
+    /// The account whose rights count at the moment: that of the context, or a view's owner.
+    acting: AccountId,
+    /// What the parser's tree does not say of the statement.
+    extension: Option<&'b Extension>,
+    /// Schemas a bare name is looked up in, at the moment.
+    search_path: Vec<String>,
+    /// Names in the output of tables not all of whose columns may be read.
+    limited: Vec<(String, Arc<Table>)>,
+    sequences: BTreeSet<TableId>,
+    changes_sequences: bool,
+    /// Ids given to new definitions.
+    ids_taken: u32,
+    /// Definitions that come beside the one the statement is about.
+    made: Vec<Definition>,
 }
 
 impl<'b> Binder<'b> {
@@ -143,10 +182,36 @@ impl<'b> Binder<'b> {
             level: 0,
             writes: false,
             past: false,
+            acting: context.account,
+            extension: None,
+            search_path: context.search_path.clone(),
+            limited: Vec::new(),
+            sequences: BTreeSet::new(),
+            changes_sequences: false,
+            ids_taken: 0,
+            made: Vec::new(),
         }
     }
 
-    fn statement(mut self, statement: &Statement) -> Result<Bound, SqlError> {
+    /// The sequences the statement uses.
+    fn used_sequences(&self) -> Sequences {
+        Sequences {
+            ids: self.sequences.iter().copied().collect(),
+            changes: self.changes_sequences,
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) -> Result<Bound, SqlError> {
+        let bound = self.statement_of(statement)?;
+        match &bound {
+            Bound::Query(query) => self.check_limited(&query.sqlite)?,
+            Bound::Write(write) => self.check_limited(&write.sqlite)?,
+            Bound::Schema(_) => {}
+        }
+        Ok(bound)
+    }
+
+    fn statement_of(&mut self, statement: &Statement) -> Result<Bound, SqlError> {
         match statement {
             Statement::Query(query) => match query.body.as_ref() {
                 SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => {
@@ -172,7 +237,7 @@ impl<'b> Binder<'b> {
     }
 
     /// WITH before INSERT, UPDATE or DELETE.
-    fn write_with(mut self, with: Option<&With>, inner: &Statement) -> Result<Bound, SqlError> {
+    fn write_with(&mut self, with: Option<&With>, inner: &Statement) -> Result<Bound, SqlError> {
         self.writes = true;
         let prefix = match with {
             Some(with) => self.with(with, None)?,

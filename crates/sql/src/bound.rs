@@ -69,6 +69,8 @@ pub struct BoundQuery {
     pub past: bool,
     /// What its result follows from besides.
     pub reliance: Reliance,
+    /// Sequences it uses; with `nextval` or `setval` it changes them.
+    pub sequences: Sequences,
 }
 
 /// What a write does.
@@ -109,27 +111,30 @@ pub struct BoundWrite {
     pub is_certain: bool,
     /// What its result follows from besides rows.
     pub reliance: Reliance,
+    /// Sequences it uses.
+    pub sequences: Sequences,
+}
+
+/// The sequences of a statement.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sequences {
+    /// Which ones, in id order.
+    pub ids: Vec<TableId>,
+    /// Whether it takes or sets values.
+    pub changes: bool,
 }
 
 /// A catalogue change, resolved but not yet made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SchemaChange {
-    /// CREATE TABLE. The engine sets `id` and `owner`.
-    CreateTable {
-        /// The definition.
-        table: Box<Table>,
-    },
-    /// DROP TABLE.
-    DropTable {
-        /// The tables.
-        tables: Vec<TableId>,
-    },
-    /// Any ALTER TABLE, CREATE INDEX or DROP INDEX, as the definition afterwards.
-    AlterTable {
-        /// The definition after the change.
-        table: Box<Table>,
-        /// PostgreSQL command tag, such as `ALTER TABLE` or `CREATE INDEX`.
+    /// Definitions that come, change or go.
+    Define {
+        /// In the order they are made; each stands at most once.
+        definitions: Vec<Definition>,
+        /// PostgreSQL command tag, such as `CREATE TABLE` or `CREATE INDEX`.
         tag: &'static str,
+        /// A sequence that begins anew, and with which value.
+        restart: Option<(TableId, i64)>,
     },
     /// `IF NOT EXISTS` or `IF EXISTS` that found nothing to do.
     Nothing {
@@ -138,6 +143,44 @@ pub enum SchemaChange {
         /// What was skipped, as PostgreSQL's NOTICE words it.
         notice: String,
     },
+}
+
+/// What becomes of one definition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// Its id: that of a new one is the next the catalogue gives.
+    pub id: TableId,
+    /// How it is afterwards; none when it is dropped.
+    pub after: Option<Box<Table>>,
+}
+
+impl SchemaChange {
+    /// One definition that comes or changes.
+    #[must_use]
+    pub fn put(table: Table, tag: &'static str) -> Self {
+        Self::Define {
+            definitions: vec![Definition::put(table)],
+            tag,
+            restart: None,
+        }
+    }
+}
+
+impl Definition {
+    /// A definition that comes or changes.
+    #[must_use]
+    pub fn put(table: Table) -> Self {
+        Self {
+            id: table.id,
+            after: Some(Box::new(table)),
+        }
+    }
+
+    /// One that goes.
+    #[must_use]
+    pub fn drop(id: TableId) -> Self {
+        Self { id, after: None }
+    }
 }
 
 impl Bound {
@@ -180,7 +223,7 @@ impl Bound {
     /// Whether it only reads.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        matches!(self, Self::Query(_))
+        matches!(self, Self::Query(query) if !query.sequences.changes)
     }
 }
 

@@ -1,9 +1,9 @@
-//! The tables of a height: an immutable value shared by the writer and all readers.
+//! The definitions of a height: an immutable value shared by the writer and all readers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stele_core::schema::{FIRST_USER_TABLE, Table, TableId};
+use stele_core::schema::{Class, FIRST_USER_TABLE, Kind, Table, TableId};
 
 /// The schema searched when a name has none.
 pub const DEFAULT_SCHEMA: &str = "public";
@@ -15,7 +15,7 @@ pub const LEDGER_SCHEMA: &str = "stele";
 pub struct Catalogue {
     version: u64,
     by_id: BTreeMap<TableId, Arc<Table>>,
-    by_name: BTreeMap<(String, String), TableId>,
+    by_name: BTreeMap<(Class, String, String), TableId>,
     next_table: TableId,
 }
 
@@ -49,22 +49,50 @@ impl Catalogue {
         self.next_table = next_table;
     }
 
-    /// The table of that id.
+    /// The definition of that id.
     #[must_use]
     pub fn table(&self, id: TableId) -> Option<&Arc<Table>> {
         self.by_id.get(&id)
     }
 
-    /// The table of that name.
+    /// The table, view or sequence of that name.
     #[must_use]
     pub fn table_named(&self, schema: &str, name: &str) -> Option<&Arc<Table>> {
-        let id = self.by_name.get(&(schema.to_owned(), name.to_owned()))?;
+        self.named(Class::Relation, schema, name)
+    }
+
+    /// The definition of a class of that name; schemas and roles are in no schema.
+    #[must_use]
+    pub fn named(&self, class: Class, schema: &str, name: &str) -> Option<&Arc<Table>> {
+        let id = self
+            .by_name
+            .get(&(class, schema.to_owned(), name.to_owned()))?;
         self.by_id.get(id)
     }
 
     /// All tables in id order.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        let all = self.by_id.values();
+        all.filter(|definition| definition.kind == Kind::Table)
+    }
+
+    /// All definitions in id order: tables, and what else the catalogue holds.
+    pub fn definitions(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.by_id.values()
+    }
+
+    /// The definitions that keep rows, in id order.
+    pub fn with_rows(&self) -> impl Iterator<Item = &Arc<Table>> {
+        let all = self.by_id.values();
+        all.filter(|definition| definition.kind.has_rows())
+    }
+
+    /// Whether a schema is there: the two every ledger has, or one that was created.
+    #[must_use]
+    pub fn has_schema(&self, name: &str) -> bool {
+        name == DEFAULT_SCHEMA
+            || name == LEDGER_SCHEMA
+            || self.named(Class::Schema, "", name).is_some()
     }
 
     /// Adds a table or replaces its definition.
@@ -72,8 +100,7 @@ impl Catalogue {
         self.remove_names(table.id);
         self.version += 1;
         self.next_table = self.next_table.max(TableId(table.id.0.saturating_add(1)));
-        self.by_name
-            .insert((table.schema.clone(), table.name.clone()), table.id);
+        self.by_name.insert(name_of(&table), table.id);
         self.by_id.insert(table.id, Arc::new(table));
     }
 
@@ -86,8 +113,11 @@ impl Catalogue {
 
     fn remove_names(&mut self, id: TableId) {
         if let Some(table) = self.by_id.get(&id) {
-            self.by_name
-                .remove(&(table.schema.clone(), table.name.clone()));
+            self.by_name.remove(&name_of(table));
         }
     }
+}
+
+fn name_of(table: &Table) -> (Class, String, String) {
+    (table.kind.class(), table.schema.clone(), table.name.clone())
 }

@@ -19,6 +19,7 @@ mod interval;
 mod json;
 mod past;
 mod real;
+mod sequence;
 mod text;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use context::TransactionContext;
 pub use failure::error_from_sqlite;
 pub(crate) use interval::Interval;
 pub use past::{Past, PastBlock, PastSlot};
+pub use sequence::SequenceState;
 
 /// Registers all functions on a connection. Do it once: it expires every prepared statement.
 ///
@@ -52,6 +54,7 @@ pub fn register(
     generic::register(connection)?;
     json::register(connection)?;
     past::register(connection, context)?;
+    sequence::register(connection, context)?;
     context::register(connection, context)
 }
 

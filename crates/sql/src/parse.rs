@@ -5,7 +5,9 @@
 //! length, number of statements, nesting, and the length of one chain of operators, so that no
 //! text can exhaust the stack or the memory of a node.
 
+mod accounts;
 mod dialect;
+mod extension;
 mod kind;
 mod position;
 
@@ -16,6 +18,8 @@ use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use stele_core::transaction::{PARAMETERS_MAX, STATEMENT_LEN_MAX, STATEMENTS_MAX};
 
+pub use accounts::with_accounts;
+pub use extension::Extension;
 pub use kind::StatementKind;
 
 use crate::error::SqlError;
@@ -35,6 +39,7 @@ pub struct ParsedStatement {
     text: String,
     statement: Statement,
     parameter_count: usize,
+    extension: Option<Extension>,
 }
 
 impl ParsedStatement {
@@ -50,6 +55,11 @@ impl ParsedStatement {
         &self.statement
     }
 
+    /// What its tree does not say.
+    pub(crate) fn extension(&self) -> Option<&Extension> {
+        self.extension.as_ref()
+    }
+
     /// How many parameters it takes: the highest `$n` in it.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
@@ -59,8 +69,18 @@ impl ParsedStatement {
     /// What kind it is: whether the session or the ledger handles it.
     #[must_use]
     pub fn kind(&self) -> StatementKind {
-        kind::of(&self.statement)
+        match kind::of(&self.statement) {
+            // Taking numbers from a sequence changes it.
+            StatementKind::Query if takes_numbers(&self.text) => StatementKind::Write,
+            kind => kind,
+        }
     }
+}
+
+/// Whether a query may call `nextval` or `setval`; too often rather than too seldom.
+fn takes_numbers(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("nextval") || text.contains("setval")
 }
 
 /// Cuts a text into statements and parses each. Blanks, comments and lone semicolons give none.
@@ -102,11 +122,13 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         }
         check_chains(segment)?;
         let parameter_count = count_parameters(segment)?;
-        let statement = parse_one(segment).map_err(|error| syntax_error(text, &error))?;
+        let (segment, extension) = extension::taken(segment);
+        let statement = parse_one(&segment).map_err(|error| syntax_error(text, &error))?;
         statements.push(ParsedStatement {
             text: source.to_owned(),
             statement,
             parameter_count,
+            extension,
         });
     }
     Ok(statements)

@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 use stele_core::numeric::Numeric;
-use stele_core::schema::{Check, Column, ColumnId, Index, Table, TableId};
+use stele_core::schema::{Check, Column, ColumnId, Index, IndexPart, Table, TableId};
 use stele_core::{Type, Value};
 
 pub use alter::alter_table_sql;
@@ -73,28 +73,29 @@ pub fn storage(ty: Type) -> &'static str {
     }
 }
 
-/// Statements that create the table, its indexes and its history table, in order.
+/// Statements that create the table, its indexes and its history table, in order; none for what
+/// keeps no rows.
 ///
 /// # Errors
 /// Those of binding its CHECK constraints anew; none for a table that CREATE TABLE bound.
 pub fn create_table_sql(table: &Table) -> Result<Vec<String>, SqlError> {
+    if !table.kind.has_rows() {
+        return Ok(Vec::new());
+    }
     let mut statements = vec![create_rows_sql(table, &table_name(table.id))?];
-    statements.extend(
-        table
-            .indexes
-            .iter()
-            .map(|index| create_index_sql(table, index)),
-    );
+    for index in &table.indexes {
+        statements.push(create_index_sql(table, index)?);
+    }
     statements.push(create_history_sql(table));
     Ok(statements)
 }
 
-/// Statements that drop the table, its indexes and its history.
+/// Statements that drop the table, its indexes and its history, if it has any.
 #[must_use]
 pub fn drop_table_sql(table: TableId) -> Vec<String> {
     vec![
-        format!("DROP TABLE {}", table_name(table)),
-        format!("DROP TABLE {}", history_name(table)),
+        format!("DROP TABLE IF EXISTS {}", table_name(table)),
+        format!("DROP TABLE IF EXISTS {}", history_name(table)),
     ]
 }
 
@@ -130,14 +131,30 @@ fn create_history_sql(table: &Table) -> String {
     sql
 }
 
-fn create_index_sql(table: &Table, index: &Index) -> String {
-    format!(
+fn create_index_sql(table: &Table, index: &Index) -> Result<String, SqlError> {
+    let mut parts = Vec::with_capacity(index.keys.len());
+    for key in &index.keys {
+        let mut part = match &key.part {
+            IndexPart::Column(id) => column_name(*id),
+            IndexPart::Expression(text) => format!("({})", bind::index_expression(table, text)?),
+        };
+        if key.descending {
+            part.push_str(" DESC");
+        }
+        parts.push(part);
+    }
+    let mut sql = format!(
         "CREATE {}INDEX {} ON {}({})",
         if index.unique { "UNIQUE " } else { "" },
         index_name(table.id, index),
         table_name(table.id),
-        column_list(&index.columns)
-    )
+        parts.join(",")
+    );
+    if let Some(predicate) = &index.predicate {
+        let condition = bind::check_condition(table, predicate)?;
+        let _ = write!(sql, " WHERE {condition}");
+    }
+    Ok(sql)
 }
 
 /// A column as CREATE TABLE and ADD COLUMN write it. DEFAULTs are no matter of SQLite's: the binder

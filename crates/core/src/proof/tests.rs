@@ -35,16 +35,7 @@ struct World {
 }
 
 fn column(id: u16, name: &str, ty: Type) -> Column {
-    Column {
-        id: ColumnId(id),
-        name: name.to_owned(),
-        ty,
-        not_null: id == 1,
-        default: None,
-        missing: Value::Null,
-        confidential: false,
-        erasable: false,
-    }
+    Column::plain(ColumnId(id), name.to_owned(), ty)
 }
 
 fn world() -> World {
@@ -59,22 +50,12 @@ fn world() -> World {
         }])
         .unwrap(),
     };
-    let table = Table {
-        id: TableId(1_000),
-        schema: "public".to_owned(),
-        name: "orders".to_owned(),
-        owner: AccountId([7; 32]),
-        columns: vec![
-            column(1, "id", Type::Integer),
-            column(2, "item", Type::Text),
-        ],
-        primary_key: vec![ColumnId(1)],
-        primary_key_name: "orders_pkey".to_owned(),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        salted: false,
-        next_column: ColumnId(3),
-    };
+    let columns = vec![
+        column(1, "id", Type::Integer),
+        column(2, "item", Type::Text),
+    ];
+    let (owner, key) = (AccountId([7; 32]), vec![ColumnId(1)]);
+    let table = Table::plain(TableId(1_000), ("public", "orders"), owner, columns, key);
     let rows: Vec<Row> = (0..40)
         .map(|n| Row::new(vec![Value::Int(n * 2), Value::Text(format!("item {n}"))]))
         .collect();

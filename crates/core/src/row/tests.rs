@@ -5,14 +5,9 @@ use crate::schema::TableId;
 
 fn column(id: u16, ty: Type, not_null: bool, missing: Value) -> Column {
     Column {
-        id: ColumnId(id),
-        name: format!("c{id}"),
-        ty,
         not_null,
-        default: None,
         missing,
-        confidential: false,
-        erasable: false,
+        ..Column::plain(ColumnId(id), format!("c{id}"), ty)
     }
 }
 
@@ -21,24 +16,14 @@ fn table() -> Table {
         precision: 12,
         scale: 2,
     };
-    Table {
-        id: TableId(1000),
-        schema: "public".into(),
-        name: "t".into(),
-        owner: AccountId([7; 32]),
-        columns: vec![
-            column(1, Type::BigInt, true, Value::Null),
-            column(2, numeric, false, Value::Null),
-            column(4, Type::Varchar(5), false, Value::Text("new".into())),
-            column(5, Type::Double, false, Value::Null),
-        ],
-        primary_key: vec![ColumnId(1)],
-        primary_key_name: "t_pkey".into(),
-        indexes: vec![],
-        checks: vec![],
-        salted: false,
-        next_column: ColumnId(6),
-    }
+    let columns = vec![
+        column(1, Type::BigInt, true, Value::Null),
+        column(2, numeric, false, Value::Null),
+        column(4, Type::Varchar(5), false, Value::Text("new".into())),
+        column(5, Type::Double, false, Value::Null),
+    ];
+    let (owner, key) = (AccountId([7; 32]), vec![ColumnId(1)]);
+    Table::plain(TableId(1000), ("public", "t"), owner, columns, key)
 }
 
 #[test]

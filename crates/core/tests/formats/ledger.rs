@@ -11,6 +11,7 @@ use stele_core::trust::Trust;
 use stele_core::validators::ValidatorSet;
 use stele_core::{AccountId, Decode, Encode, Hash};
 
+use super::definitions::definitions;
 use super::world::{TIME_US, World, secret, world};
 use super::{ORIGIN, SUITE, freeze};
 
@@ -181,5 +182,9 @@ fn table_definitions_are_frozen() {
         writeln!(out, "{name}.root {}", entry.root).unwrap();
     }
     writeln!(out, "state.root {}", world.leaf.state_root).unwrap();
+    for (name, definition) in definitions() {
+        encoding(&mut out, name, &definition);
+        writeln!(out, "{name}.hash {}", definition.hash(SUITE)).unwrap();
+    }
     freeze("ledger/tables.txt", out.as_bytes());
 }

@@ -8,6 +8,7 @@
 // A test fails by panicking; clippy's test exemption does not reach helpers.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub)]
 
+mod definitions;
 mod forged;
 mod ledger;
 mod proof;

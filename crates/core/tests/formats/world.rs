@@ -76,36 +76,13 @@ pub fn genesis() -> Genesis {
 }
 
 fn column(id: u16, name: &str, ty: Type) -> Column {
-    Column {
-        id: ColumnId(id),
-        name: name.to_owned(),
-        ty,
-        not_null: false,
-        default: None,
-        missing: Value::Null,
-        confidential: false,
-        erasable: false,
-    }
+    Column::plain(ColumnId(id), name.to_owned(), ty)
 }
 
 fn table(id: u32, name: &str, columns: Vec<Column>, key: &[u16]) -> Table {
-    let mut columns = columns;
-    for column in &mut columns {
-        column.not_null |= key.contains(&column.id.0);
-    }
-    Table {
-        id: TableId(id),
-        schema: "public".to_owned(),
-        name: name.to_owned(),
-        owner: AccountId::of_key(SUITE, &secret(10).public()),
-        next_column: ColumnId(columns.last().unwrap().id.0 + 1),
-        columns,
-        primary_key: key.iter().map(|id| ColumnId(*id)).collect(),
-        primary_key_name: format!("{name}_pkey"),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        salted: false,
-    }
+    let owner = AccountId::of_key(SUITE, &secret(10).public());
+    let key = key.iter().map(|id| ColumnId(*id)).collect();
+    Table::plain(TableId(id), ("public", name), owner, columns, key)
 }
 
 fn row(table: &Table, texts: &[&str]) -> Row {
@@ -154,11 +131,13 @@ fn all_types() -> TableRows {
         columns,
         &[5, 7, 10, 11, 12, 13, 14, 1, 2],
     );
-    table.indexes.push(Index {
-        name: "everything_big".to_owned(),
-        columns: vec![ColumnId(4), ColumnId(3)],
-        unique: true,
-    });
+    let columns = [ColumnId(4), ColumnId(3)];
+    table.indexes.push(Index::plain(
+        "everything_big".to_owned(),
+        &columns,
+        true,
+        true,
+    ));
     table.checks.push(Check {
         name: "everything_price_check".to_owned(),
         expression: "price >= 0".to_owned(),

@@ -142,31 +142,18 @@ pub(crate) fn tables_with_rows() -> impl Strategy<Value = (Table, Row)> {
 
 pub(crate) fn column_of(id: u16, ty: Type, missing: Value) -> Column {
     Column {
-        id: ColumnId(id),
-        name: format!("c{id}"),
-        ty,
-        not_null: false,
-        default: None,
         missing,
-        confidential: false,
-        erasable: false,
+        ..Column::plain(ColumnId(id), format!("c{id}"), ty)
     }
 }
 
 /// A table whose first column is its key.
 pub(crate) fn table_of(columns: Vec<Column>, salted: bool) -> Table {
-    let next = columns.last().map_or(1, |column| column.id.0 + 1);
+    let (owner, key) = (AccountId([7; 32]), vec![columns[0].id]);
+    let nullable = columns.clone();
     Table {
-        id: TableId(1000),
-        schema: "public".to_owned(),
-        name: "t".to_owned(),
-        owner: AccountId([7; 32]),
-        primary_key: vec![columns[0].id],
-        columns,
-        primary_key_name: "t_pkey".to_owned(),
-        indexes: vec![],
-        checks: vec![],
+        columns: nullable,
         salted,
-        next_column: ColumnId(next),
+        ..Table::plain(TableId(1000), ("public", "t"), owner, columns, key)
     }
 }

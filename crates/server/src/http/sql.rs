@@ -117,9 +117,12 @@ pub(super) async fn run(
                 .await?;
             Ok(answered(answer))
         }
-        Request::Write(statements) => {
+        Request::Write(mut statements) => {
             let pending = app
                 .blocking(move |node| {
+                    for statement in &mut statements {
+                        statement.sql = node.with_accounts(&statement.sql).into_owned();
+                    }
                     let versions = request.expected_versions.unwrap_or_default();
                     let expected = node.expected_versions(&versions)?;
                     node.write_expecting(&key, Payload::Statements(statements), expected)

@@ -89,6 +89,9 @@ impl Binder<'_> {
             return self.grouping_bits(environment, &trees);
         }
         environment.check_volatile(&name)?;
+        if let Some(value) = self.sequence_call(environment, &name, &trees) {
+            return value;
+        }
         let mut arguments = Vec::with_capacity(trees.len());
         for tree in trees {
             arguments.push(self.expression(environment, tree)?);

@@ -2,6 +2,8 @@
 
 use sqlparser::ast::{CascadeOption, Delete, FromTable, Truncate, TruncateIdentityOption};
 
+use stele_core::schema::Privileges;
+
 use super::Binder;
 use super::scope::{Clause, Environment, Relation, Scope};
 use crate::bound::{BoundWrite, Operation};
@@ -21,8 +23,9 @@ impl Binder<'_> {
         let [item] = items.as_slice() else {
             return Err(SqlError::new("42601", "DELETE takes one table"));
         };
-        let (table, shown) = self.written_table(item)?;
+        let (table, shown) = self.written_table(item, Privileges::DELETE, &[])?;
         let alias = self.fresh('r');
+        self.check_read_if_used(&table, &alias);
         let scope = Scope {
             relations: vec![Relation::of_table(&table, Some(&alias), &shown, false)],
             merged: Vec::new(),
@@ -61,7 +64,7 @@ impl Binder<'_> {
     }
 
     /// TRUNCATE: every row goes, and each is recorded.
-    pub(super) fn truncate(mut self, truncate: &Truncate) -> Result<BoundWrite, SqlError> {
+    pub(super) fn truncate(&mut self, truncate: &Truncate) -> Result<BoundWrite, SqlError> {
         let [target] = truncate.table_names.as_slice() else {
             return Err(SqlError::unsupported(
                 "TRUNCATE of several tables",
@@ -85,7 +88,7 @@ impl Binder<'_> {
         }
         self.writes = true;
         let table = self.table(&target.name)?;
-        self.check_writable(&table)?;
+        self.check_writable(&table, Privileges::DELETE, &[])?;
         let (height, index) = self.hidden();
         let sqlite = format!(
             "DELETE FROM {} WHERE ({height} >= 0 AND {index} >= 0)",

@@ -5,9 +5,11 @@ mod join;
 use sqlparser::ast::{
     FunctionArg, ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
 };
+use stele_core::schema::{Kind, Table, View};
 
 use super::Binder;
 use super::common_table::{CommonTable, misplaced};
+use super::definition::view_query;
 use super::name::{folded, no_relation, qualified};
 use super::query::{Column, Select, rename_columns};
 use super::scope::{Environment, Relation, Scope, ScopeColumn};
@@ -131,13 +133,24 @@ impl Binder<'_> {
                 None => Err(no_relation(schema.as_deref(), &bare)),
             };
         };
-        self.check_readable(&table)?;
-        self.reads.insert(table.id);
+        if let Kind::View(view) = &table.kind {
+            if version.is_some() {
+                return Err(SqlError::unsupported(
+                    format!("the past of view \"{}\"", table.name),
+                    "Read the past of the tables it is made of.",
+                ));
+            }
+            return self.view(&table, view, alias);
+        }
         if let Some(version) = version {
+            self.check_readable(&table)?;
+            self.reads.insert(table.id);
             let (select, text) = self.table_as_of(&table, version)?;
             return self.derived_text(&select, &text, alias, &bare);
         }
         let own = self.fresh('r');
+        self.check_read_as(&table, &own)?;
+        self.reads.insert(table.id);
         let shown = alias.map_or_else(|| table.name.clone(), |alias| folded(&alias.name));
         let mut relation = Relation::of_table(&table, Some(&own), &shown, false);
         if let Some(alias) = alias {
@@ -151,6 +164,35 @@ impl Binder<'_> {
             },
             format!("{} AS {own}", table_name(table.id)),
         ))
+    }
+
+    /// A view: its query, bound with the rights of its owner.
+    fn view(
+        &mut self,
+        table: &Table,
+        view: &View,
+        alias: Option<&TableAlias>,
+    ) -> Result<(Scope, String), SqlError> {
+        self.check_readable(table)?;
+        let query = view_query(view)?;
+        let acting = std::mem::replace(&mut self.acting, table.owner);
+        let path = std::mem::replace(&mut self.search_path, view.search_path.clone());
+        let common = std::mem::take(&mut self.common_tables);
+        let select = self.deeper(|binder| {
+            let mut select = binder.query(&query, None)?;
+            select.settle_columns(binder)?;
+            Ok(select)
+        });
+        self.acting = acting;
+        self.search_path = path;
+        self.common_tables = common;
+        let mut select = select?;
+        self.reads.insert(table.id);
+        for (column, named) in select.columns.iter_mut().zip(&table.columns) {
+            column.name.clone_from(&named.name);
+        }
+        let text = select.text(self)?;
+        self.derived_text(&select, &text, alias, &table.name)
     }
 
     fn derived(

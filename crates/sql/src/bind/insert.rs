@@ -6,7 +6,7 @@ use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, DoUpdate, Expr, Ident, Insert, ObjectName,
     OnConflict, OnConflictAction, OnInsert, Query, SetExpr, TableObject,
 };
-use stele_core::schema::{Column, ColumnId, Table};
+use stele_core::schema::{Column, ColumnId, Index, Privileges, Table};
 
 use super::Binder;
 use super::expression::{Expression, Ty};
@@ -14,6 +14,7 @@ use super::name::{folded, parts};
 use super::scope::{Clause, Environment, Relation, Scope};
 use crate::bound::{BoundWrite, Operation, Reliance};
 use crate::error::SqlError;
+use crate::parse::Extension;
 use crate::physical::{column_name, table_name};
 
 impl Binder<'_> {
@@ -26,7 +27,6 @@ impl Binder<'_> {
             ));
         };
         let table = self.table(name)?;
-        self.check_writable(&table)?;
         let mut targets = targets(&table, &insert.columns)?;
         if insert.columns.is_empty()
             && let Some(query) = &insert.source
@@ -35,6 +35,7 @@ impl Binder<'_> {
             // What is left takes its default.
             targets.truncate(given);
         }
+        self.check_writable(&table, Privileges::INSERT, &targets)?;
         let alias = self.fresh('r');
         let source = match &insert.source {
             None => self.default_row(&table)?,
@@ -95,6 +96,7 @@ impl Binder<'_> {
             reads: self.reads_besides(table.id),
             rows_once: false,
             is_certain: false,
+            sequences: self.used_sequences(),
         }
     }
 
@@ -150,8 +152,10 @@ impl Binder<'_> {
         let mut values = Vec::with_capacity(table.columns.len());
         let mut order = Vec::new();
         for column in &table.columns {
-            match targets.iter().position(|target| *target == column.id) {
+            let given = targets.iter().position(|target| *target == column.id);
+            match given.filter(|_| self.takes_value(column).unwrap_or(true)) {
                 Some(place) => {
+                    self.takes_value(column)?;
                     let text = format!("{alias}.k{}", place + 1);
                     // The key first: rows are then written in the order of the table.
                     if table.primary_key.contains(&column.id) {
@@ -165,9 +169,23 @@ impl Binder<'_> {
             }
         }
         let (height, index) = self.hidden();
+        let values = values.join(",");
+        if values.contains("st_nextval") {
+            // Numbers are taken in the order the query gives its rows.
+            let rows = self.fresh('m');
+            let end = if query.order_by.is_some() {
+                String::new()
+            } else {
+                let places: Vec<String> = (1..=targets.len()).map(|n| n.to_string()).collect();
+                format!(" ORDER BY {}", places.join(","))
+            };
+            return Ok(format!(
+                "SELECT {values},{height},{index} FROM \
+                 (WITH {rows} AS MATERIALIZED (SELECT * FROM ({inner}){end}) SELECT * FROM {rows}) AS {alias} WHERE 1"
+            ));
+        }
         Ok(format!(
-            "SELECT {},{height},{index} FROM ({inner}) AS {alias} WHERE 1 ORDER BY {}",
-            values.join(","),
+            "SELECT {values},{height},{index} FROM ({inner}) AS {alias} WHERE 1 ORDER BY {}",
             order.join(",")
         ))
     }
@@ -190,6 +208,7 @@ impl Binder<'_> {
             let value = match given {
                 None => self.default_of(column)?,
                 Some(tree) if is_default(tree) => self.default_of(column)?,
+                Some(_) if !self.takes_value(column)? => self.default_of(column)?,
                 Some(tree) => {
                     let value = self.expression(&environment, tree)?;
                     self.assign(value, column)?
@@ -199,6 +218,30 @@ impl Binder<'_> {
         }
         let (height, index) = self.hidden();
         Ok(format!("({},{height},{index})", values.join(",")))
+    }
+
+    /// Whether a value given for a column is taken: not so for an identity column with OVERRIDING USER
+    /// VALUE, and refused for one that is GENERATED ALWAYS.
+    fn takes_value(&self, column: &Column) -> Result<bool, SqlError> {
+        match (column.identity, self.extension) {
+            (None, _) => Ok(true),
+            (Some(_), Some(Extension::Overriding { user })) => Ok(!user),
+            (Some(identity), _) if identity.always => {
+                let mut error = SqlError::new(
+                    "428C9",
+                    format!(
+                        "cannot insert a non-DEFAULT value into column \"{}\"",
+                        column.name
+                    ),
+                );
+                error.detail = Some(format!(
+                    "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+                    column.name
+                ));
+                Err(error.hint("Use OVERRIDING SYSTEM VALUE to override."))
+            }
+            (Some(_), _) => Ok(true),
+        }
     }
 
     fn default_row(&mut self, table: &Arc<Table>) -> Result<String, SqlError> {
@@ -212,6 +255,9 @@ impl Binder<'_> {
 
     /// A column's DEFAULT, bound anew, or NULL.
     pub(super) fn default_of(&mut self, column: &Column) -> Result<Expression, SqlError> {
+        if let Some(value) = self.identity_value(column) {
+            return Ok(value);
+        }
         let Some(text) = &column.default else {
             return Ok(Expression::null(Ty::Of(column.ty)));
         };
@@ -262,6 +308,10 @@ impl Binder<'_> {
         shown: &str,
         update: &DoUpdate,
     ) -> Result<String, SqlError> {
+        let changed: Vec<_> = update.assignments.iter().map(|one| &one.target).collect();
+        let columns = super::update::assigned(table, &changed);
+        self.check_writable(table, Privileges::UPDATE, &columns)?;
+        self.check_read_if_used(table, alias);
         let scope = Scope {
             relations: vec![
                 Relation::of_table(table, Some(alias), shown, false),
@@ -341,7 +391,13 @@ impl Binder<'_> {
             };
             for (name, tree) in pairs {
                 let column = once(table, name, &done)?;
-                let value = if is_default(tree) {
+                let always = column.identity.is_some_and(|identity| identity.always);
+                let value = if always && !is_default(tree) {
+                    return Err(SqlError::new(
+                        "428C9",
+                        format!("column \"{}\" can only be updated to DEFAULT", column.name),
+                    ));
+                } else if is_default(tree) {
                     self.default_of(column)?
                 } else {
                     let value = self.expression(environment, tree)?;
@@ -511,10 +567,9 @@ fn arbiter(table: &Table, idents: &[Ident]) -> Result<Vec<ColumnId>, SqlError> {
         columns.len() == named.len() && columns.iter().all(|column| named.contains(column))
     };
     let unique = table.indexes.iter().filter(|index| index.unique);
-    std::iter::once(&table.primary_key)
-        .chain(unique.map(|index| &index.columns))
+    std::iter::once(table.primary_key.clone())
+        .chain(unique.filter_map(Index::plain_columns))
         .find(|columns| same(columns))
-        .cloned()
         .ok_or_else(|| {
             SqlError::new(
                 "42P10",
@@ -532,7 +587,7 @@ fn constraint_columns(table: &Table, name: &ObjectName) -> Result<Vec<ColumnId>,
         .indexes
         .iter()
         .find(|index| index.unique && index.name == name);
-    index.map(|index| index.columns.clone()).ok_or_else(|| {
+    index.and_then(Index::plain_columns).ok_or_else(|| {
         SqlError::new(
             "42704",
             format!(

@@ -93,7 +93,6 @@ impl Binder<'_> {
         match schema {
             Some(schema) => self.catalogue.table_named(schema, name),
             None => self
-                .context
                 .search_path
                 .iter()
                 .find_map(|schema| self.catalogue.table_named(schema, name)),
@@ -110,8 +109,7 @@ impl Binder<'_> {
 
     /// The schema a new table without one goes to.
     pub(super) fn first_schema(&self) -> &str {
-        self.context
-            .search_path
+        self.search_path
             .first()
             .map_or(DEFAULT_SCHEMA, String::as_str)
     }

@@ -265,6 +265,13 @@ impl Binder<'_> {
             .cloned()
             .ok_or_else(|| no_relation(schema, name))?;
         self.check_readable(&table)?;
+        if !table.kind.has_rows() {
+            return Err(SqlError::new(
+                "42809",
+                format!("\"{}\" is a view: it has no history of its own", table.name),
+            )
+            .hint("Ask for the tables it is made of."));
+        }
         Ok(table)
     }
 }

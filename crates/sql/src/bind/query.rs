@@ -153,6 +153,7 @@ impl Binder<'_> {
             columns,
             reads: self.reads.iter().copied().collect(),
             past: self.past,
+            sequences: self.used_sequences(),
         })
     }
 

@@ -51,6 +51,10 @@ const VOLATILE: &[&str] = &[
     "session_user",
     "user",
     "current_role",
+    "nextval",
+    "currval",
+    "setval",
+    "lastval",
 ];
 
 /// Where an expression stands: decides what it may hold.

@@ -1,9 +1,10 @@
 //! UPDATE, and RETURNING for all writes.
 
 use sqlparser::ast::{
-    SelectItem, TableAlias, TableFactor, TableWithJoins, Update, UpdateTableFromKind,
+    AssignmentTarget, SelectItem, TableAlias, TableFactor, TableWithJoins, Update,
+    UpdateTableFromKind,
 };
-use stele_core::schema::Table;
+use stele_core::schema::{ColumnId, Privileges, Table};
 
 use super::Binder;
 use super::from::merge;
@@ -14,6 +15,19 @@ use crate::error::SqlError;
 use crate::physical::{column_name, table_name};
 use crate::result::OutputColumn;
 use std::sync::Arc;
+
+/// The columns that assignments change; those that are not there are told later.
+pub(super) fn assigned(table: &Table, targets: &[&AssignmentTarget]) -> Vec<ColumnId> {
+    let names = targets.iter().flat_map(|target| match target {
+        AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
+        AssignmentTarget::Tuple(names) => names.as_slice(),
+    });
+    let columns = names.filter_map(|name| {
+        let name = super::name::parts(name).ok()?.pop()?;
+        table.column_named(&name)
+    });
+    columns.map(|column| column.id).collect()
+}
 
 impl Binder<'_> {
     pub(super) fn update(&mut self, update: &Update) -> Result<BoundWrite, SqlError> {
@@ -31,11 +45,13 @@ impl Binder<'_> {
         {
             return Err(SqlError::new("42601", "syntax error in UPDATE"));
         }
-        let (table, shown) = self.written_table(&update.table)?;
+        let changed: Vec<_> = update.assignments.iter().map(|one| &one.target).collect();
+        let (table, shown) = self.written_table(&update.table, Privileges::UPDATE, &changed)?;
         if let Some(items) = from {
             return self.update_from(update, &table, &shown, items);
         }
         let alias = self.fresh('r');
+        self.check_read_if_used(&table, &alias);
         let scope = Scope {
             relations: vec![Relation::of_table(&table, Some(&alias), &shown, false)],
             merged: Vec::new(),
@@ -76,6 +92,7 @@ impl Binder<'_> {
     ) -> Result<BoundWrite, SqlError> {
         let (mut scope, from) = self.from(items, None)?;
         let inner = self.fresh('r');
+        self.check_read_if_used(table, &inner);
         let target = Relation::of_table(table, Some(&inner), shown, false);
         let keys = target.key.clone();
         let own = Scope {
@@ -122,6 +139,8 @@ impl Binder<'_> {
     pub(super) fn written_table(
         &mut self,
         item: &TableWithJoins,
+        privilege: Privileges,
+        changed: &[&AssignmentTarget],
     ) -> Result<(Arc<Table>, String), SqlError> {
         let TableFactor::Table {
             name,
@@ -140,8 +159,8 @@ impl Binder<'_> {
                 .hint("Use WHERE EXISTS (SELECT …)."));
         }
         let table = self.table(name)?;
-        self.check_writable(&table)?;
-        self.check_readable(&table)?;
+        let columns = assigned(&table, changed);
+        self.check_writable(&table, privilege, &columns)?;
         let shown = alias.as_ref().map_or_else(
             || table.name.clone(),
             |TableAlias { name, .. }| folded(name),
@@ -161,9 +180,9 @@ impl Binder<'_> {
         let Some(items) = items else {
             return Ok((Vec::new(), String::new()));
         };
-        self.check_readable(table)?;
         // SQLite knows the table by its own name there, not by its alias.
         let own = table_name(table.id);
+        self.check_read_as(table, &own)?;
         let scope = Scope {
             relations: vec![Relation::of_table(table, Some(&own), shown, false)],
             merged: Vec::new(),

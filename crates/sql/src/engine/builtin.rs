@@ -1,7 +1,7 @@
 //! The tables every ledger has: key-value state, its namespaces, and account keys.
 
 use stele_core::schema::{Column, ColumnId, Table, TableId};
-use stele_core::{AccountId, Type, Value};
+use stele_core::{AccountId, Type};
 
 use crate::catalogue::LEDGER_SCHEMA;
 
@@ -60,31 +60,10 @@ fn table(id: TableId, name: &str, key: usize, columns: &[(&str, Type, bool)]) ->
         .iter()
         .zip(1u16..)
         .map(|((name, ty, not_null), id)| Column {
-            id: ColumnId(id),
-            name: (*name).to_owned(),
-            ty: *ty,
             not_null: *not_null,
-            default: None,
-            missing: Value::Null,
-            confidential: false,
-            erasable: false,
+            ..Column::plain(ColumnId(id), (*name).to_owned(), *ty)
         })
         .collect();
-    Table {
-        id,
-        schema: LEDGER_SCHEMA.to_owned(),
-        name: name.to_owned(),
-        owner: AccountId::LEDGER,
-        primary_key: columns.iter().take(key).map(|column| column.id).collect(),
-        primary_key_name: format!("{name}_pkey"),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        salted: false,
-        next_column: ColumnId(
-            u16::try_from(columns.len())
-                .unwrap_or(u16::MAX)
-                .saturating_add(1),
-        ),
-        columns,
-    }
+    let key = columns.iter().take(key).map(|column| column.id).collect();
+    Table::plain(id, (LEDGER_SCHEMA, name), AccountId::LEDGER, columns, key)
 }

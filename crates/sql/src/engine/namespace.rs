@@ -119,6 +119,7 @@ impl Engine {
                 key: key.clone(),
                 before: None,
                 after: Some(after.clone()),
+                moved: None,
             });
         });
         Ok(NetChange {

@@ -9,6 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use stele_core::Hash;
 use stele_core::codec::BYTES_LEN_MAX;
+use stele_core::schema::Table;
 
 use super::Engine;
 use super::authoriser::Wall;
@@ -219,7 +220,15 @@ impl Engine {
     /// Reads the places of all tables' columns anew.
     pub(super) fn load_layouts(&self) -> Result<(), EngineError> {
         self.writer.sink(RowLog::forget_layouts);
-        for table in self.catalogue.tables() {
+        for table in self.catalogue.definitions() {
+            self.load_layout(table)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the places of one table's columns, if it has any.
+    pub(super) fn load_layout(&self, table: &Arc<Table>) -> Result<(), EngineError> {
+        if table.kind.has_rows() {
             let layout = Arc::new(Layout::load(&self.writer, table)?);
             self.writer.sink(|log| log.set_layout(layout));
         }

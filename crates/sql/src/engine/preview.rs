@@ -154,7 +154,7 @@ impl Engine {
         let ran = self.run_preview(request, checks, &mut kept, &mut previewed.results);
         let kept_for_good = ran.is_ok() && self.keeps_previews;
         self.preview = Some(kept);
-        let failure = match ran {
+        let failure = match ran.map_err(|failed| *failed) {
             Ok(()) => None,
             Err((place, Failure::Outcome(error) | Failure::Swept(error))) => Some((
                 place,
@@ -192,10 +192,10 @@ impl Engine {
         checks: Checks,
         kept: &mut KeptPreview,
         results: &mut Vec<StatementResult>,
-    ) -> Result<(), (Option<usize>, Failure)> {
+    ) -> Result<(), Box<(Option<usize>, Failure)>> {
         let new = request.statements.iter().enumerate().skip(kept.run);
         for (place, statement) in new {
-            let at = |failure: Failure| (Some(place), failure);
+            let at = |failure: Failure| Box::new((Some(place), failure));
             let result = self
                 .try_statement(request.account, statement, kept)
                 .map_err(at)?;
@@ -208,14 +208,15 @@ impl Engine {
             }
         }
         self.check_preview(request.account, kept)
-            .map_err(|failure| (None, failure))?;
+            .map_err(|failure| Box::new((None, failure)))?;
         if let Some(extra) = request.extra {
             let drawn = self.context.drawn();
             let allowance = kept.allowance;
             let result = self.try_statement(request.account, extra, kept);
             kept.allowance = allowance;
             self.context.draw_again_from(drawn);
-            results.push(result.map_err(|failure| (Some(request.statements.len()), failure))?);
+            let place = Some(request.statements.len());
+            results.push(result.map_err(|failure| Box::new((place, failure)))?);
         }
         Ok(())
     }

@@ -53,7 +53,7 @@ impl Engine {
         }
         self.writer.flush_prepared_statement_cache();
         self.writer.execute_batch(&format!(
-            "DROP TABLE {}; DROP TABLE {}; DELETE FROM _versions WHERE id = {id}; DELETE FROM _dropped WHERE id = {id};",
+            "DROP TABLE IF EXISTS {}; DROP TABLE IF EXISTS {}; DELETE FROM _versions WHERE id = {id}; DELETE FROM _dropped WHERE id = {id};",
             physical::table_name(TableId(id)),
             physical::history_name(TableId(id)),
         ))?;

@@ -215,6 +215,13 @@ impl Readers {
             )
             .into());
         };
+        if query.sequences.changes {
+            return Err(SqlError::new(
+                "25006",
+                "cannot execute nextval() in a read-only transaction",
+            )
+            .into());
+        }
         reader.context.begin_read(now_us, seed, height);
         if query.reliance.state_root {
             let root = meta::read_root(&reader.connection)?;

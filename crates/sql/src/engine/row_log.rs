@@ -42,6 +42,8 @@ pub(super) struct Touch {
     pub(super) key: Vec<u8>,
     pub(super) before: Option<(Vec<u8>, Stamp)>,
     pub(super) after: Option<Vec<u8>>,
+    /// The row under its new key, when an UPDATE gave it another.
+    pub(super) moved: Option<Vec<u8>>,
 }
 
 /// What a transaction did to one row, all told.
@@ -178,6 +180,18 @@ impl RowLog {
         self.bytes = mark.bytes;
     }
 
+    /// How many touches there are.
+    pub(super) fn len(&self) -> usize {
+        self.touches.len()
+    }
+
+    /// The touches of some tables from a place on, and where they end.
+    pub(super) fn since(&self, from: usize, of: impl Fn(TableId) -> bool) -> (Vec<Touch>, usize) {
+        let touches = self.touches.get(from..).unwrap_or_default().iter();
+        let touches = touches.filter(|touch| of(touch.table)).cloned().collect();
+        (touches, self.touches.len())
+    }
+
     /// Takes all touches.
     pub(super) fn take(&mut self) -> Vec<Touch> {
         std::mem::take(&mut self.touches)
@@ -243,6 +257,7 @@ impl RowLog {
                 key,
                 before: Some(before),
                 after: Some(after),
+                moved: None,
             }),
             (before, after) => {
                 if let Some((key, before)) = before {
@@ -251,6 +266,7 @@ impl RowLog {
                         key,
                         before: Some(before),
                         after: None,
+                        moved: after.as_ref().map(|(_, row)| row.clone()),
                     });
                 }
                 if let Some((key, after)) = after {
@@ -259,6 +275,7 @@ impl RowLog {
                         key,
                         before: None,
                         after: Some(after),
+                        moved: None,
                     });
                 }
             }

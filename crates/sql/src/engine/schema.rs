@@ -7,18 +7,17 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use stele_core::AccountId;
 use stele_core::outcome::Change;
 use stele_core::schema::{Column, Table, TableId};
 
 use super::Engine;
 use super::error::EngineError;
-use super::layout::Layout;
 use super::meta;
 use super::outcome::Failure;
 use super::row_log::{Stamp, Touch, net};
 use super::rows::fit;
-use crate::bound::SchemaChange;
+use super::statement::Allowance;
+use crate::bound::{Definition, SchemaChange};
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical;
@@ -43,33 +42,26 @@ impl Engine {
     /// Makes a user's catalogue change; adds what changed to `changes`.
     pub(super) fn change_schema(
         &mut self,
-        account: AccountId,
         change: &SchemaChange,
         stamp: Stamp,
+        allowance: &mut Allowance,
         changes: &mut Vec<Change>,
     ) -> Result<StatementResult, Failure> {
         let mut made = Vec::new();
         let tag = match change {
-            SchemaChange::Nothing { tag, .. } => tag,
-            SchemaChange::CreateTable { table } => {
-                let mut table = table.clone();
-                table.id = self.catalogue.next_table();
-                table.owner = account;
-                made.push((table.id, None, Some(table)));
-                "CREATE TABLE"
-            }
-            SchemaChange::DropTable { tables } => {
-                for id in tables {
-                    let before = Box::new(self.defined(*id)?.as_ref().clone());
-                    refuse_altered(&before, changes)?;
-                    made.push((*id, Some(before), None));
+            SchemaChange::Nothing { tag, .. } => *tag,
+            SchemaChange::Define {
+                definitions, tag, ..
+            } => {
+                for Definition { id, after } in definitions {
+                    let before = self.catalogue.table(*id);
+                    let before = before.map(|table| Box::new(table.as_ref().clone()));
+                    if let (Some(before), None) = (&before, after) {
+                        refuse_altered(before, changes)?;
+                    }
+                    made.push((*id, before, after.clone()));
                 }
-                "DROP TABLE"
-            }
-            SchemaChange::AlterTable { table, tag } => {
-                let before = Box::new(self.defined(table.id)?.as_ref().clone());
-                made.push((table.id, Some(before), Some(table.clone())));
-                tag
+                *tag
             }
         };
         for (table, before, after) in made {
@@ -83,22 +75,30 @@ impl Engine {
                     layout.restamp(&self.writer, &key, stamp)?;
                 }
             }
+            match (&before, &after) {
+                (None, Some(after)) => self.start_sequence(after, stamp)?,
+                (Some(before), Some(after)) => {
+                    self.check_new_foreign_keys(Some(before), after, allowance)?;
+                }
+                _ => {}
+            }
             changes.push(Change::Schema {
                 table,
                 before,
                 after,
             });
         }
+        if let SchemaChange::Define {
+            restart: Some((sequence, value)),
+            ..
+        } = change
+        {
+            self.restart_sequence(*sequence, *value, stamp)?;
+        }
         Ok(StatementResult {
             tag: tag.to_owned(),
             ..StatementResult::default()
         })
-    }
-
-    fn defined(&self, id: TableId) -> Result<&Arc<Table>, SqlError> {
-        self.catalogue
-            .table(id)
-            .ok_or_else(|| SqlError::new("42P01", format!("table {} does not exist", id.0)))
     }
 
     /// Brings catalogue, SQLite and state root from one definition of a table to another.
@@ -132,10 +132,7 @@ impl Engine {
             Some(table) => {
                 catalogue.put(table.clone());
                 self.state.put_table(&self.writer, table)?;
-                let table = Arc::new(table.clone());
-                let layout =
-                    Arc::new(Layout::load(&self.writer, &table).map_err(EngineError::from)?);
-                self.writer.sink(|log| log.set_layout(layout));
+                self.load_layout(&Arc::new(table.clone()))?;
             }
             None => {
                 catalogue.remove(id);
@@ -165,6 +162,7 @@ impl Engine {
                         key,
                         before: Some((row, written)),
                         after: Some(stripped),
+                        moved: None,
                     });
                     log.take_failure()
                         .map_or(Ok(()), |refused| Err(Failure::from(refused)))

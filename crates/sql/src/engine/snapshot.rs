@@ -56,7 +56,7 @@ impl Snapshot {
         self.tables = if published.height == stored.meta.height {
             published.tables
         } else {
-            let tables: Vec<_> = self.catalogue.tables().cloned().collect();
+            let tables: Vec<_> = self.catalogue.definitions().cloned().collect();
             Arc::new(self.entries(&tables, &self.nodes())?)
         };
         self.meta = stored.meta;
@@ -152,7 +152,7 @@ impl Snapshot {
     fn tables_at(&self, height: u64) -> Result<Vec<Arc<Table>>, EngineError> {
         let mut tables: BTreeMap<TableId, Arc<Table>> = self
             .catalogue
-            .tables()
+            .definitions()
             .map(|table| (table.id, Arc::clone(table)))
             .collect();
         let mut statement = self.connection().prepare_cached(

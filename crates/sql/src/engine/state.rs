@@ -64,7 +64,7 @@ impl StateTree {
     ) -> Result<(), EngineError> {
         self.tree.discard();
         self.tables = Arc::default();
-        for table in catalogue.tables() {
+        for table in catalogue.definitions() {
             self.put_table(connection, table)?;
         }
         Ok(())

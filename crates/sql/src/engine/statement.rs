@@ -12,6 +12,7 @@ use super::Engine;
 use super::bind_text;
 use super::budget::Budget;
 use super::error::EngineError;
+use super::foreign_key::ForeignKeys;
 use super::outcome::Failure;
 use super::row_log::Stamp;
 use crate::bound::{Bound, BoundQuery, BoundWrite, Operation};
@@ -28,6 +29,7 @@ const STATEMENTS_MAX: usize = 4_096;
 pub(super) struct StatementCache {
     bound: HashMap<AccountId, HashMap<String, Vec<Declared>>>,
     count: usize,
+    foreign_keys: Option<Arc<ForeignKeys>>,
 }
 
 /// A statement bound with the parameter types a client declared.
@@ -41,6 +43,15 @@ impl StatementCache {
     pub(super) fn clear(&mut self) {
         self.bound.clear();
         self.count = 0;
+        self.foreign_keys = None;
+    }
+
+    pub(super) fn foreign_keys(&self) -> Option<Arc<ForeignKeys>> {
+        self.foreign_keys.clone()
+    }
+
+    pub(super) fn set_foreign_keys(&mut self, keys: Arc<ForeignKeys>) {
+        self.foreign_keys = Some(keys);
     }
 
     pub(super) fn get(
@@ -128,6 +139,7 @@ impl Engine {
         prepared: &mut rusqlite::Statement<'_>,
         query: &BoundQuery,
         parameters: &[Value],
+        stamp: Stamp,
         allowance: &mut Allowance,
     ) -> Result<StatementResult, Failure> {
         let lowered = Lowered {
@@ -136,7 +148,9 @@ impl Engine {
             writer: None,
             rows_once: false,
         };
+        self.lend_sequences(&query.sequences)?;
         let rows = self.run_lowered(prepared, &lowered, parameters, allowance)?;
+        self.return_sequences(&query.sequences, stamp)?;
         Ok(StatementResult {
             tag: format!("SELECT {}", rows.len()),
             columns: query.columns.clone(),
@@ -160,8 +174,10 @@ impl Engine {
             writer: Some(stamp),
             rows_once: write.rows_once,
         };
+        self.lend_sequences(&write.sequences)?;
         let rows = self.run_lowered(prepared, &lowered, parameters, allowance)?;
         let rows_affected = self.writer.changes();
+        self.return_sequences(&write.sequences, stamp)?;
         let tag = match write.operation {
             Operation::Insert => format!("INSERT 0 {rows_affected}"),
             Operation::Update => format!("UPDATE {rows_affected}"),
@@ -176,7 +192,7 @@ impl Engine {
         })
     }
 
-    fn run_lowered(
+    pub(super) fn run_lowered(
         &self,
         prepared: &mut rusqlite::Statement<'_>,
         lowered: &Lowered<'_>,

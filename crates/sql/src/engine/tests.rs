@@ -4,5 +4,6 @@ mod history;
 mod previews;
 mod reads;
 mod replay;
+mod scripts;
 mod statements;
 mod support;

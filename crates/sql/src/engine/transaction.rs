@@ -212,6 +212,8 @@ impl Engine {
                 results.push(result);
             }
         }
+        let keys = self.foreign_keys()?;
+        self.keep_foreign_keys(&keys, 0, true, stamp, &mut allowance)?;
         let touches = self.writer.sink(RowLog::take);
         let mut net = net(touches);
         self.check_builtin(account, &mut net, stamp)?;
@@ -260,7 +262,7 @@ impl Engine {
                 for statement in statements {
                     let bound = self.bind(account, &statement.sql)?;
                     if let Bound::Schema(change) = bound.as_ref() {
-                        let result = self.change_schema(account, change, stamp, changes)?;
+                        let result = self.change_schema(change, stamp, allowance, changes)?;
                         results.push(self.as_seen(statement, result)?);
                     }
                 }
@@ -269,15 +271,18 @@ impl Engine {
                 let mut prepared = self.prepare(&query.sqlite)?;
                 for statement in statements {
                     let values = &statement.parameters;
-                    let result = self.run_query(&mut prepared, query, values, allowance)?;
+                    let result = self.run_query(&mut prepared, query, values, stamp, allowance)?;
                     results.push(self.as_seen(statement, result)?);
                 }
             }
             Bound::Write(write) => {
+                let keys = self.foreign_keys()?;
                 let mut prepared = self.prepare(&write.sqlite)?;
                 for statement in statements {
                     let values = &statement.parameters;
+                    let touched = self.writer.sink(|log| log.len());
                     let result = self.run_write(&mut prepared, write, values, stamp, allowance)?;
+                    self.keep_foreign_keys(&keys, touched, false, stamp, allowance)?;
                     results.push(self.as_seen(statement, result)?);
                 }
             }

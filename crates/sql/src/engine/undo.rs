@@ -8,7 +8,6 @@ use stele_core::schema::{Table, TableId};
 
 use super::Engine;
 use super::error::EngineError;
-use super::layout::Layout;
 use super::meta;
 use super::nodes;
 use super::schema::internal;
@@ -50,8 +49,7 @@ impl Engine {
             Some(table) => {
                 catalogue.put(table.clone());
                 self.state.put_table(&self.writer, table)?;
-                let layout = Layout::load(&self.writer, &Arc::new(table.clone()))?;
-                self.writer.sink(|log| log.set_layout(Arc::new(layout)));
+                self.load_layout(&Arc::new(table.clone()))?;
             }
             None => {
                 catalogue.remove(id);
@@ -66,7 +64,7 @@ impl Engine {
     /// Removes a table's rows, history and nodes for good.
     fn remove_physical(&mut self, id: TableId) -> Result<(), EngineError> {
         self.writer.execute_batch(&format!(
-            "DROP TABLE {}; DROP TABLE {}; DELETE FROM _tree WHERE id = {id}; DELETE FROM _versions WHERE id = {id};",
+            "DROP TABLE IF EXISTS {}; DROP TABLE IF EXISTS {}; DELETE FROM _tree WHERE id = {id}; DELETE FROM _versions WHERE id = {id};",
             physical::table_name(id),
             physical::history_name(id),
             id = id.0,

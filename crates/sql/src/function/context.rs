@@ -14,6 +14,8 @@ use stele_core::schema::TableId;
 use super::past::PastSlot;
 use crate::error::SqlError;
 
+use super::sequence::SequenceState;
+
 /// Domain of the bytes random values are drawn from.
 const DRAW_PREFIX: &[u8] = b"stele/random/v1\n";
 
@@ -33,6 +35,12 @@ struct State {
     tip: Option<u64>,
     root: Hash,
     versions: BTreeMap<TableId, (u64, u32)>,
+    /// Sequences lent to the statement under way.
+    lent: BTreeMap<u32, SequenceState>,
+    /// What this transaction took last from each.
+    taken: BTreeMap<u32, i64>,
+    /// The sequence it took from last.
+    latest: Option<u32>,
 }
 
 impl TransactionContext {
@@ -99,6 +107,55 @@ impl TransactionContext {
         self.state.lock().versions = versions;
     }
 
+    /// Lends a sequence to the functions for a statement.
+    pub fn lend(&self, id: u32, sequence: SequenceState) {
+        self.state.lock().lent.insert(id, sequence);
+    }
+
+    /// Takes a lent sequence back, with what was taken from it.
+    pub fn take_back(&self, id: u32) -> Option<SequenceState> {
+        self.state.lock().lent.remove(&id)
+    }
+
+    pub(super) fn next_value(&self, id: u32) -> Result<i64, SqlError> {
+        let mut state = self.state.lock();
+        let value = state.lent.get_mut(&id).ok_or_else(not_lent)?.next()?;
+        state.taken.insert(id, value);
+        state.latest = Some(id);
+        Ok(value)
+    }
+
+    pub(super) fn set_value(&self, id: u32, value: i64, is_called: bool) -> Result<(), SqlError> {
+        let mut state = self.state.lock();
+        let sequence = state.lent.get_mut(&id).ok_or_else(not_lent)?;
+        sequence.set(value, is_called)?;
+        if is_called && state.taken.contains_key(&id) {
+            state.taken.insert(id, value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn current_value(&self, id: u32) -> Result<i64, SqlError> {
+        let state = self.state.lock();
+        let name = state.lent.get(&id).map_or("", |lent| lent.name.as_str());
+        state.taken.get(&id).copied().ok_or_else(|| {
+            SqlError::new(
+                "55000",
+                format!("currval of sequence \"{name}\" is not yet defined in this transaction"),
+            )
+            .hint("Use RETURNING, or nextval in the same transaction before.")
+        })
+    }
+
+    pub(super) fn last_value(&self) -> Result<i64, SqlError> {
+        let state = self.state.lock();
+        let taken = state.latest.and_then(|id| state.taken.get(&id));
+        taken.copied().ok_or_else(|| {
+            SqlError::new("55000", "lastval is not yet defined in this transaction")
+                .hint("Use RETURNING, or nextval in the same transaction before.")
+        })
+    }
+
     fn now_us(&self) -> i64 {
         self.state.lock().now_us
     }
@@ -112,6 +169,10 @@ impl TransactionContext {
             .plain_hash(&[DRAW_PREFIX, &state.seed, &count])
             .0
     }
+}
+
+fn not_lent() -> SqlError {
+    SqlError::new("XX000", "a statement uses a sequence it does not list")
 }
 
 pub(super) fn register(

@@ -128,20 +128,29 @@ fn columns_named<'c>(list: &str, catalogue: &'c Catalogue) -> Option<(&'c Table,
 }
 
 fn unique_violation(message: &str, catalogue: &Catalogue) -> SqlError {
-    let name = message
-        .strip_prefix("UNIQUE constraint failed: ")
-        .and_then(|list| columns_named(list, catalogue))
-        .map(|(table, columns)| {
-            if table.primary_key == columns {
-                return table.primary_key_name.clone();
-            }
-            let index = table
-                .indexes
-                .iter()
-                .find(|index| index.unique && index.columns == columns);
-            index.map_or_else(String::new, |index| index.name.clone())
-        })
-        .unwrap_or_default();
+    let failed = message.strip_prefix("UNIQUE constraint failed: ");
+    let by_name = failed.and_then(|rest| {
+        // An index with expressions is told by its own name, `iN_name`.
+        let index = rest.strip_prefix("index 'i")?.strip_suffix('\'')?;
+        let (table, name) = index.split_once('_')?;
+        let table = catalogue.table(TableId(table.parse().ok()?))?;
+        let found = table.indexes.iter().any(|index| index.name == name);
+        found.then(|| name.to_owned())
+    });
+    let by_columns =
+        failed
+            .and_then(|list| columns_named(list, catalogue))
+            .map(|(table, columns)| {
+                if table.primary_key == columns {
+                    return table.primary_key_name.clone();
+                }
+                let index = table
+                    .indexes
+                    .iter()
+                    .find(|index| index.unique && index.plain_columns().as_ref() == Some(&columns));
+                index.map_or_else(String::new, |index| index.name.clone())
+            });
+    let name = by_name.or(by_columns).unwrap_or_default();
     if name.is_empty() {
         // The index is being made, and the catalogue does not know it yet.
         return SqlError::new("23505", "could not create unique index")

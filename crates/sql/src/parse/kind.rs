@@ -72,6 +72,18 @@ pub(super) fn of(statement: &Statement) -> StatementKind {
         | Statement::CreateIndex(_)
         | Statement::AlterTable(_)
         | Statement::AlterIndex { .. }
+        | Statement::CreateSequence { .. }
+        | Statement::CreateView(_)
+        | Statement::CreateSchema { .. }
+        | Statement::CreateRole(_)
+        | Statement::CreateProcedure { .. }
+        | Statement::CreatePolicy(_)
+        | Statement::AlterPolicy(_)
+        | Statement::DropPolicy(_)
+        | Statement::DropProcedure { .. }
+        | Statement::Comment { .. }
+        | Statement::Grant(_)
+        | Statement::Revoke(_)
         | Statement::Drop { .. } => StatementKind::Schema,
         Statement::StartTransaction { .. } => StatementKind::Begin,
         Statement::Commit { .. } => StatementKind::Commit,

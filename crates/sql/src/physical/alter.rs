@@ -5,7 +5,7 @@ use stele_core::schema::{Column, Table};
 
 use super::{
     column_definition, column_list, column_name, create_index_sql, create_rows_sql, history_name,
-    index_name, literal, table_name, to_sqlite,
+    index_name, literal, storage, table_name, to_sqlite,
 };
 use crate::error::SqlError;
 
@@ -16,6 +16,9 @@ use crate::error::SqlError;
 /// Those of [`super::create_table_sql`].
 pub fn alter_table_sql(before: &Table, after: &Table) -> Result<Vec<String>, SqlError> {
     let mut statements = Vec::new();
+    if !after.kind.has_rows() {
+        return Ok(statements);
+    }
     for index in &before.indexes {
         if !after.indexes.contains(index) {
             statements.push(format!("DROP INDEX {}", index_name(before.id, index)));
@@ -28,9 +31,9 @@ pub fn alter_table_sql(before: &Table, after: &Table) -> Result<Vec<String>, Sql
         .collect();
     let rebuilt = before.checks != after.checks
         || before.columns.iter().any(|old| {
-            after
-                .column(old.id)
-                .is_none_or(|new| new.not_null != old.not_null || new.ty != old.ty)
+            after.column(old.id).is_none_or(|new| {
+                new.not_null != old.not_null || storage(new.ty) != storage(old.ty)
+            })
         })
         || added
             .iter()
@@ -43,7 +46,7 @@ pub fn alter_table_sql(before: &Table, after: &Table) -> Result<Vec<String>, Sql
         }
         for index in &after.indexes {
             if !before.indexes.contains(index) {
-                statements.push(create_index_sql(after, index));
+                statements.push(create_index_sql(after, index)?);
             }
         }
     }
@@ -85,12 +88,9 @@ fn rebuild(before: &Table, after: &Table, statements: &mut Vec<String>) -> Resul
     ));
     statements.push(format!("DROP TABLE {rows}"));
     statements.push(format!("ALTER TABLE {scratch} RENAME TO {rows}"));
-    statements.extend(
-        after
-            .indexes
-            .iter()
-            .map(|index| create_index_sql(after, index)),
-    );
+    for index in &after.indexes {
+        statements.push(create_index_sql(after, index)?);
+    }
     Ok(())
 }
 

@@ -83,6 +83,7 @@ impl Session {
     }
 
     fn plan(&self, sql: &str, oids: &[u32]) -> Result<Plan, SqlError> {
+        let sql = &*self.node.with_accounts(sql);
         let declared: Vec<Option<Type>> = oids
             .iter()
             .enumerate()
@@ -111,7 +112,8 @@ impl Session {
             })
             .collect();
         let class = match bound.as_ref() {
-            Bound::Query(_) => Class::Read,
+            Bound::Query(_) if bound.is_read_only() => Class::Read,
+            Bound::Query(_) => Class::Write,
             Bound::Write(_) => Class::Write,
             Bound::Schema(SchemaChange::Nothing { tag, notice }) if !unsure => Class::Nothing {
                 tag,

@@ -1,17 +1,18 @@
 //! ALTER TABLE.
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, Ident, ObjectNamePart,
-    RenameTableNameKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, GeneratedAs, Ident,
+    ObjectNamePart, RenameTableNameKind, SequenceOptions,
 };
-use stele_core::Value;
-use stele_core::schema::{ColumnId, Table};
+use stele_core::schema::{ColumnId, Index, IndexPart, Kind as Defined, Table};
+use stele_core::{Type, Value};
 
 use super::constraint::already_exists;
 use crate::bind::Binder;
 use crate::bind::expression::Kind;
 use crate::bind::name::{folded, new_name, qualified};
-use crate::bound::SchemaChange;
+use crate::bind::type_name::column_type;
+use crate::bound::{Definition, SchemaChange};
 use crate::error::SqlError;
 
 const TAG: &str = "ALTER TABLE";
@@ -27,17 +28,37 @@ impl Binder<'_> {
         }
         let before = self.table(&alter.name)?;
         self.check_owned(&before)?;
+        let tag = match before.kind {
+            Defined::Sequence(_) => "ALTER SEQUENCE",
+            Defined::View(_) => "ALTER VIEW",
+            _ => TAG,
+        };
         let mut table = Table::clone(&before);
         let mut notice = None;
+        let any_kind = |operation: &AlterTableOperation| {
+            matches!(
+                operation,
+                AlterTableOperation::RenameTable { .. } | AlterTableOperation::OwnerTo { .. }
+            )
+        };
+        if before.kind != Defined::Table && !alter.operations.iter().all(any_kind) {
+            return Err(super::sequence::wrong_kind(&before, "table"));
+        }
         for operation in &alter.operations {
             notice = self.alter_operation(&mut table, operation)?.or(notice);
         }
         Ok(match notice {
-            Some(notice) if table == *before => SchemaChange::Nothing { tag: TAG, notice },
-            _ => SchemaChange::AlterTable {
-                table: Box::new(table),
-                tag: TAG,
-            },
+            Some(notice) if table == *before => SchemaChange::Nothing { tag, notice },
+            _ => {
+                self.check_referenced(&table)?;
+                let mut definitions = std::mem::take(&mut self.made);
+                definitions.insert(0, Definition::put(table));
+                SchemaChange::Define {
+                    definitions,
+                    tag,
+                    restart: None,
+                }
+            }
         })
     }
 
@@ -60,9 +81,12 @@ impl Binder<'_> {
                 ..
             } => {
                 for name in column_names {
+                    let id = table.column_named(&folded(name)).map(|column| column.id);
                     if let Some(notice) = drop_column(table, name, *if_exists)? {
                         return Ok(Some(notice));
                     }
+                    let gone = self.owned_sequences(table.id, id);
+                    self.made.extend(gone.into_iter().map(Definition::drop));
                 }
             }
             AlterTableOperation::RenameColumn {
@@ -87,6 +111,7 @@ impl Binder<'_> {
             AlterTableOperation::DropConstraint {
                 if_exists, name, ..
             } => return drop_constraint(table, name, *if_exists),
+            AlterTableOperation::OwnerTo { new_owner } => self.give_away(table, new_owner)?,
             AlterTableOperation::AlterColumn { column_name, op } => {
                 self.alter_column(table, column_name, op)?;
             }
@@ -158,6 +183,13 @@ impl Binder<'_> {
             }
             _ => None,
         };
+        if let AlterColumnOperation::AddGenerated {
+            generated_as,
+            sequence_options,
+        } = operation
+        {
+            return self.add_identity(table, id, *generated_as, sequence_options.as_deref());
+        }
         let in_key = table.primary_key.contains(&id);
         let Some(column) = table.columns.iter_mut().find(|column| column.id == id) else {
             return Ok(());
@@ -167,6 +199,12 @@ impl Binder<'_> {
                 column.default = default;
             }
             AlterColumnOperation::SetNotNull => column.not_null = true,
+            AlterColumnOperation::DropNotNull if column.identity.is_some() => {
+                return Err(SqlError::new(
+                    "42601",
+                    format!("column \"{}\" is an identity column", column.name),
+                ));
+            }
             AlterColumnOperation::DropNotNull if in_key => {
                 return Err(SqlError::new(
                     "42P16",
@@ -174,14 +212,81 @@ impl Binder<'_> {
                 ));
             }
             AlterColumnOperation::DropNotNull => column.not_null = false,
+            AlterColumnOperation::SetDataType {
+                data_type,
+                using: None,
+                ..
+            } => {
+                let ty = column_type(data_type)?;
+                if !widens(column.ty, ty) {
+                    return Err(SqlError::unsupported(
+                        format!("changing type {} to {ty}", column.ty),
+                        "A type can be widened: SMALLINT, INTEGER, BIGINT; VARCHAR and NUMERIC to more characters or digits, VARCHAR to TEXT. Else add a column of the new type, UPDATE it, drop the old one.",
+                    ));
+                }
+                if in_key && matches!(ty, Type::Text) {
+                    return Err(SqlError::unsupported(
+                        "TEXT in a primary key",
+                        "Use VARCHAR(n): an encoded primary key has at most 767 bytes.",
+                    ));
+                }
+                column.ty = ty;
+            }
             _ => {
                 return Err(SqlError::unsupported(
-                    "ALTER COLUMN … TYPE or GENERATED",
+                    "ALTER COLUMN … USING or SET GENERATED",
                     "Add a column of the new type, UPDATE it, drop the old one.",
                 ));
             }
         }
         Ok(())
+    }
+}
+
+impl Binder<'_> {
+    fn add_identity(
+        &mut self,
+        table: &mut Table,
+        id: ColumnId,
+        generated_as: Option<GeneratedAs>,
+        options: Option<&[SequenceOptions]>,
+    ) -> Result<(), SqlError> {
+        let Some(mut column) = table.column(id).cloned() else {
+            return Ok(());
+        };
+        if !column.not_null {
+            return Err(SqlError::new(
+                "55000",
+                format!(
+                    "column \"{}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
+                    column.name, table.name
+                ),
+            ));
+        }
+        let always = generated_as == Some(GeneratedAs::Always);
+        self.make_identity(table, &mut column, always, options.unwrap_or_default())?;
+        if let Some(place) = table.columns.iter_mut().find(|column| column.id == id) {
+            *place = column;
+        }
+        Ok(())
+    }
+}
+
+/// Whether each value of a type is one of the other, kept and encoded alike: no row is touched.
+fn widens(from: Type, to: Type) -> bool {
+    match (from, to) {
+        (Type::SmallInt, Type::SmallInt | Type::Integer | Type::BigInt)
+        | (Type::Integer, Type::Integer | Type::BigInt)
+        | (Type::Varchar(_), Type::Text) => true,
+        (Type::Varchar(old), Type::Varchar(new)) => old <= new,
+        (
+            Type::Numeric { precision, scale },
+            Type::Numeric {
+                precision: wider,
+                scale: same,
+            },
+        ) => precision <= wider && scale == same,
+        (old, new) => old == new,
     }
 }
 
@@ -229,10 +334,37 @@ fn rename_column(table: &mut Table, old: &Ident, new: &Ident) -> Result<(), SqlE
         )
         .hint("Drop the constraint, rename, and add it anew."));
     }
+    if let Some(index) = table
+        .indexes
+        .iter()
+        .find(|index| index_mentions(index, &old))
+    {
+        return Err(SqlError::new(
+            "0A000",
+            format!(
+                "cannot rename column \"{old}\": the index \"{}\" has an expression that names it",
+                index.name
+            ),
+        )
+        .hint("Drop the index, rename, and create it anew."));
+    }
     if let Some(column) = table.columns.iter_mut().find(|column| column.id == id) {
         column.name = new;
     }
     Ok(())
+}
+
+/// Whether an expression or the condition of an index names a column.
+fn index_mentions(index: &Index, column: &str) -> bool {
+    let mut expressions = index.keys.iter().filter_map(|key| match &key.part {
+        IndexPart::Expression(text) => Some(text),
+        IndexPart::Column(_) => None,
+    });
+    expressions.any(|text| mentions(text, column))
+        || index
+            .predicate
+            .as_ref()
+            .is_some_and(|text| mentions(text, column))
 }
 
 /// Whether an expression's text names a column; too often rather than too seldom.
@@ -264,7 +396,13 @@ fn drop_column(
         )
         .hint("Create a table with another key and copy the rows."));
     }
-    table.indexes.retain(|index| !index.columns.contains(&id));
+    table
+        .indexes
+        .retain(|index| !index.names(id) && !index_mentions(index, &bare));
+    table.foreign_keys.retain(|key| {
+        let own = key.references == table.id && key.referenced.contains(&id);
+        !(own || key.columns.contains(&id))
+    });
     table
         .checks
         .retain(|check| !mentions(&check.expression, &bare));
@@ -284,12 +422,14 @@ fn drop_constraint(
             "Create a table with another key and copy the rows.",
         ));
     }
-    let before = table.indexes.len() + table.checks.len();
+    let count = |table: &Table| table.indexes.len() + table.checks.len() + table.foreign_keys.len();
+    let before = count(table);
+    table.foreign_keys.retain(|key| key.name != name);
     table
         .indexes
-        .retain(|index| !(index.unique && index.name == name));
+        .retain(|index| !(index.constraint && index.name == name));
     table.checks.retain(|check| check.name != name);
-    if table.indexes.len() + table.checks.len() < before {
+    if count(table) < before {
         return Ok(None);
     }
     let message = format!(

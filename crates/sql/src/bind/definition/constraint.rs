@@ -3,8 +3,11 @@
 use sqlparser::ast::{Expr, Ident, IndexColumn};
 use stele_core::Type;
 use stele_core::key::KEY_LEN_MAX;
-use stele_core::schema::{CONSTRAINTS_MAX, Check, ColumnId, EXPRESSION_LEN_MAX, Index, Table};
+use stele_core::schema::{
+    CONSTRAINTS_MAX, Check, ColumnId, EXPRESSION_LEN_MAX, Index, IndexPart, Table,
+};
 
+use super::foreign_key::has_constraint;
 use crate::bind::Binder;
 use crate::bind::name::{folded, made_name, new_name, no_column, numbered_name};
 use crate::bind::scope::{Clause, Environment, Scope};
@@ -61,10 +64,17 @@ impl Binder<'_> {
         &self,
         table: &mut Table,
         name: Option<String>,
-        columns: Vec<ColumnId>,
-        unique: bool,
+        index: Index,
         suffix: &str,
     ) -> Result<(), SqlError> {
+        let columns: Vec<ColumnId> = index
+            .keys
+            .iter()
+            .filter_map(|key| match key.part {
+                IndexPart::Column(id) => Some(id),
+                IndexPart::Expression(_) => None,
+            })
+            .collect();
         if table.indexes.len() + table.checks.len() >= CONSTRAINTS_MAX {
             return Err(too_many(&table.name));
         }
@@ -98,11 +108,7 @@ impl Binder<'_> {
                 self.free_name(&table.schema, table, &made_name(&pieces))
             }
         };
-        table.indexes.push(Index {
-            name,
-            columns,
-            unique,
-        });
+        table.indexes.push(Index { name, ..index });
         Ok(())
     }
 
@@ -121,7 +127,7 @@ impl Binder<'_> {
         let environment = Environment::new(&scope, Clause::Check);
         self.condition(&environment, tree)?;
         let expression = normalised(tree)?;
-        let taken = |name: &str| table.checks.iter().any(|check| check.name == name);
+        let taken = |name: &str| has_constraint(table, name);
         let name = match name {
             Some(name) => {
                 let name = new_name(name)?;
@@ -244,7 +250,7 @@ pub(super) fn already_exists(name: &str) -> SqlError {
     SqlError::new("42P07", format!("relation \"{name}\" already exists"))
 }
 
-fn too_many(table: &str) -> SqlError {
+pub(super) fn too_many(table: &str) -> SqlError {
     SqlError::new(
         "54000",
         format!(

@@ -1,18 +1,18 @@
 //! CREATE TABLE.
 
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, Expr, Ident, ObjectNamePart, TableConstraint,
+    ColumnDef, ColumnOption, CreateTable, DataType, Expr, ForeignKeyConstraint, GeneratedAs, Ident,
+    TableConstraint,
 };
-use stele_core::Value;
-use stele_core::schema::{COLUMNS_MAX, Column, ColumnId, Table};
+use stele_core::Type;
+use stele_core::schema::{COLUMNS_MAX, Column, ColumnId, Index, Table};
 
 use super::constraint::{already_exists, columns_by_name, index_column, normalised};
 use crate::bind::Binder;
-use crate::bind::name::{new_name, qualified};
+use crate::bind::name::{folded, new_name};
 use crate::bind::scope::{Clause, Environment, Scope};
 use crate::bind::type_name::column_type;
-use crate::bound::SchemaChange;
-use crate::catalogue::{DEFAULT_SCHEMA, LEDGER_SCHEMA};
+use crate::bound::{Definition, SchemaChange};
 use crate::error::SqlError;
 
 /// Names of columns we add to every table or history ourselves.
@@ -23,31 +23,13 @@ pub(super) enum Pending<'t> {
     PrimaryKey(Option<&'t Ident>),
     Unique(Option<&'t Ident>),
     Check(Option<&'t Ident>, &'t Expr),
+    References(Option<&'t Ident>, &'t ForeignKeyConstraint),
 }
 
 impl Binder<'_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Result<SchemaChange, SqlError> {
         refuse_extras(create)?;
-        let (schema, _) = qualified(&create.name)?;
-        let ident = create.name.0.last().and_then(ObjectNamePart::as_ident);
-        let Some(ident) = ident else {
-            return Err(SqlError::new(
-                "42601",
-                "syntax error: CREATE TABLE needs a name",
-            ));
-        };
-        let name = new_name(ident)?;
-        let schema = schema.unwrap_or_else(|| self.first_schema().to_owned());
-        if schema == LEDGER_SCHEMA {
-            return Err(SqlError::new("42501", "permission denied for schema stele")
-                .hint("The schema belongs to the ledger itself; use public."));
-        }
-        if schema != DEFAULT_SCHEMA {
-            return Err(
-                SqlError::new("3F000", format!("schema \"{schema}\" does not exist"))
-                    .hint("Use the schema public."),
-            );
-        }
+        let (schema, name) = self.new_place(&create.name)?;
         if self.name_taken(&schema, &name) {
             if create.if_not_exists {
                 return Ok(SchemaChange::Nothing {
@@ -57,19 +39,9 @@ impl Binder<'_> {
             }
             return Err(already_exists(&name));
         }
-        let mut table = Table {
-            id: self.catalogue.next_table(),
-            schema,
-            name,
-            owner: self.context.account,
-            columns: Vec::with_capacity(create.columns.len()),
-            primary_key: Vec::new(),
-            primary_key_name: String::new(),
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            salted: false,
-            next_column: ColumnId(1),
-        };
+        let (id, owner) = (self.new_id(), self.context.account);
+        let mut table = Table::plain(id, (&schema, &name), owner, Vec::new(), Vec::new());
+        table.primary_key_name.clear();
         let mut pending = Vec::new();
         for definition in &create.columns {
             let (column, options) = self.column(&table, definition)?;
@@ -83,6 +55,7 @@ impl Binder<'_> {
         for constraint in &create.constraints {
             self.table_constraint(&mut table, constraint)?;
         }
+        self.check_referenced(&table)?;
         if table.primary_key.is_empty() {
             return Err(SqlError::new(
                 "0A000",
@@ -90,8 +63,12 @@ impl Binder<'_> {
             )
             .hint("Every table needs one: add PRIMARY KEY to a column, or PRIMARY KEY (a, b)."));
         }
-        Ok(SchemaChange::CreateTable {
-            table: Box::new(table),
+        let mut definitions = vec![Definition::put(table)];
+        definitions.append(&mut self.made);
+        Ok(SchemaChange::Define {
+            definitions,
+            tag: "CREATE TABLE",
+            restart: None,
         })
     }
 
@@ -120,23 +97,38 @@ impl Binder<'_> {
                 format!("tables can have at most {COLUMNS_MAX} columns"),
             ));
         }
-        let mut column = Column {
-            id: table.next_column,
-            name,
-            ty: column_type(&definition.data_type)?,
-            not_null: false,
-            default: None,
-            missing: Value::Null,
-            confidential: false,
-            erasable: false,
-        };
+        let serial = serial(&definition.data_type);
+        let ty = serial.map_or_else(|| column_type(&definition.data_type), Ok)?;
+        let mut column = Column::plain(table.next_column, name, ty);
+        if serial.is_some() {
+            self.make_identity(table, &mut column, false, &[])?;
+        }
         let mut pending = Vec::new();
         for option in &definition.options {
             let constraint = option.name.as_ref();
             match &option.option {
                 ColumnOption::Null => {}
                 ColumnOption::NotNull => column.not_null = true,
+                ColumnOption::Default(_) if column.identity.is_some() => {
+                    return Err(SqlError::new(
+                        "42601",
+                        format!(
+                            "multiple default values specified for column \"{}\" of table \"{}\"",
+                            column.name, table.name
+                        ),
+                    ));
+                }
                 ColumnOption::Default(tree) => column.default = self.default(&column, tree)?,
+                ColumnOption::Generated {
+                    generated_as: generated_as @ (GeneratedAs::Always | GeneratedAs::ByDefault),
+                    sequence_options,
+                    generation_expr: None,
+                    ..
+                } => {
+                    let always = *generated_as == GeneratedAs::Always;
+                    let options = sequence_options.as_deref().unwrap_or_default();
+                    self.make_identity(table, &mut column, always, options)?;
+                }
                 ColumnOption::PrimaryKey(_) => pending.push(Pending::PrimaryKey(constraint)),
                 ColumnOption::Unique(_) => pending.push(Pending::Unique(constraint)),
                 ColumnOption::Check(check) => {
@@ -145,11 +137,13 @@ impl Binder<'_> {
                         &check.expr,
                     ));
                 }
-                ColumnOption::ForeignKey(_) => return Err(no_foreign_key()),
+                ColumnOption::ForeignKey(key) => {
+                    pending.push(Pending::References(constraint.or(key.name.as_ref()), key));
+                }
                 ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
                     return Err(SqlError::unsupported(
-                        "GENERATED",
-                        "Give the value in INSERT, or use UUID with DEFAULT gen_random_uuid().",
+                        "GENERATED ALWAYS AS (…)",
+                        "Give the value in INSERT, or compute it when reading.",
                     ));
                 }
                 ColumnOption::Collation(name) if is_bytewise(&name.to_string()) => {}
@@ -192,8 +186,10 @@ impl Binder<'_> {
             Pending::PrimaryKey(name) => self.set_primary_key(table, *name, vec![column]),
             Pending::Unique(name) => {
                 let name = name.map(new_name).transpose()?;
-                self.add_index(table, name, vec![column], true, "key")
+                let index = Index::plain(String::new(), &[column], true, true);
+                self.add_index(table, name, index, "key")
             }
+            Pending::References(name, key) => self.add_foreign_key(table, *name, vec![column], key),
             Pending::Check(name, tree) => {
                 let of = table.column(column).map(|column| column.name.clone());
                 self.add_check(table, *name, tree, of.as_deref())
@@ -220,13 +216,18 @@ impl Binder<'_> {
                 }
                 let columns = columns_by_name(table, unique.columns.iter().map(index_column))?;
                 let name = unique.name.as_ref().map(new_name).transpose()?;
-                self.add_index(table, name, columns, true, "key")
+                let index = Index::plain(String::new(), &columns, true, true);
+                self.add_index(table, name, index, "key")
             }
             TableConstraint::Check(check) => {
                 let column = single_column(table, &check.expr);
                 self.add_check(table, check.name.as_ref(), &check.expr, column.as_deref())
             }
-            TableConstraint::ForeignKey(_) => Err(no_foreign_key()),
+            TableConstraint::ForeignKey(key) => {
+                let names = key.columns.iter().map(|name| Ok(folded(name)));
+                let columns = columns_by_name(table, names)?;
+                self.add_foreign_key(table, key.name.as_ref(), columns, key)
+            }
             other => Err(SqlError::unsupported(
                 format!("the constraint {other}"),
                 "Tables take PRIMARY KEY, UNIQUE and CHECK.",
@@ -248,17 +249,23 @@ fn single_column(table: &Table, tree: &Expr) -> Option<String> {
     }
 }
 
+/// The integer type of SERIAL and its like.
+fn serial(name: &DataType) -> Option<Type> {
+    let DataType::Custom(name, _) = name else {
+        return None;
+    };
+    Some(match name.to_string().to_lowercase().as_str() {
+        "smallserial" | "serial2" => Type::SmallInt,
+        "serial" | "serial4" => Type::Integer,
+        "bigserial" | "serial8" => Type::BigInt,
+        _ => return None,
+    })
+}
+
 fn is_bytewise(collation: &str) -> bool {
     matches!(
         collation.trim_matches('"').rsplit('.').next(),
         Some("C" | "POSIX" | "default" | "\"C\"" | "\"default\"")
-    )
-}
-
-fn no_foreign_key() -> SqlError {
-    SqlError::unsupported(
-        "REFERENCES",
-        "Check in the transaction: SELECT stele_assert(EXISTS (SELECT 1 FROM parent WHERE …)).",
     )
 }
 

@@ -1,20 +1,23 @@
 //! Indexes.
 
-use sqlparser::ast::{AlterIndexOperation, CreateIndex, ObjectName, ObjectNamePart};
-use stele_core::schema::Table;
+use sqlparser::ast::{
+    AlterIndexOperation, CreateIndex, Expr, ObjectName, ObjectNamePart, OrderBySort,
+};
+use stele_core::schema::{Index, IndexKey, IndexPart, Table};
 
-use super::constraint::{already_exists, columns_by_name, index_column};
+use super::constraint::{already_exists, columns_by_name, normalised};
 use crate::bind::Binder;
-use crate::bind::name::{new_name, qualified};
+use crate::bind::name::{folded, new_name, qualified};
+use crate::bind::scope::{Clause, Environment, Scope};
 use crate::bound::SchemaChange;
 use crate::error::SqlError;
 
 impl Binder<'_> {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Result<SchemaChange, SqlError> {
-        if create.predicate.is_some() || !create.include.is_empty() || !create.with.is_empty() {
+        if !create.include.is_empty() || !create.with.is_empty() {
             return Err(SqlError::unsupported(
-                "a partial or covering index",
-                "Index plain columns of all rows.",
+                "a covering index",
+                "Index the columns to look up by.",
             ));
         }
         if create.nulls_distinct == Some(false) {
@@ -46,11 +49,56 @@ impl Binder<'_> {
             }
             return Err(already_exists(name));
         }
-        let columns = columns_by_name(&table, create.columns.iter().map(index_column))?;
-        self.add_index(&mut table, name, columns, create.unique, "idx")?;
-        Ok(SchemaChange::AlterTable {
-            table: Box::new(table),
-            tag: "CREATE INDEX",
+        let index = self.index(&table, create)?;
+        self.add_index(&mut table, name, index, "idx")?;
+        Ok(SchemaChange::put(table, "CREATE INDEX"))
+    }
+
+    /// What an index is made of: columns, expressions over them, and the rows it holds.
+    fn index(&mut self, table: &Table, create: &CreateIndex) -> Result<Index, SqlError> {
+        let mut keys = Vec::with_capacity(create.columns.len());
+        for column in &create.columns {
+            let options = &column.column.options;
+            if options.nulls_first.is_some() || column.operator_class.is_some() {
+                return Err(SqlError::unsupported(
+                    "NULLS FIRST, NULLS LAST or an operator class in an index",
+                    "Leave it out: an index serves both directions.",
+                ));
+            }
+            let part = match super::super::walk::bare_ref(&column.column.expr) {
+                Expr::Identifier(_) => {
+                    let names = std::iter::once(Ok(folded_column(&column.column.expr)));
+                    let ids = columns_by_name(table, names)?;
+                    ids.into_iter().next().map(IndexPart::Column)
+                }
+                tree => {
+                    let scope = Scope::of_bare_table(table);
+                    let environment = Environment::new(&scope, Clause::Check);
+                    let bound = self.expression(&environment, tree)?;
+                    self.settled(bound)?;
+                    Some(IndexPart::Expression(normalised(tree)?))
+                }
+            };
+            keys.extend(part.map(|part| IndexKey {
+                part,
+                descending: matches!(options.sort, Some(OrderBySort::Desc)),
+            }));
+        }
+        let predicate = match &create.predicate {
+            None => None,
+            Some(tree) => {
+                let scope = Scope::of_bare_table(table);
+                let environment = Environment::new(&scope, Clause::Check);
+                self.condition(&environment, tree)?;
+                Some(normalised(tree)?)
+            }
+        };
+        Ok(Index {
+            name: String::new(),
+            keys,
+            unique: create.unique,
+            constraint: false,
+            predicate,
         })
     }
 
@@ -76,29 +124,71 @@ impl Binder<'_> {
             return Err(no_index(&bare));
         };
         self.check_owned(&table)?;
+        if table
+            .indexes
+            .iter()
+            .any(|index| index.constraint && index.name == bare)
+            || table.primary_key_name == bare
+        {
+            return Err(SqlError::new(
+                "2BP01",
+                format!(
+                    "cannot drop index {bare} because constraint {bare} on table {} requires it",
+                    table.name
+                ),
+            )
+            .hint(format!(
+                "You can drop constraint {bare} on table {} instead.",
+                table.name
+            )));
+        }
         table.indexes.retain(|index| index.name != bare);
-        Ok(SchemaChange::AlterTable {
-            table: Box::new(table),
-            tag: "DROP INDEX",
-        })
+        self.check_referenced(&table)?;
+        Ok(SchemaChange::put(table, "DROP INDEX"))
     }
 
     pub(super) fn alter_index(
         &mut self,
-        _: &ObjectName,
-        _: &AlterIndexOperation,
+        name: &ObjectName,
+        operation: &AlterIndexOperation,
     ) -> Result<SchemaChange, SqlError> {
-        Err(SqlError::unsupported(
-            "ALTER INDEX",
-            "Drop it and create it anew.",
-        ))
+        let (_, bare) = qualified(name)?;
+        let AlterIndexOperation::RenameIndex { index_name } = operation;
+        let ident = index_name.0.last().and_then(ObjectNamePart::as_ident);
+        let ident = ident.ok_or_else(|| SqlError::new("42601", "syntax error in ALTER INDEX"))?;
+        let new = new_name(ident)?;
+        let mut table = self.table_of_index(&bare).ok_or_else(|| no_index(&bare))?;
+        self.check_owned(&table)?;
+        if self.name_taken(&table.schema, &new) {
+            return Err(already_exists(&new));
+        }
+        for index in &mut table.indexes {
+            if index.name == bare {
+                index.name.clone_from(&new);
+            }
+        }
+        if table.primary_key_name == bare {
+            table.primary_key_name = new;
+        }
+        Ok(SchemaChange::put(table, "ALTER INDEX"))
     }
 
     fn table_of_index(&self, name: &str) -> Option<Table> {
         self.catalogue
             .tables()
-            .find(|table| table.indexes.iter().any(|index| index.name == name))
+            .find(|table| {
+                table.primary_key_name == name
+                    || table.indexes.iter().any(|index| index.name == name)
+            })
             .map(|table| Table::clone(table))
+    }
+}
+
+fn folded_column(tree: &Expr) -> String {
+    match tree {
+        Expr::Identifier(ident) => folded(ident),
+        Expr::Nested(inner) => folded_column(inner),
+        _ => String::new(),
     }
 }
 

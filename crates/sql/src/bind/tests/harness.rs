@@ -8,12 +8,13 @@ use stele_core::account::AccountId;
 use stele_core::value::{coerce, text};
 
 use crate::bind::{BindContext, bind};
-use crate::bound::{Bound, SchemaChange};
+use crate::bound::{Bound, Definition, SchemaChange};
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::function::{self, TransactionContext, error_from_sqlite};
 use crate::parse::parse;
 use crate::physical;
+use stele_core::schema::Table;
 
 /// 2026-11-21 10:00:00 UTC.
 pub(crate) const NOW_US: i64 = 1_795_255_200_000_000;
@@ -131,34 +132,25 @@ impl Harness {
     }
 
     fn change(&mut self, change: &SchemaChange) -> Result<Vec<Vec<String>>, SqlError> {
-        let statements = match change {
-            SchemaChange::CreateTable { table } => physical::create_table_sql(table)?,
-            SchemaChange::AlterTable { table, .. } => {
-                let before = self.catalogue.table(table.id).unwrap();
-                physical::alter_table_sql(before, table)?
-            }
-            SchemaChange::DropTable { tables } => tables
-                .iter()
-                .flat_map(|id| physical::drop_table_sql(*id))
-                .collect(),
-            SchemaChange::Nothing { .. } => Vec::new(),
+        let SchemaChange::Define { definitions, .. } = change else {
+            return Ok(Vec::new());
         };
-        for sql in &statements {
-            if let Err(error) = self.connection.execute(sql, []) {
-                return Err(error_from_sqlite(&error, &self.catalogue)
-                    .unwrap_or_else(|| panic!("{sql}: {error:?}")));
-            }
-        }
-        match change {
-            SchemaChange::CreateTable { table } | SchemaChange::AlterTable { table, .. } => {
-                self.catalogue.put(Clone::clone(table));
-            }
-            SchemaChange::DropTable { tables } => {
-                for id in tables {
-                    self.catalogue.remove(*id);
+        for Definition { id, after } in definitions {
+            let statements = match (self.catalogue.table(*id), after) {
+                (None, Some(table)) => physical::create_table_sql(table)?,
+                (Some(before), Some(table)) => physical::alter_table_sql(before, table)?,
+                (_, None) => physical::drop_table_sql(*id),
+            };
+            for sql in &statements {
+                if let Err(error) = self.connection.execute(sql, []) {
+                    return Err(error_from_sqlite(&error, &self.catalogue)
+                        .unwrap_or_else(|| panic!("{sql}: {error:?}")));
                 }
             }
-            SchemaChange::Nothing { .. } => {}
+            match after {
+                Some(table) => self.catalogue.put(Table::clone(table)),
+                None => self.catalogue.remove(*id),
+            }
         }
         Ok(Vec::new())
     }

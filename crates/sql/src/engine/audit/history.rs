@@ -36,7 +36,7 @@ impl StateAudit {
         }
         // Once more, keeping the items of cells that differ.
         versions.begin_naming();
-        for table in snapshot.catalogue().tables() {
+        for table in snapshot.catalogue().with_rows() {
             let layout = snapshot.layout(table)?;
             layout.scan(snapshot.connection(), |key, row, written| {
                 versions.add(Origin::Row, begins(table, &key, &row, written));
@@ -59,7 +59,7 @@ impl StateAudit {
         snapshot: &Snapshot,
         versions: &mut Option<Versions>,
     ) -> Result<(), EngineError> {
-        for table in snapshot.catalogue().tables() {
+        for table in snapshot.catalogue().with_rows() {
             let Some(sums) = versions else { break };
             let mut last: Option<Vec<u8>> = None;
             let mut reversed = Vec::new();

@@ -112,7 +112,7 @@ pub(super) struct Versions {
 impl Versions {
     pub(super) fn new(suite: Suite, secret: [u8; SECRET_LEN], catalogue: &Catalogue) -> Self {
         let catalogue: BTreeMap<TableId, Definitions> = catalogue
-            .tables()
+            .with_rows()
             .map(|table| (table.id, Definitions::new(table)))
             .collect();
         Self {

@@ -12,7 +12,7 @@ use crate::engine::{Engine, EngineError, chunk};
 
 /// Everything the database holds of a state, but for local counters and what is kept for proofs.
 /// Columns go by name: their order in SQLite follows the history of ALTER TABLE.
-fn content(engine: &Engine) -> BTreeMap<String, Vec<String>> {
+pub(super) fn content(engine: &Engine) -> BTreeMap<String, Vec<String>> {
     let names: Vec<String> = engine
         .writer
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('_meta', '_catalogue_old', '_tree', '_tree_old')")
@@ -74,12 +74,14 @@ fn nodes(engine: &Engine) -> Vec<String> {
 }
 
 /// Without the history: dropping a column drops it there for good.
-fn without_history(mut content: BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
+pub(super) fn without_history(
+    mut content: BTreeMap<String, Vec<String>>,
+) -> BTreeMap<String, Vec<String>> {
     content.retain(|name, _| !name.starts_with('h'));
     content
 }
 
-fn apply(ledger: &mut Ledger, effects: &BlockEffects) {
+pub(super) fn apply(ledger: &mut Ledger, effects: &BlockEffects) {
     let root = replay(ledger, effects).unwrap();
     assert_eq!(root, effects.leaf.state_root);
     let height = effects.leaf.height;
@@ -94,7 +96,7 @@ fn replay(ledger: &mut Ledger, effects: &BlockEffects) -> Result<Hash, EngineErr
     ledger.engine.apply_effects(&ledger.next(), effects, &ids)
 }
 
-fn unapply(ledger: &mut Ledger, effects: &BlockEffects) -> Hash {
+pub(super) fn unapply(ledger: &mut Ledger, effects: &BlockEffects) -> Hash {
     let root = ledger.engine.unapply_effects(effects).unwrap();
     let height = effects.leaf.height - 1;
     ledger

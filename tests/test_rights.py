@@ -1,0 +1,125 @@
+"""Grants over the wire: several users of one node, each with a connection of its own (A7)."""
+
+import psycopg
+
+from stele_node import NodeCase, stele
+
+DENIED = "42501"
+
+
+class Rights(NodeCase):
+    """What each of four users may do, before and after each GRANT and REVOKE."""
+
+    OPERATIONS = {
+        "select": "SELECT id FROM matrix",
+        "insert": "INSERT INTO matrix (id) VALUES ((SELECT 0) - %d)",
+        "update": "UPDATE matrix SET a = 1",
+        "delete": "DELETE FROM matrix",
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name in ("bob", "carol"):
+            made = stele("keys", "new", name, "--dir", cls.node.directory)
+            assert made.returncode == 0, made.stderr
+
+    def setUp(self):
+        super().setUp()
+        self.owner = self.node.connect()
+        self.bob = self.node.connect(user="bob")
+        self.carol = self.node.connect(user="carol")
+        for connection in (self.owner, self.bob, self.carol):
+            self.addCleanup(connection.close)
+        self.next = 1
+
+    def may(self, connection):
+        """The operations that a user may do on the table."""
+        allowed = set()
+        for operation, sql in self.OPERATIONS.items():
+            self.next += 1
+            try:
+                connection.execute(sql.replace("%d", str(self.next)))
+                allowed.add(operation)
+            except psycopg.errors.Error as error:
+                self.assertEqual(error.sqlstate, DENIED, error)
+        return allowed
+
+    def test_a7_matrix_of_users_and_operations(self):
+        owner, every = self.owner, set(self.OPERATIONS)
+        owner.execute("DROP TABLE IF EXISTS matrix")
+        owner.execute("CREATE TABLE matrix (id BIGINT PRIMARY KEY, a INT)")
+        self.assertEqual(self.may(owner), every)
+        self.assertEqual(self.may(self.bob), set())
+        for operation in every:
+            owner.execute(f"GRANT {operation} ON matrix TO bob")
+            self.assertEqual(self.may(self.bob), {operation})
+            self.assertEqual(self.may(self.carol), set())
+            owner.execute(f"REVOKE {operation} ON matrix FROM bob")
+            self.assertEqual(self.may(self.bob), set())
+        owner.execute("GRANT ALL ON matrix TO PUBLIC")
+        self.assertEqual(self.may(self.carol), every)
+        # What was said of bob himself overrides what everyone may.
+        self.assertEqual(self.may(self.bob), set())
+        owner.execute("GRANT SELECT, DELETE ON matrix TO bob")
+        self.assertEqual(self.may(self.bob), {"select", "delete"})
+        owner.execute("REVOKE ALL ON matrix FROM PUBLIC")
+        self.assertEqual(self.may(self.carol), set())
+        self.assertEqual(self.may(self.bob), {"select", "delete"})
+
+    def test_a7_definitions_are_the_owners_alone(self):
+        self.owner.execute("DROP TABLE IF EXISTS owned")
+        self.owner.execute("CREATE TABLE owned (id BIGINT PRIMARY KEY)")
+        self.owner.execute("GRANT ALL ON owned TO bob")
+        definitions = (
+            "ALTER TABLE owned ADD COLUMN b INT",
+            "CREATE INDEX ON owned (id)",
+            "COMMENT ON TABLE owned IS 'x'",
+            "GRANT SELECT ON owned TO carol",
+            "ALTER TABLE owned OWNER TO bob",
+            "DROP TABLE owned",
+        )
+        for sql in definitions:
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege, msg=sql):
+                self.bob.execute(sql)
+        self.owner.execute("ALTER TABLE owned OWNER TO bob")
+        for sql in definitions[:4]:
+            self.bob.execute(sql)
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege, msg=sql):
+                self.owner.execute(sql)
+
+    def test_a7_a_revocation_reaches_an_open_transaction(self):
+        self.owner.execute("DROP TABLE IF EXISTS late")
+        self.owner.execute("CREATE TABLE late (id BIGINT PRIMARY KEY)")
+        self.owner.execute("GRANT INSERT ON late TO bob")
+        with self.node.connect(user="bob", autocommit=False) as bob:
+            bob.execute("INSERT INTO late VALUES (1)")
+            self.owner.execute("REVOKE INSERT ON late FROM bob")
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                bob.commit()
+        self.assertEqual(self.owner.execute("SELECT count(*) FROM late").fetchone(), (0,))
+
+    def test_numbers_of_a_sequence_and_a_foreign_key_over_the_wire(self):
+        self.owner.execute("DROP TABLE IF EXISTS child, parent")
+        self.owner.execute("CREATE TABLE parent (id SERIAL PRIMARY KEY, name TEXT)")
+        self.owner.execute("CREATE TABLE child (id SERIAL PRIMARY KEY, parent INT REFERENCES parent)")
+        with self.node.connect(autocommit=False) as session:
+            (parent,) = session.execute("INSERT INTO parent (name) VALUES ('a') RETURNING id").fetchone()
+            self.assertEqual(session.execute("SELECT currval('parent_id_seq')").fetchone(), (parent,))
+            session.execute("INSERT INTO child (parent) VALUES (%s)", (parent,))
+            session.commit()
+        self.assertEqual(self.owner.execute("SELECT nextval('parent_id_seq')").fetchone(), (2,))
+        self.assertEqual(self.owner.execute("SELECT nextval('parent_id_seq')").fetchone(), (3,))
+        with self.assertRaises(psycopg.errors.ForeignKeyViolation) as failed:
+            self.owner.execute("DELETE FROM parent")
+        self.assertEqual(failed.exception.diag.constraint_name, "child_parent_fkey")
+        # Two transactions are shown the same number; one of them commits.
+        one = self.node.connect(autocommit=False)
+        other = self.node.connect(autocommit=False)
+        self.addCleanup(one.close)
+        self.addCleanup(other.close)
+        sql = "INSERT INTO parent (name) VALUES ('b') RETURNING id"
+        self.assertEqual(one.execute(sql).fetchone(), other.execute(sql).fetchone())
+        one.commit()
+        with self.assertRaises(psycopg.errors.SerializationFailure):
+            other.commit()
