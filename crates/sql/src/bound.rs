@@ -120,7 +120,7 @@ pub struct BoundWrite {
 pub struct Sequences {
     /// Which ones, in id order.
     pub ids: Vec<TableId>,
-    /// Whether it takes or sets values.
+    /// Whether it takes or sets values, or asks which its transaction took.
     pub changes: bool,
 }
 

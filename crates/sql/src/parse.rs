@@ -70,17 +70,19 @@ impl ParsedStatement {
     #[must_use]
     pub fn kind(&self) -> StatementKind {
         match kind::of(&self.statement) {
-            // Taking numbers from a sequence changes it.
+            // Taking numbers from a sequence changes it; what was taken is known to its transaction.
             StatementKind::Query if takes_numbers(&self.text) => StatementKind::Write,
             kind => kind,
         }
     }
 }
 
-/// Whether a query may call `nextval` or `setval`; too often rather than too seldom.
+/// Whether a query may call a sequence function; too often rather than too seldom.
 fn takes_numbers(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.contains("nextval") || text.contains("setval")
+    ["nextval", "setval", "currval", "lastval"]
+        .iter()
+        .any(|function| text.contains(function))
 }
 
 /// Cuts a text into statements and parses each. Blanks, comments and lone semicolons give none.

@@ -29,7 +29,10 @@ impl Binder<'_> {
             ("setval", [tree, value, called]) => {
                 self.set_value(environment, tree, value, Some(called))
             }
-            ("lastval", []) => Ok(Expression::new("st_lastval()", Type::BigInt).not_null()),
+            ("lastval", []) => {
+                self.changes_sequences = true;
+                Ok(Expression::new("st_lastval()", Type::BigInt).not_null())
+            }
             _ => return None,
         })
     }
@@ -59,6 +62,8 @@ impl Binder<'_> {
     fn current_value(&mut self, tree: &Expr) -> Result<Expression, SqlError> {
         let sequence = self.sequence(tree)?;
         self.check_privilege(&sequence, Privileges::USAGE.with(Privileges::SELECT))?;
+        // What it gives follows from the transaction, which a read of a snapshot does not know.
+        self.changes_sequences = true;
         let sql = format!("st_currval({})", sequence.id.0);
         Ok(Expression::new(sql, Type::BigInt).not_null())
     }
