@@ -267,6 +267,28 @@ impl Readers {
         Ok((result, height))
     }
 
+    /// SQLite's plan of a read: one line a step, as `EXPLAIN QUERY PLAN` tells it.
+    ///
+    /// # Errors
+    /// What is wrong with the statement, a write among that; else the node's own trouble.
+    pub fn plan(&self, account: AccountId, sql: &str) -> Result<Vec<String>, EngineError> {
+        let bound = self.describe(account, sql, &[])?;
+        let Bound::Query(query) = bound.as_ref() else {
+            return Err(SqlError::new("25006", "only reads have a plan").into());
+        };
+        let reader = self.take()?;
+        let explained = reader
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", query.sqlite))
+            .and_then(|mut statement| {
+                // Without values for its parameters: a plan does not depend on them.
+                let steps = statement.raw_query().mapped(|row| row.get("detail"));
+                steps.collect()
+            });
+        self.give_back(reader);
+        explained.map_err(|error| EngineError::from(error).at(&self.path))
+    }
+
     /// The newest committed state, held still until it is dropped. **Hold it shortly**: the
     /// write-ahead log grows as long as it is held.
     ///

@@ -1,6 +1,12 @@
 use stele_core::Value;
 
-use super::{AFTER_ALL, decode_cursor, escape_like, page, successor};
+use stele_core::crypto::SecretKey;
+use stele_core::{AccountId, Hash, Suite};
+use stele_sql::engine::{Engine, EngineConfig};
+
+use super::{
+    AFTER_ALL, LookupParams, MATCH, RANGE, decode_cursor, escape_like, page, plan, successor,
+};
 
 #[test]
 fn successor_bounds_exactly_the_texts_with_the_prefix() {
@@ -39,4 +45,49 @@ fn a_page_says_where_the_next_one_starts() {
     assert_eq!(one.entries.len(), 1);
     assert!(one.next.is_some());
     assert!(decode_cursor("!").is_err());
+}
+
+/// A prefix, a cursor or neither: each is a range of the key, searched in key order, without a scan or a sort.
+#[test]
+fn c6_a_prefix_is_searched_in_the_key_and_never_scanned() {
+    let suite = Suite::Ed25519Sha256;
+    let engine = Engine::open(EngineConfig::new(None, Hash([1; 32]), suite)).unwrap();
+    let account = AccountId::of_key(suite, &SecretKey::from_seed(&[1; 32]).public());
+    let steps = |sql: &str| engine.readers().plan(account, sql).unwrap();
+    let prefix = |prefix: Option<&str>| LookupParams {
+        prefix: prefix.map(str::to_owned),
+        suffix: None,
+        contains: None,
+        values: false,
+        limit: None,
+        cursor: None,
+        min_height: None,
+        as_key: None,
+    };
+    for asked in [None, Some(""), Some("order/"), Some("order/\u{10ffff}")] {
+        let (query, lower, bound) = plan(&prefix(asked)).unwrap();
+        assert_eq!(query.keys, RANGE.keys, "{asked:?}");
+        assert!(lower < bound, "{asked:?}");
+    }
+    let searched = |sql: &str, by: &str| {
+        let steps = steps(sql);
+        let [only] = steps.as_slice() else {
+            panic!("{sql}: {steps:?}")
+        };
+        assert!(only.starts_with("SEARCH "), "{sql}: {only}");
+        assert!(
+            only.ends_with(&format!(" USING PRIMARY KEY ({by})")),
+            "{sql}: {only}"
+        );
+    };
+    for sql in [RANGE.keys, RANGE.values] {
+        searched(sql, "c1=? AND c2>? AND c2<?");
+    }
+    // A suffix reads the keys of the namespace: from the cursor on, no others.
+    for sql in [MATCH.keys, MATCH.values] {
+        searched(sql, "c1=? AND c2>?");
+    }
+    // The test can tell a scan.
+    let scan = steps("SELECT key FROM stele.kv WHERE value = $1 ORDER BY value");
+    assert!(scan.iter().any(|step| step.starts_with("SCAN")), "{scan:?}");
 }
