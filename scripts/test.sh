@@ -8,10 +8,10 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 say() { printf '\n== %s (%s)\n' "$1" "$(date -u +%H:%M:%S)"; }
 
 install_packages() {
-    command -v psql >/dev/null && return
-    say "installing the PostgreSQL client"
+    command -v psql >/dev/null && [ -x /usr/lib/postgresql/15/bin/initdb ] && return
+    say "installing PostgreSQL: its client, and a server to compare with"
     as_root apt-get -o DPkg::Lock::Timeout=300 update -qq
-    as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq postgresql-client
+    as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq postgresql-client postgresql-15
 }
 
 python_environment() {

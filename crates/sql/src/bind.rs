@@ -9,6 +9,7 @@
 //! `kN`; an expression is *unknown* while nothing has given a quoted literal or a parameter a type.
 
 mod aggregate;
+mod calendar;
 mod call;
 mod cast;
 mod common_table;

@@ -8,18 +8,23 @@ mod aggregate;
 mod arguments;
 mod array;
 mod bytes;
+mod calendar;
 mod cast;
 mod context;
 mod datetime;
+mod datetime_format;
 mod decimal;
 mod failure;
 mod generic;
 mod integer;
 mod interval;
 mod json;
+mod json_build;
 mod past;
+mod quote;
 mod real;
 mod sequence;
+mod regex;
 mod text;
 
 use std::sync::Arc;
@@ -33,6 +38,7 @@ pub use failure::error_from_sqlite;
 pub(crate) use interval::Interval;
 pub use past::{Past, PastBlock, PastSlot};
 pub use sequence::SequenceState;
+pub(crate) use regex::similar;
 
 /// Registers all functions on a connection. Do it once: it expires every prepared statement.
 ///
@@ -55,6 +61,11 @@ pub fn register(
     json::register(connection)?;
     past::register(connection, context)?;
     sequence::register(connection, context)?;
+    calendar::register(connection)?;
+    datetime_format::register(connection)?;
+    json_build::register(connection)?;
+    quote::register(connection)?;
+    regex::register(connection)?;
     context::register(connection, context)
 }
 

@@ -10,6 +10,7 @@ mod dialect;
 mod extension;
 mod kind;
 mod position;
+mod spelling;
 
 use sqlparser::ast::Statement;
 use sqlparser::dialect::{Dialect, PostgreSqlDialect};
@@ -173,33 +174,13 @@ fn parse_one(segment: &[TokenWithSpan]) -> Result<Statement, ParserError> {
     } else {
         &PostgreSqlDialect {}
     };
-    let mut parser = parser(dialect, spelled_out(segment));
+    let mut parser = parser(dialect, spelling::spelled_out(segment));
     let statement = parser.parse_statement()?;
     let next = parser.next_token();
     if next.token == Token::EOF {
         Ok(statement)
     } else {
         parser.expected("end of statement", next)
-    }
-}
-
-/// `TABLE name …` as `SELECT * FROM name …`, which the parser knows.
-fn spelled_out(segment: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
-    let blank = |token: &&TokenWithSpan| matches!(token.token, Token::Whitespace(_));
-    let place = segment.iter().take_while(blank).count();
-    let (before, rest) = segment.split_at(place);
-    match rest.split_first() {
-        Some((first, rest)) if matches!(&first.token, Token::Word(word) if word.keyword == Keyword::TABLE) =>
-        {
-            let words = [
-                Token::make_keyword("SELECT"),
-                Token::Mul,
-                Token::make_keyword("FROM"),
-            ];
-            let words = words.map(|token| TokenWithSpan::new(token, first.span));
-            [before, &words, rest].concat()
-        }
-        _ => segment.to_vec(),
     }
 }
 

@@ -26,6 +26,11 @@ const NAMES: &[&str] = &[
     "bool_or",
     "every",
     "string_agg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "json_agg",
+    "json_object_agg",
 ];
 
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -226,6 +231,20 @@ impl Binder<'_> {
             };
             operands.push(self.expression(inside, tree)?);
         }
+        if matches!(call.name, "json_agg" | "json_object_agg") {
+            if call.distinct {
+                return Err(SqlError::unsupported(
+                    format!("{}(DISTINCT …)", call.name),
+                    "Aggregate over a sub-select with DISTINCT.",
+                ));
+            }
+            let mut order = Vec::with_capacity(call.order.len());
+            for item in call.order {
+                let key = self.expression(inside, &item.expr)?;
+                order.push(order_item(&key, &item.options)?);
+            }
+            return self.json_aggregate(call.name, operands, order, filter);
+        }
         if call.name == "string_agg" {
             return self.string_agg(inside, call, operands, filter);
         }
@@ -253,6 +272,9 @@ impl Binder<'_> {
             }
             ("bool_and" | "every", Family::Bool) => Expression::new(plain("min"), ty),
             ("bool_or", Family::Bool) => Expression::new(plain("max"), ty),
+            ("bit_and" | "bit_or" | "bit_xor", Family::Number) if bits(ty).is_some() => {
+                Expression::new(plain(&format!("st_{}", call.name)), ty)
+            }
             ("sum" | "avg", Family::Number) if ty == Type::Double => {
                 if self.writes {
                     return Err(SqlError::unsupported(

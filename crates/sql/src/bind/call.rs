@@ -122,8 +122,24 @@ impl Binder<'_> {
                 self.rounding(name, arguments)
             }
             "pg_typeof" => self.type_of(arguments),
-            "date_trunc" | "date_part" | "extract" | "age" | "to_timestamp" | "make_date"
+            "date_trunc" | "date_part" | "extract" | "to_timestamp" | "make_date"
             | "make_interval" | "timezone" => self.time_function(name, arguments),
+            "age" | "date_bin" | "make_timestamp" | "make_timestamptz" | "to_char" | "to_date"
+            | "justify_days" | "justify_hours" | "justify_interval" => {
+                self.calendar_function(name, arguments)
+            }
+            "format" => self.format(arguments),
+            "quote_literal" | "quote_nullable" => {
+                let [value] = take(arguments, name)?;
+                let value = self.cast(value, Type::Text, Asked::ByAssignment)?;
+                let sql = format!("st_{name}({})", value.sql);
+                Ok(Expression::new(sql, Type::Text).null_like(&[&value]))
+            }
+            "to_json"
+            | "json_build_array"
+            | "json_build_object"
+            | "json_extract_path"
+            | "json_extract_path_text" => self.json_function(name, arguments),
             "current_setting" => self.setting(arguments),
             "stele_table_version" => self.table_version(arguments),
             _ => self.table_function(name, arguments),
@@ -247,15 +263,7 @@ impl Binder<'_> {
     fn concat(&mut self, name: &str, arguments: Vec<Expression>) -> Result<Expression, SqlError> {
         let mut texts = Vec::with_capacity(arguments.len());
         for argument in arguments {
-            let argument = match argument.known() {
-                // concat() writes a BOOLEAN as t or f.
-                Some(Type::Bool) => Expression::new(
-                    format!("iif({0} IS NULL,NULL,iif({0},'t','f'))", argument.sql),
-                    Type::Text,
-                ),
-                _ => self.cast(argument, Type::Text, Asked::ByAssignment)?,
-            };
-            texts.push(argument.sql);
+            texts.push(self.shown(argument)?.sql);
         }
         let result = Expression::new(format!("st_{name}({})", texts.join(",")), Type::Text);
         Ok(if name == "concat" {
@@ -263,6 +271,32 @@ impl Binder<'_> {
         } else {
             result
         })
+    }
+
+    /// `format(pattern, …)`
+    fn format(&mut self, arguments: Vec<Expression>) -> Result<Expression, SqlError> {
+        if arguments.is_empty() {
+            return Err(no_function("format()"));
+        }
+        let nullable = arguments.first().is_some_and(|pattern| pattern.nullable);
+        let mut texts = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            texts.push(self.shown(argument)?.sql);
+        }
+        let mut result = Expression::new(format!("st_format({})", texts.join(",")), Type::Text);
+        result.nullable = nullable;
+        Ok(result)
+    }
+
+    /// A value as text, a BOOLEAN as t or f.
+    fn shown(&mut self, argument: Expression) -> Result<Expression, SqlError> {
+        match argument.known() {
+            Some(Type::Bool) => Ok(Expression::new(
+                format!("iif({0} IS NULL,NULL,iif({0},'t','f'))", argument.sql),
+                Type::Text,
+            )),
+            _ => self.cast(argument, Type::Text, Asked::ByAssignment),
+        }
     }
 
     fn rounding(&mut self, name: &str, arguments: Vec<Expression>) -> Result<Expression, SqlError> {

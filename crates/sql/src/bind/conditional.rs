@@ -78,7 +78,13 @@ impl Binder<'_> {
         }
         let operand = self.expression(environment, operand)?;
         let operand = self.settled(operand)?;
-        Ok(Expression::new(format!("({} {word})", operand.sql), Type::Bool).not_null())
+        match operand.kind {
+            Kind::Constant(_) | Kind::Literal(_) => {
+                Expression::constant(Type::Bool, stele_core::Value::Bool(negated))
+            }
+            Kind::Null => Expression::constant(Type::Bool, stele_core::Value::Bool(!negated)),
+            _ => Ok(Expression::new(format!("({} {word})", operand.sql), Type::Bool).not_null()),
+        }
     }
 
     pub(super) fn is_truth(

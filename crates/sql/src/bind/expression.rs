@@ -109,6 +109,27 @@ impl Expression {
         }
     }
 
+    /// As a key of ORDER BY or GROUP BY. SQLite also folds `0 AND …`, so conditions are wrapped.
+    pub(super) fn as_key(&self) -> String {
+        match (&self.kind, self.ty) {
+            (Kind::Other, Ty::Of(Type::Bool)) => format!("coalesce({},NULL)", self.sql),
+            _ => self.sql.clone(),
+        }
+    }
+
+    /// Whether it is the same for every row. SQLite folds such expressions when it parses, and takes
+    /// a whole number in ORDER BY or GROUP BY for a position.
+    pub(super) fn is_row_free(&self) -> bool {
+        match self.kind {
+            Kind::Constant(_) | Kind::Literal(_) | Kind::Null | Kind::Parameter(_) => true,
+            Kind::Column => false,
+            // Columns are named `r1.c2`; a sub-select or a draw may differ from row to row.
+            Kind::Other => ![".", "SELECT", "st_random"]
+                .iter()
+                .any(|sign| self.sql.contains(sign)),
+        }
+    }
+
     pub(super) fn is_unknown(&self) -> bool {
         self.ty == Ty::Unknown
     }

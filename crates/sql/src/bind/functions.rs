@@ -89,6 +89,13 @@ pub(super) const SIGNATURES: &[Signature] = &[
         Type::Bytea,
         "st_substr_bytes({0},{1},{2})",
     ),
+    // A quoted literal is a pattern, as in PostgreSQL.
+    function(
+        "substring",
+        &[Text, Text],
+        Type::Text,
+        "st_regex_part({0},{1},'')",
+    ),
     function(
         "substring",
         &[Text, Integer],
@@ -195,6 +202,56 @@ pub(super) const SIGNATURES: &[Signature] = &[
         Type::BigInt,
         "st_int_mod({0},{1},64)",
     ),
+    function("quote_ident", &[Text], Type::Text, "st_quote_ident({0})"),
+    function(
+        "overlay",
+        &[Text, Text, Integer],
+        Type::Text,
+        "st_overlay({0},{1},{2},st_length({1}))",
+    ),
+    function(
+        "overlay",
+        &[Text, Text, Integer, Integer],
+        Type::Text,
+        "st_overlay({0},{1},{2},{3})",
+    ),
+    // Regular expressions
+    function(
+        "regexp_like",
+        &[Text, Text],
+        Type::Bool,
+        "st_regex_like({0},{1},'')",
+    ),
+    function(
+        "regexp_like",
+        &[Text, Text, Text],
+        Type::Bool,
+        "st_regex_like({0},{1},{2})",
+    ),
+    function(
+        "regexp_count",
+        &[Text, Text],
+        Type::Integer,
+        "st_regex_count({0},{1},'')",
+    ),
+    function(
+        "regexp_substr",
+        &[Text, Text],
+        Type::Text,
+        "st_regex_find({0},{1},'')",
+    ),
+    function(
+        "regexp_replace",
+        &[Text, Text, Text],
+        Type::Text,
+        "st_regex_replace({0},{1},'',{2})",
+    ),
+    function(
+        "regexp_replace",
+        &[Text, Text, Text, Text],
+        Type::Text,
+        "st_regex_replace({0},{1},{3},{2})",
+    ),
     // Bytes
     function("encode", &[Bytea, Text], Type::Text, "st_encode({0},{1})"),
     function("decode", &[Text, Text], Type::Bytea, "st_decode({0},{1})"),
@@ -277,21 +334,25 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
         "array_agg",
         "Arrays are not kept: use string_agg, or read the rows.",
     ),
-    ("json_agg", "Build JSON in the client."),
-    ("jsonb_agg", "Build JSON in the client."),
-    ("json_build_object", "Build JSON in the client."),
-    ("regexp_replace", "Use replace, translate or LIKE."),
-    ("regexp_matches", "Use LIKE."),
-    ("format", "Use || or concat."),
+    ("jsonb_agg", "Use json_agg: JSON keeps its text as given."),
     (
-        "to_char",
-        "Format in the client; casts to TEXT, extract and lpad are there.",
+        "jsonb_build_object",
+        "Use json_build_object: JSON keeps its text as given.",
     ),
+    ("regexp_match", ARRAYS),
+    ("regexp_matches", ARRAYS),
+    ("regexp_split_to_array", ARRAYS),
+    ("string_to_array", ARRAYS),
     ("to_number", "Use CAST."),
+    ("mode", ORDERED),
+    ("percentile_cont", INEXACT),
+    ("percentile_disc", ORDERED),
     ("stddev", INEXACT),
     ("variance", INEXACT),
 ];
 
+const ARRAYS: &str = "It gives an array: use regexp_substr, regexp_replace, substring (x FROM pattern) or split_part.";
+const ORDERED: &str = "Use row_number() over the order in a sub-select.";
 const INEXACT: &str =
     "Its result would differ between machines: compute it in the client and store the result.";
 const TIME: &str = "Use now(): the time the transaction carries, equal on every node.";

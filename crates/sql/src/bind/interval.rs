@@ -289,6 +289,9 @@ impl Binder<'_> {
                 };
                 self.cast(operand, to, Asked::ByAssignment)
             }
+            "to_timestamp" if arguments.len() == 2 => {
+                self.calendar_function("to_timestamp", arguments)
+            }
             "to_timestamp" => {
                 let [seconds] = take(arguments, name)?;
                 let seconds = self.cast(seconds, Type::Double, Asked::Implicitly)?;

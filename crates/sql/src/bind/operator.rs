@@ -41,19 +41,40 @@ impl Binder<'_> {
             BinaryOperator::PGNotLikeMatch => self.like_of(left, right, None, true, false),
             BinaryOperator::PGILikeMatch => self.like_of(left, right, None, false, true),
             BinaryOperator::PGNotILikeMatch => self.like_of(left, right, None, true, true),
-            BinaryOperator::PGRegexMatch
-            | BinaryOperator::PGRegexIMatch
-            | BinaryOperator::PGRegexNotMatch
-            | BinaryOperator::PGRegexNotIMatch => Err(SqlError::unsupported(
-                "matching regular expressions",
-                "Use LIKE or ILIKE.",
-            )),
+            BinaryOperator::HashArrow | BinaryOperator::HashLongArrow => {
+                self.json_member(op, left, right)
+            }
+            BinaryOperator::PGRegexMatch => self.regex(op, left, right, false, ""),
+            BinaryOperator::PGRegexIMatch => self.regex(op, left, right, false, "i"),
+            BinaryOperator::PGRegexNotMatch => self.regex(op, left, right, true, ""),
+            BinaryOperator::PGRegexNotIMatch => self.regex(op, left, right, true, "i"),
             BinaryOperator::PGExp => Err(SqlError::unsupported(
                 "the operator ^",
                 "Its result depends on the machine's mathematics; multiply instead.",
             )),
             other => Err(no_operator(&other.to_string(), left.ty, right.ty)),
         }
+    }
+
+    /// `~`, `~*` and their negations.
+    fn regex(
+        &mut self,
+        op: &BinaryOperator,
+        left: Expression,
+        right: Expression,
+        negated: bool,
+        flags: &str,
+    ) -> Result<Expression, SqlError> {
+        for side in [&left, &right] {
+            if !side.is_unknown() && !side.known().is_some_and(is_text) {
+                return Err(no_operator(&op.to_string(), left.ty, right.ty));
+            }
+        }
+        let left = self.cast(left, Type::Text, Asked::Implicitly)?;
+        let right = self.cast(right, Type::Text, Asked::Implicitly)?;
+        let not = if negated { "NOT " } else { "" };
+        let sql = format!("({not}st_regex_like({},{},'{flags}'))", left.sql, right.sql);
+        Ok(Expression::new(sql, Type::Bool).null_like(&[&left, &right]))
     }
 
     pub(super) fn unary(

@@ -423,14 +423,8 @@ pub(super) fn order_key(expression: &Expression) -> Result<String, SqlError> {
     // Ordering by a constant orders nothing; SQLite would take a number for a position.
     Ok(match expression.ty {
         Ty::Interval => format!("st_interval_micros({})", expression.sql),
-        _ if matches!(
-            expression.kind,
-            Kind::Constant(_) | Kind::Literal(_) | Kind::Null
-        ) =>
-        {
-            "NULL".to_owned()
-        }
-        _ => expression.sql.clone(),
+        _ if expression.is_row_free() => "NULL".to_owned(),
+        _ => expression.as_key(),
     })
 }
 

@@ -141,11 +141,11 @@ impl Binder<'_> {
         grouping: &Grouping,
     ) -> Result<String, SqlError> {
         let mut text = String::new();
-        let keys: Vec<&str> = grouping
+        let keys: Vec<String> = grouping
             .bound
             .iter()
-            .filter(|key| !matches!(key.kind, Kind::Constant(_)))
-            .map(|key| key.sql.as_str())
+            .filter(|key| !key.is_row_free())
+            .map(Expression::as_key)
             .collect();
         if !keys.is_empty() {
             text.push_str(&format!(" GROUP BY {}", keys.join(",")));

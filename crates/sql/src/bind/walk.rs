@@ -213,6 +213,9 @@ impl Binder<'_> {
         if let [(op, right)] = pending.as_slice()
             && let (Expr::Tuple(left), Expr::Tuple(right)) = (bare_ref(leftmost), bare_ref(right))
         {
+            if **op == BinaryOperator::Overlaps {
+                return self.overlaps(environment, left, right);
+            }
             return self.compare_rows(environment, op, left, right);
         }
         let mut result = self.expression(environment, leftmost)?;

@@ -15,6 +15,9 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_window_function("st_big_sum", 1, PURE, BigSum)?;
     connection.create_window_function("st_real_sum", 1, PURE, RealSum { mean: false })?;
     connection.create_window_function("st_real_avg", 1, PURE, RealSum { mean: true })?;
+    connection.create_aggregate_function("st_bit_and", 1, PURE, Bits(|a, b| a & b))?;
+    connection.create_aggregate_function("st_bit_or", 1, PURE, Bits(|a, b| a | b))?;
+    connection.create_aggregate_function("st_bit_xor", 1, PURE, Bits(|a, b| a ^ b))?;
     connection.create_aggregate_function("st_same", 1, PURE, Same)?;
     connection.create_aggregate_function("st_single", 1, PURE, Single)
 }
@@ -183,6 +186,28 @@ impl WindowAggregate<(f64, u64), Value> for RealSum {
     fn inverse(&self, _: &mut Context<'_>, _: &mut (f64, u64)) -> rusqlite::Result<()> {
         // What was added cannot be taken away without an error; the binder lets no row leave.
         Err(raise(SqlError::new("XX000", "a double left a window")))
+    }
+}
+
+/// Integers joined bit by bit.
+struct Bits(fn(i64, i64) -> i64);
+
+impl Aggregate<Option<i64>, Value> for Bits {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<i64>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, kept: &mut Option<i64>) -> rusqlite::Result<()> {
+        let arguments = Arguments(context);
+        if !arguments.is_null(0) {
+            let value = arguments.int(0).map_err(raise)?;
+            *kept = Some(kept.map_or(value, |kept| (self.0)(kept, value)));
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, kept: Option<Option<i64>>) -> rusqlite::Result<Value> {
+        Ok(kept.flatten().map_or(Value::Null, Value::Integer))
     }
 }
 

@@ -127,7 +127,7 @@ fn outside(text: &str, wanted: u8) -> Option<usize> {
 }
 
 /// The element at a place, counted from the end when negative.
-fn element(json: &str, place: i64) -> Option<&str> {
+pub(super) fn element(json: &str, place: i64) -> Option<&str> {
     if !json.trim_start().starts_with('[') {
         return None;
     }
@@ -141,7 +141,7 @@ fn element(json: &str, place: i64) -> Option<&str> {
 }
 
 /// The member of that name; of several the last.
-fn member<'j>(json: &'j str, name: &str) -> Result<Option<&'j str>, SqlError> {
+pub(super) fn member<'j>(json: &'j str, name: &str) -> Result<Option<&'j str>, SqlError> {
     if !json.trim_start().starts_with('{') {
         return Ok(None);
     }
@@ -159,7 +159,7 @@ fn member<'j>(json: &'j str, name: &str) -> Result<Option<&'j str>, SqlError> {
 }
 
 /// The text a JSON string stands for.
-fn unquoted(string: &str) -> Result<String, SqlError> {
+pub(super) fn unquoted(string: &str) -> Result<String, SqlError> {
     let inner = string
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))

@@ -4,7 +4,9 @@ use sqlparser::ast::{CeilFloorKind, Expr, TrimWhereField};
 use stele_core::{Type, Value};
 
 use crate::bind::Binder;
+use crate::bind::cast::Asked;
 use crate::bind::expression::Expression;
+use crate::bind::literal::quoted_text;
 use crate::bind::quantified::Quantified;
 use crate::bind::scope::Environment;
 use crate::error::SqlError;
@@ -143,8 +145,24 @@ impl Binder<'_> {
                     "Use IN (…) or = ANY (…) with a list of values or a sub-select.",
                 ));
             }
-            Expr::SimilarTo { .. } | Expr::RLike { .. } => {
-                return Err(SqlError::unsupported("SIMILAR TO", "Use LIKE or ILIKE."));
+            Expr::SimilarTo {
+                negated,
+                expr,
+                pattern,
+                escape_char,
+            } => {
+                let escape = escape_char.as_deref();
+                return self.similar(environment, expr, pattern, escape, *negated);
+            }
+            Expr::Overlay {
+                expr,
+                overlay_what,
+                overlay_from,
+                overlay_for,
+            } => {
+                let mut trees = vec![expr.as_ref(), overlay_what, overlay_from];
+                trees.extend(overlay_for.as_deref());
+                ("overlay", trees)
             }
             other => {
                 let mut shown = other.to_string();
@@ -160,6 +178,39 @@ impl Binder<'_> {
             arguments.push(self.expression(environment, tree)?);
         }
         self.function_of(name, arguments)
+    }
+
+    /// `x SIMILAR TO pattern`: the pattern is a literal.
+    fn similar(
+        &mut self,
+        environment: &Environment<'_>,
+        operand: &Expr,
+        pattern: &Expr,
+        escape: Option<&Expr>,
+        negated: bool,
+    ) -> Result<Expression, SqlError> {
+        let operand = self.expression(environment, operand)?;
+        let operand = self.cast(operand, Type::Text, Asked::Implicitly)?;
+        let escape = match escape {
+            None => Some('\\'),
+            Some(tree) => match quoted_text(tree) {
+                Some(text) if text.chars().count() < 2 => text.chars().next(),
+                _ => {
+                    return Err(SqlError::new("22025", "invalid escape string")
+                        .hint("Escape string must be empty or one character."));
+                }
+            },
+        };
+        let Some(pattern) = quoted_text(pattern) else {
+            return Err(SqlError::unsupported(
+                "SIMILAR TO a pattern that is no literal",
+                "Use LIKE, or ~ with a regular expression.",
+            ));
+        };
+        let regex = Expression::unknown(&crate::function::similar(pattern, escape)?);
+        let not = if negated { "NOT " } else { "" };
+        let sql = format!("({not}st_regex_like({},{},''))", operand.sql, regex.sql);
+        Ok(Expression::new(sql, Type::Bool).null_like(&[&operand]))
     }
 
     fn substring(
