@@ -10,6 +10,8 @@ WORDS = ["", "a", "b", "ab", "Ab", "bolt", "nut", "x_y", "50%", "gear", "it''s",
 NUMBERS = ("smallint", "int", "bigint", "numeric")
 TYPES = ("smallint", "int", "bigint", "numeric", "text", "bool", "date", "timestamp")
 COLUMN_TYPES = {"numeric": "NUMERIC(10,2)", "text": "VARCHAR(20)", "bool": "BOOLEAN"}
+TIME_PATTERNS = ("YYYY-MM-DD HH24:MI:SS", "FMDay, FMDD FMMonth", "Mon DDD Q IW", "HH12 PM", "YY/MM/DD", "IYYY-IW-ID")
+REGEX_FLAGS = ("", ", 'g'", ", 'i'")
 DEPTH_MAX = 3
 
 
@@ -183,6 +185,15 @@ class Generator:
             lambda: f"{self.expression('date', scope, depth)}::text",
             lambda: f"{self.expression('bool', scope, depth)}::text",
             lambda: f"translate({e()}, 'ab', 'b')",
+            lambda: f"regexp_replace({e()}, '[ab]+', '<\\\\&>'{self.rng.choice(REGEX_FLAGS)})",
+            lambda: f"substring({e()} FROM '{self.rng.choice(['^.', 'a(.)', '[0-9]+'])}')",
+            lambda: f"format('%s|%5s|%L', {e()}, {self.expression('int', scope, depth)}, {e()})",
+            lambda: f"quote_ident({e()})",
+            lambda: f"overlay({e()} PLACING 'Q' FROM 2)",
+            lambda: f"to_char({self.expression('timestamp', scope, depth)}, '{self.rng.choice(TIME_PATTERNS)}')",
+            lambda: f"age({self.expression('date', scope, depth)}, {self.expression('date', scope, depth)})::text",
+            lambda: f"json_build_object('k', {self.expression(self.rng.choice(TYPES), scope, depth)}, 'l', {e()})::text",
+            lambda: f"(json_build_array({e()}, {self.expression('int', scope, depth)}) ->> 0)",
         ])()
 
     def ascii(self):
@@ -205,6 +216,8 @@ class Generator:
             lambda: f"({e()} {rng.choice(['', 'NOT '])}IN ({e()}, {e()}))",
             lambda: f"({e()} BETWEEN {e()} AND {e()})",
             lambda: f"({e('text')} LIKE '{rng.choice(['%', 'a%', '_b%', '%t', '50!%', 'x~_y'])}')",
+            lambda: f"({e('text')} {rng.choice(['~', '~*', '!~', '!~*'])} '{rng.choice(['a', '^b', 'T$', 'a|z', '[0-9]', 'a.?b', '^$'])}')",
+            lambda: f"({e('text')} {rng.choice(['', 'NOT '])}SIMILAR TO '{rng.choice(['a%', '(a|b)+', '%[0-9]%', '_'])}')",
             lambda: f"({b()} IS {rng.choice(['', 'NOT '])}{rng.choice(['TRUE', 'FALSE', 'UNKNOWN'])})",
             lambda: self.subquery_test(scope, op),
         ])()
@@ -297,6 +310,8 @@ class Generator:
         return self.rng.choice([
             "count(*)", f"count({n})", f"sum({n})", f"round(avg({n}), 6)", f"min({n})", f"max({n})", f"count(DISTINCT {n})",
             f"min({self.expression('text', scope, 2)})", f"max({self.expression('date', scope, 2)})",
+            f"bit_or({self.expression('int', scope, 2)})", f"bit_and({self.expression('bigint', scope, 2)})",
+            f"json_agg({self.expression(self.rng.choice(TYPES), scope, 2)} ORDER BY a.id)::text",
             f"bool_or({self.expression('bool', scope, 2)})", f"bool_and({self.expression('bool', scope, 2)})",
             f"sum({n}) FILTER (WHERE {self.expression('bool', scope, 2)})",
             f"string_agg({self.expression('text', scope, 2)}, ',' ORDER BY {self.expression('text', scope, 3)}, a.id)",
