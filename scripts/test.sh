@@ -14,6 +14,25 @@ install_packages() {
     as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq postgresql-client postgresql-15
 }
 
+# What the programs in tests/clients need: drivers from their own registries.
+client_drivers() {
+    local missing=()
+    command -v javac >/dev/null || missing+=(default-jdk-headless)
+    command -v mvn >/dev/null || missing+=(maven)
+    command -v npm >/dev/null || missing+=(npm)
+    command -v go >/dev/null || missing+=(golang-go)
+    if [ ${#missing[@]} -gt 0 ]; then
+        as_root apt-get -o DPkg::Lock::Timeout=300 update -qq
+        as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq "${missing[@]}"
+    fi
+    if [ ! -f tests/clients/jdbc/lib/postgresql.jar ]; then
+        mvn -q dependency:copy -Dartifact=org.postgresql:postgresql:42.7.4 \
+            -DoutputDirectory="$PWD/tests/clients/jdbc/lib" -Dmdep.stripVersion=true
+    fi
+    [ -d tests/clients/node/node_modules ] || (cd tests/clients/node && npm install --silent --no-audit --no-fund)
+    (cd tests/clients/pgx && go mod download)
+}
+
 python_environment() {
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
@@ -35,6 +54,7 @@ part_wire() {
     say "real clients against the real process"
     install_packages
     python_environment
+    client_drivers
     cargo build --release -p stele
     .venv/bin/python -m unittest discover -s tests -p 'test_*.py' -v
 }

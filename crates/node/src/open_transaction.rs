@@ -6,8 +6,8 @@
 //! one gives something else. So transactions that write and are both taken are as if one had run after
 //! the other. A transaction that only reads submits nothing, and may see one state after the other.
 //!
-//! Not compared is what has no single answer: reads that name no table, sums of DOUBLE PRECISION, and
-//! reads of the past, of which nodes may keep different parts.
+//! Not compared is what has no single answer: reads that name no table, sums of DOUBLE PRECISION, reads
+//! of the system catalogue, and reads of the past, of which nodes may keep different parts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -294,8 +294,11 @@ impl Node {
             _ => (true, false, Reliance::default()),
         };
         let writes = open.writes() > 0;
-        let compared =
-            (reads || reliance.assertion) && !reliance.row_order && !reliance.state_root && !past;
+        let compared = (reads || reliance.assertion)
+            && !reliance.row_order
+            && !reliance.state_root
+            && !reliance.catalogue
+            && !past;
         if compared && (writes || reliance.chance) && !open.overread {
             open.add(statement, Traits::default())?;
             return self.last_of(open);

@@ -22,6 +22,7 @@ mod codec;
 mod command;
 mod config;
 mod connection;
+mod copy;
 mod error;
 mod listener;
 mod message;
@@ -31,6 +32,7 @@ mod scanner;
 mod session;
 mod settings;
 mod startup;
+mod system_value;
 mod transaction;
 mod wire_type;
 

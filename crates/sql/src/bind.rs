@@ -9,6 +9,7 @@
 //! `kN`; an expression is *unknown* while nothing has given a quoted literal or a parameter a type.
 
 mod aggregate;
+mod array;
 mod calendar;
 mod call;
 mod cast;
@@ -168,6 +169,10 @@ struct Binder<'b> {
     ids_taken: u32,
     /// Definitions that come beside the one the statement is about.
     made: Vec<Definition>,
+    /// Rows that functions in the select list being bound make.
+    series: array::Series,
+    /// Relations of the system catalogue it reads.
+    system: system::Used,
 }
 
 impl<'b> Binder<'b> {
@@ -191,6 +196,8 @@ impl<'b> Binder<'b> {
             changes_sequences: false,
             ids_taken: 0,
             made: Vec::new(),
+            series: array::Series::default(),
+            system: system::Used::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use stele_core::schema::{Table, TableId};
 use stele_core::{Type, Value};
 
 use crate::result::OutputColumn;
+use crate::system_type::Element;
 
 /// A statement bound against one version of the catalogue.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Reliance {
     pub table_versions: bool,
     /// It insists on something: `stele_assert`.
     pub assertion: bool,
+    /// On what the program says of the system catalogue, which no transaction may depend on.
+    pub catalogue: bool,
 }
 
 impl Reliance {
@@ -50,6 +53,7 @@ impl Reliance {
             state_root: holds("st_state_root("),
             table_versions: holds("st_table_version("),
             assertion: holds("st_assert("),
+            catalogue: false,
         }
     }
 }
@@ -61,6 +65,8 @@ pub struct BoundQuery {
     pub sqlite: String,
     /// Type of each user parameter.
     pub parameters: Vec<Type>,
+    /// Elements of each user parameter that is an array, kept as TEXT.
+    pub arrays: Vec<Option<Element>>,
     /// Result columns.
     pub columns: Vec<OutputColumn>,
     /// Tables it reads.
@@ -96,6 +102,8 @@ pub struct BoundWrite {
     pub sqlite: String,
     /// Type of each user parameter.
     pub parameters: Vec<Type>,
+    /// Elements of each user parameter that is an array, kept as TEXT.
+    pub arrays: Vec<Option<Element>>,
     /// RETURNING columns; empty without RETURNING.
     pub columns: Vec<OutputColumn>,
     /// The table it changes.
@@ -218,6 +226,16 @@ impl Bound {
     #[must_use]
     pub fn is_result_certain(&self) -> bool {
         matches!(self, Self::Schema(_)) || matches!(self, Self::Write(write) if write.is_certain)
+    }
+
+    /// Elements of user parameters that are arrays.
+    #[must_use]
+    pub fn arrays(&self) -> &[Option<Element>] {
+        match self {
+            Self::Query(query) => &query.arrays,
+            Self::Write(write) => &write.arrays,
+            Self::Schema(_) => &[],
+        }
     }
 
     /// Whether it only reads.

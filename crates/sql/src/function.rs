@@ -31,7 +31,6 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-pub(crate) use array::array_elements;
 pub(crate) use cast::type_arguments;
 pub use context::TransactionContext;
 pub use failure::error_from_sqlite;
@@ -54,7 +53,6 @@ pub fn register(
     cast::register(connection)?;
     text::register(connection)?;
     aggregate::register(connection)?;
-    array::register(connection)?;
     bytes::register(connection)?;
     datetime::register(connection)?;
     generic::register(connection)?;

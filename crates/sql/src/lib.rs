@@ -5,6 +5,7 @@
 //! gives outcomes, row changes and the state root, or by read-only snapshots. Nothing a client
 //! wrote reaches SQLite as text.
 
+pub mod array_text;
 pub mod bind;
 pub mod bound;
 pub mod catalogue;
@@ -14,8 +15,10 @@ pub mod function;
 pub mod parse;
 pub mod physical;
 pub mod result;
+pub mod system_type;
 
 pub use bound::{Bound, BoundQuery, BoundWrite, Operation, Reliance, SchemaChange};
 pub use catalogue::Catalogue;
 pub use error::SqlError;
 pub use result::{OutputColumn, StatementResult};
+pub use system_type::{Element, SystemType};

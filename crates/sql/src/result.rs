@@ -2,13 +2,17 @@
 
 use stele_core::{Type, Value};
 
+use crate::system_type::SystemType;
+
 /// One column of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputColumn {
     /// Name as PostgreSQL would give it.
     pub name: String,
-    /// Type.
+    /// Type its values are kept in.
     pub ty: Type,
+    /// The type a client is told, where that is another: one of the system catalogue's, or an array.
+    pub system: Option<SystemType>,
 }
 
 /// The result of one statement.

@@ -71,7 +71,10 @@ impl From<StatementResult> for ResultView {
 impl From<OutputColumn> for ColumnView {
     fn from(column: OutputColumn) -> Self {
         Self {
-            ty: column.ty.to_string(),
+            ty: match column.system {
+                Some(system) => system.to_string(),
+                None => column.ty.to_string(),
+            },
             name: column.name,
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bytes::{BufMut, BytesMut};
 use stele_core::value::{ValueError, check, coerce, text};
 use stele_core::{Numeric, Type, Value};
-use stele_sql::SqlError;
+use stele_sql::{SqlError, SystemType};
 
 use super::numeric::{self, NumericFault};
 use super::wire_type as wire;
@@ -88,6 +88,9 @@ pub(crate) fn read(
     format: Format,
     bytes: &[u8],
 ) -> Result<Value, SqlError> {
+    if let Some(element) = SystemType::array_of_oid(parameter.oid).and_then(SystemType::element) {
+        return super::system_value::read_array(element, number, format, bytes);
+    }
     let value = match format {
         Format::Text => {
             let text = utf8(bytes)?;
@@ -207,7 +210,7 @@ fn out_of_range(what: &str) -> SqlError {
     )
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, SqlError> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, SqlError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let shown: Vec<String> = bytes
@@ -239,12 +242,28 @@ pub(crate) fn put(ty: Type, value: &Value, format: Format, out: &mut BytesMut) {
         out.put_i32(-1);
         return;
     }
-    let start = out.len();
-    out.put_i32(0);
-    match format {
+    with_length(out, |out| match format {
         Format::Text => put_text(ty, value, out),
         Format::Binary => put_binary(ty, value, out),
+    });
+}
+
+/// Writes something with its length before it, which counts itself, as messages have it.
+pub(crate) fn with_length_of_all(out: &mut BytesMut, put: impl FnOnce(&mut BytesMut)) {
+    let start = out.len();
+    out.put_i32(0);
+    put(out);
+    let len = (out.len() - start) as u32;
+    if let Some(place) = out.get_mut(start..start + 4) {
+        place.copy_from_slice(&len.to_be_bytes());
     }
+}
+
+/// Writes something with its length before it.
+pub(crate) fn with_length(out: &mut BytesMut, put: impl FnOnce(&mut BytesMut)) {
+    let start = out.len();
+    out.put_i32(0);
+    put(out);
     let len = (out.len() - start - 4) as u32;
     if let Some(place) = out.get_mut(start..start + 4) {
         place.copy_from_slice(&len.to_be_bytes());

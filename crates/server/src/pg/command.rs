@@ -1,6 +1,9 @@
 //! Statements that the session answers itself: transaction control, settings, clean-up.
 
+pub(crate) mod copy;
 mod cursor;
+mod prepare;
+pub(crate) mod proof;
 
 use stele_sql::SqlError;
 
@@ -81,6 +84,26 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// CLOSE of a cursor; no name is ALL.
     Close(Option<String>),
+    /// COPY.
+    Copy(copy::Copy),
+    /// A query for a proof.
+    Proof(proof::ProofQuery),
+    /// PREPARE.
+    Prepare {
+        /// Its name.
+        name: String,
+        /// Parameter types, as SQL names them.
+        types: Vec<String>,
+        /// The statement.
+        sql: String,
+    },
+    /// EXECUTE.
+    Execute {
+        /// The prepared statement.
+        name: String,
+        /// Values of its parameters, as SQL.
+        arguments: Vec<String>,
+    },
     /// Something to clean up that is never there, such as UNLISTEN, with the tag to answer.
     Nothing(&'static str),
 }
@@ -114,11 +137,22 @@ pub(crate) fn parse(sql: &str) -> Result<Option<Command>, SqlError> {
             words.skip();
             Ok(Command::Nothing("UNLISTEN"))
         },
-        "prepare" | "execute" => {
-            return Err(SqlError::unsupported(
-                format!("SQL {}", first.to_ascii_uppercase()),
-                "Use the driver's prepared statements (protocol-level Parse, Bind, Execute).",
-            ));
+        "prepare" => {
+            words.skip();
+            return prepare::prepare(&mut words, sql).map(Some);
+        }
+        "execute" => {
+            words.skip();
+            return prepare::execute(&mut words, sql).map(Some);
+        }
+        "select" => {
+            words.skip();
+            let query = proof::proof(&mut words, sql)?;
+            return Ok(query.map(Command::Proof));
+        }
+        "copy" => {
+            words.skip();
+            return copy::copy(&mut words, sql).map(|copy| Some(Command::Copy(copy)));
         }
         "declare" => {
             words.skip();

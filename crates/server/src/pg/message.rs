@@ -98,8 +98,12 @@ pub(crate) enum Message {
     Sync,
     /// Ends the session.
     Terminate,
-    /// Parts of a COPY that is not going on: ignored, as PostgreSQL does.
-    Copy,
+    /// Part of what a COPY brings.
+    CopyData(Bytes),
+    /// The end of a COPY.
+    CopyDone,
+    /// The client gives a COPY up, and why.
+    CopyFail(String),
 }
 
 /// Why bytes are no message. The connection cannot go on after a `Fatal` one.
@@ -194,7 +198,7 @@ impl Message {
         }
         let mut body = Body(input.split_to(len + 1).freeze().slice(5..));
         let message = Self::decode(kind, &mut body)?;
-        if body.0.is_empty() || message == Self::Copy {
+        if body.0.is_empty() {
             Ok(Some(message))
         } else {
             Err(MessageError::Skipped(violation("invalid message format")))
@@ -216,7 +220,9 @@ impl Message {
             b'H' => Ok(Self::Flush),
             b'S' => Ok(Self::Sync),
             b'X' => Ok(Self::Terminate),
-            b'd' | b'c' | b'f' => Ok(Self::Copy),
+            b'd' => Ok(Self::CopyData(std::mem::take(&mut body.0))),
+            b'c' => Ok(Self::CopyDone),
+            b'f' => body.text().map(Self::CopyFail),
             other => {
                 return Err(MessageError::Fatal(violation(format!(
                     "invalid frontend message type {other}"

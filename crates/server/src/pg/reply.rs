@@ -21,6 +21,7 @@ use stele_sql::{OutputColumn, SqlError};
 
 use super::codec::{self, Format, Formats};
 use super::settings::Report;
+use super::system_value;
 use super::wire_type::WireType;
 
 /// Longest text in an error or notice, in bytes.
@@ -144,7 +145,7 @@ impl Replies {
             .iter()
             .enumerate()
             .map(|(place, column)| {
-                let wire = WireType::of(column.ty);
+                let wire = WireType::of_column(column);
                 let format = match formats.of(place) {
                     Format::Text => FORMAT_CODE_TEXT,
                     Format::Binary => FORMAT_CODE_BINARY,
@@ -163,13 +164,53 @@ impl Replies {
         self.bytes.put_u32(0);
         self.bytes.put_u16(row.len() as u16);
         for (place, value) in row.iter().enumerate() {
-            let ty = columns.get(place).map_or(Type::Text, |column| column.ty);
-            codec::put(ty, value, formats.of(place), &mut self.bytes);
+            let format = formats.of(place);
+            match columns.get(place) {
+                Some(OutputColumn {
+                    system: Some(system),
+                    ..
+                }) => system_value::put(*system, value, format, &mut self.bytes),
+                Some(column) => codec::put(column.ty, value, format, &mut self.bytes),
+                None => codec::put(Type::Text, value, format, &mut self.bytes),
+            }
         }
         let len = (self.bytes.len() - start - 1) as u32;
         if let Some(place) = self.bytes.get_mut(start + 1..start + 5) {
             place.copy_from_slice(&len.to_be_bytes());
         }
+    }
+
+    /// The server will send the rows of a COPY.
+    pub(crate) fn copy_out(&mut self, binary: bool, columns: usize) {
+        self.copy_response(b'H', binary, columns);
+    }
+
+    /// The client is to send the rows of a COPY.
+    pub(crate) fn copy_in(&mut self, binary: bool, columns: usize) {
+        self.copy_response(b'G', binary, columns);
+    }
+
+    fn copy_response(&mut self, kind: u8, binary: bool, columns: usize) {
+        self.bytes.put_u8(kind);
+        codec::with_length_of_all(&mut self.bytes, |out| {
+            out.put_u8(binary.into());
+            out.put_u16(columns as u16);
+            for _ in 0..columns {
+                out.put_u16(binary.into());
+            }
+        });
+    }
+
+    /// Some rows of a COPY.
+    pub(crate) fn copy_data(&mut self, rows: &[u8]) {
+        self.bytes.put_u8(b'd');
+        codec::with_length_of_all(&mut self.bytes, |out| out.put_slice(rows));
+    }
+
+    /// The end of the rows of a COPY.
+    pub(crate) fn copy_done(&mut self) {
+        self.bytes.put_u8(b'c');
+        self.bytes.put_u32(4);
     }
 
     /// A failure.

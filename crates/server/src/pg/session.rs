@@ -9,9 +9,12 @@
 
 mod ahead;
 mod control;
+mod copy;
 mod cursor;
 mod extended;
 mod plan;
+mod prepare;
+mod proof;
 mod run;
 mod simple;
 
@@ -24,6 +27,7 @@ use stele_node::keys::LocalKey;
 use stele_node::{Node, OpenTransaction};
 use stele_sql::SqlError;
 
+use self::copy::CopyIn;
 use self::extended::Portal;
 use self::plan::Work;
 use self::run::Deferred;
@@ -55,6 +59,8 @@ pub(crate) struct Session {
     deferred: Vec<Deferred>,
     /// Where batches end among the deferred writes: how many of them were deferred by then.
     ends: Vec<usize>,
+    /// A COPY FROM STDIN that is going on.
+    copying: Option<CopyIn>,
     /// After an error, messages up to the next Sync are skipped.
     skipping: bool,
     out: Replies,
@@ -78,6 +84,7 @@ impl Session {
             transaction: None,
             deferred: Vec::new(),
             ends: Vec::new(),
+            copying: None,
             skipping: false,
             out: Replies::default(),
         }
@@ -92,6 +99,9 @@ impl Session {
         }
         if self.skipping && !matches!(message, Message::Sync | Message::Terminate) {
             return Next::GoOn;
+        }
+        if self.copying.is_some() {
+            return self.handle_copying(message).await;
         }
         let done = match message {
             Message::Terminate => return Next::Close,
@@ -115,7 +125,8 @@ impl Session {
                 Ok(())
             }
             Message::Flush => self.preview_deferred(),
-            Message::Copy => Ok(()),
+            // Parts of a COPY that is not going on: ignored, as PostgreSQL does.
+            Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
         };
         if let Err(error) = done {
             self.fail(error);

@@ -2,12 +2,13 @@
 
 use stele_core::Type;
 use stele_core::value::NUMERIC_PRECISION_MAX;
-use stele_sql::SqlError;
+use stele_sql::{OutputColumn, SqlError, SystemType};
 
 /// Identifier of an untyped literal.
 pub(crate) const UNKNOWN: u32 = 705;
 pub(crate) const BOOL: u32 = 16;
 pub(crate) const BYTEA: u32 = 17;
+pub(crate) const CHAR: u32 = 18;
 pub(crate) const NAME: u32 = 19;
 pub(crate) const INT8: u32 = 20;
 pub(crate) const INT2: u32 = 21;
@@ -22,6 +23,7 @@ pub(crate) const VARCHAR: u32 = 1043;
 pub(crate) const DATE: u32 = 1082;
 pub(crate) const TIMESTAMP: u32 = 1114;
 pub(crate) const TIMESTAMPTZ: u32 = 1184;
+pub(crate) const REGCLASS: u32 = 2205;
 pub(crate) const NUMERIC: u32 = 1700;
 pub(crate) const UUID: u32 = 2950;
 pub(crate) const JSONB: u32 = 3802;
@@ -44,6 +46,18 @@ pub(crate) struct WireType {
 }
 
 impl WireType {
+    /// How a column's type is named.
+    pub(crate) fn of_column(column: &OutputColumn) -> Self {
+        match column.system {
+            None => Self::of(column.ty),
+            Some(system) => Self {
+                oid: system.oid(),
+                size: system.size(),
+                modifier: -1,
+            },
+        }
+    }
+
     /// How a type of the ledger is named.
     pub(crate) fn of(ty: Type) -> Self {
         let (oid, size, modifier) = match ty {
@@ -98,11 +112,14 @@ pub(crate) fn declared(oid: u32, number: usize) -> Result<Option<Type>, SqlError
         TIMESTAMPTZ => Type::TimestampTz,
         UUID => Type::Uuid,
         JSON | JSONB => Type::Json,
+        REGCLASS | CHAR => Type::Text,
+        // Kept as text, see `stele_sql::array_text`.
+        array if SystemType::array_of_oid(array).is_some() => Type::Text,
         other => {
             let name = foreign_name(other);
             return Err(SqlError::unsupported(
                 format!("the type {name} of parameter ${number}"),
-                "Parameters are boolean, smallint, integer, bigint, numeric, double precision, text, bytea, date, timestamp, timestamptz, uuid or json; send an array as one parameter for each element.",
+                "Parameters are boolean, smallint, integer, bigint, numeric, double precision, text, bytea, date, timestamp, timestamptz, uuid, json or arrays of those.",
             ));
         }
     }))
@@ -117,9 +134,6 @@ fn foreign_name(oid: u32) -> String {
         790 => "money".to_owned(),
         869 => "inet".to_owned(),
         142 => "xml".to_owned(),
-        1000 | 1005 | 1007 | 1009 | 1014 | 1015 | 1016 | 1021 | 1022 | 1231 | 2951 => {
-            "array".to_owned()
-        }
         other => format!("with identifier {other}"),
     }
 }

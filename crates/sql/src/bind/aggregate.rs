@@ -14,6 +14,7 @@ use super::expression::{Expression, Family, bits, family, is_text, numeric, scal
 use super::query::order_item;
 use super::scope::Environment;
 use crate::error::SqlError;
+use crate::system_type::SystemType;
 
 /// Aggregates we know.
 const NAMES: &[&str] = &[
@@ -31,6 +32,7 @@ const NAMES: &[&str] = &[
     "bit_xor",
     "json_agg",
     "json_object_agg",
+    "array_agg",
 ];
 
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -221,6 +223,12 @@ impl Binder<'_> {
         {
             return Ok(Expression::new(format!("count(*){filter}"), Type::BigInt).not_null());
         }
+        if let ("array_agg", [FunctionArg::Unnamed(FunctionArgExpr::Expr(tree))]) =
+            (call.name, call.arguments)
+        {
+            let operand = self.typed(inside, tree)?;
+            return self.array_agg(inside, call, operand, filter);
+        }
         let mut operands = Vec::with_capacity(call.arguments.len());
         for argument in call.arguments {
             let FunctionArg::Unnamed(FunctionArgExpr::Expr(tree)) = argument else {
@@ -316,6 +324,35 @@ impl Binder<'_> {
             _ => return Err(no_function(&signature)),
         };
         Ok(result)
+    }
+
+    fn array_agg(
+        &mut self,
+        inside: &Environment<'_>,
+        call: &Call<'_>,
+        operand: Expression,
+        filter: &str,
+    ) -> Result<Expression, SqlError> {
+        let operand = self.settled(operand)?;
+        let (element, value) = self.element_json(&operand)?;
+        let mut items = Vec::with_capacity(call.order.len());
+        for item in call.order {
+            let key = self.expression(inside, &item.expr)?;
+            items.push(order_item(&key, &item.options)?);
+        }
+        if self.writes {
+            // What reaches a row must not depend on the plan.
+            items.push(operand.sql.clone());
+        }
+        let order = if items.is_empty() {
+            String::new()
+        } else {
+            format!(" ORDER BY {}", items.join(","))
+        };
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let sql = format!("nullif(json_group_array({distinct}{value}{order}){filter},'[]')");
+        let array = SystemType::Array(element);
+        Ok(Expression::new(sql, Type::Text).of_system(array))
     }
 
     fn string_agg(

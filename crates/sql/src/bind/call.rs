@@ -4,6 +4,8 @@ mod special;
 mod window;
 mod window_spec;
 
+pub(super) use special::SERVER_VERSION;
+
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 use stele_core::value::NUMERIC_SCALE_MAX;
 use stele_core::{Type, Value};
@@ -15,6 +17,7 @@ use super::expression::{Expression, Family, Kind, Ty, bits, family, is_text, num
 use super::functions::{REFUSED, SIGNATURES, Signature};
 use super::name::parts;
 use super::scope::Environment;
+use super::system::SETTINGS;
 use super::type_name::NUMERIC_SCALE_DEFAULT;
 use crate::error::SqlError;
 
@@ -22,7 +25,11 @@ use crate::error::SqlError;
 pub(super) fn function_name(function: &Function) -> Option<String> {
     match parts(&function.name).ok()?.as_slice() {
         [name] => Some(name.clone()),
-        [schema, name] if schema == "pg_catalog" || schema == "stele" => Some(name.clone()),
+        [schema, name]
+            if schema == "pg_catalog" || schema == "stele" || schema == "information_schema" =>
+        {
+            Some(name.clone())
+        }
         _ => None,
     }
 }
@@ -56,6 +63,9 @@ impl Binder<'_> {
                 "42809",
                 format!("window function {name} requires an OVER clause"),
             ));
+        }
+        if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
+            return self.array_of_query(environment, query);
         }
         if is_aggregate(&name) {
             return self.aggregate(environment, &name, function);
@@ -91,6 +101,12 @@ impl Binder<'_> {
         environment.check_volatile(&name)?;
         if let Some(value) = self.sequence_call(environment, &name, &trees) {
             return value;
+        }
+        if let Some(result) = self.array_function(environment, &name, &trees)? {
+            return Ok(result);
+        }
+        if let Some(result) = self.catalogue_function(environment, &name, &trees)? {
+            return Ok(result);
         }
         let mut arguments = Vec::with_capacity(trees.len());
         for tree in trees {
@@ -423,31 +439,39 @@ impl Binder<'_> {
     }
 
     fn setting(&mut self, arguments: Vec<Expression>) -> Result<Expression, SqlError> {
-        let name = match arguments.first().map(|argument| &argument.kind) {
-            Some(Kind::Literal(name)) => name.to_ascii_lowercase(),
-            _ => String::new(),
+        let missing_ok = arguments
+            .get(1)
+            .is_some_and(|second| second.kind == Kind::Constant(Value::Bool(true)));
+        let Some(first) = arguments.into_iter().next() else {
+            return Err(no_function("current_setting()"));
         };
-        let value = match name.as_str() {
-            "server_version" => super::call::special::SERVER_VERSION,
-            "server_version_num" => "150000",
-            "timezone" => "UTC",
-            "search_path" => {
-                return Expression::constant(
-                    Type::Text,
-                    Value::Text(self.context.search_path.join(", ")),
-                );
-            }
-            "server_encoding" | "client_encoding" => "UTF8",
-            "default_transaction_isolation" | "transaction_isolation" => "serializable",
-            "standard_conforming_strings" | "integer_datetimes" => "on",
-            _ => {
-                return Err(SqlError::new(
-                    "42704",
-                    format!("unrecognized configuration parameter \"{name}\""),
-                ));
-            }
+        let Kind::Literal(name) = &first.kind else {
+            let name = self.cast(first, Type::Text, Asked::Implicitly)?;
+            let cases: Vec<String> = SETTINGS
+                .iter()
+                .map(|(known, value)| format!("WHEN '{}' THEN '{value}'", known.to_lowercase()))
+                .collect();
+            let sql = format!("(CASE st_lower({}) {} END)", name.sql, cases.join(" "));
+            return Ok(Expression::new(sql, Type::Text));
         };
-        Expression::constant(Type::Text, Value::Text(value.to_owned()))
+        let name = name.to_ascii_lowercase();
+        if name == "search_path" {
+            let path = self.context.search_path.join(", ");
+            return Expression::constant(Type::Text, Value::Text(path));
+        }
+        let setting = SETTINGS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&name));
+        let Some((_, value)) = setting else {
+            if missing_ok {
+                return Ok(Expression::null(Ty::Of(Type::Text)));
+            }
+            return Err(SqlError::new(
+                "42704",
+                format!("unrecognized configuration parameter \"{name}\""),
+            ));
+        };
+        Expression::constant(Type::Text, Value::Text((*value).to_owned()))
     }
 }
 
@@ -455,7 +479,7 @@ impl Binder<'_> {
 fn accepts(wanted: Type, argument: &Expression, exactly: bool) -> bool {
     match argument.ty {
         Ty::Unknown => !exactly || wanted == Type::Text || matches!(wanted, Type::Integer),
-        Ty::Interval => false,
+        Ty::Interval | Ty::System(_) => false,
         Ty::Of(given) if exactly => given == wanted || is_text(given) && is_text(wanted),
         Ty::Of(given) => match (bits(given), bits(wanted)) {
             (Some(a), Some(b)) => a <= b,

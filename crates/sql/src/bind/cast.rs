@@ -29,6 +29,7 @@ impl Binder<'_> {
         to: Type,
         asked: Asked,
     ) -> Result<Expression, SqlError> {
+        let expression = expression.plain();
         match (&expression.kind, expression.ty) {
             (Kind::Null, _) => Ok(Expression::null(Ty::Of(to))),
             (Kind::Literal(given), _) => match to {
@@ -77,8 +78,8 @@ impl Binder<'_> {
                 self.cast_known(text, Type::Text, to, asked)
             }
             (_, Ty::Interval) => Err(cannot_cast(expression.ty, Ty::Of(to))),
-            // Only literals, NULL and parameters are unknown.
-            (_, Ty::Unknown) => Ok(expression),
+            // Only literals, NULL and parameters are unknown; system types have been made plain.
+            (_, Ty::Unknown | Ty::System(_)) => Ok(expression),
         }
     }
 
@@ -88,6 +89,11 @@ impl Binder<'_> {
         expression: Expression,
         name: TypeName,
     ) -> Result<Expression, SqlError> {
+        let expression = match (name.ty, expression.system()) {
+            (Ty::System(to), _) => return self.cast_to_system(expression, to),
+            (Ty::Of(to), Some(from)) if is_text(to) => self.system_text(expression, from),
+            _ => expression.plain(),
+        };
         match name.ty {
             Ty::Interval => self.interval_from(expression),
             Ty::Of(_) if name.bare_numeric => {
@@ -108,7 +114,7 @@ impl Binder<'_> {
                 self.cast(expression, numeric(scale), Asked::Explicitly)
             }
             Ty::Of(to) => self.cast(expression, to, Asked::Explicitly),
-            Ty::Unknown => Ok(expression),
+            Ty::Unknown | Ty::System(_) => Ok(expression),
         }
     }
 
@@ -176,6 +182,10 @@ impl Binder<'_> {
             .map(|expression| match ty {
                 Ty::Of(ty) => self.cast(expression, ty, Asked::Implicitly),
                 Ty::Interval => self.interval_from(expression),
+                Ty::System(to) => Ok(match expression.system() {
+                    Some(_) => expression,
+                    None => self.cast_to_system(expression, to)?,
+                }),
                 Ty::Unknown => self.cast(expression, Type::Text, Asked::Implicitly),
             })
             .collect()
@@ -198,6 +208,9 @@ pub(super) fn common_type(expressions: &[Expression], what: &str) -> Result<Ty, 
         common = match (common, expression.ty) {
             (Ty::Unknown, other) | (other, Ty::Unknown) => other,
             (Ty::Interval, Ty::Interval) => Ty::Interval,
+            (Ty::System(a), Ty::System(b)) if a == b => common,
+            (Ty::System(a), Ty::System(b)) => shared(a.stored(), b.stored(), what)?,
+            (Ty::System(a), Ty::Of(b)) | (Ty::Of(b), Ty::System(a)) => shared(a.stored(), b, what)?,
             (Ty::Of(a), Ty::Of(b)) => match wider(a, b) {
                 Some(ty) => Ty::Of(ty),
                 None => return Err(mismatched(what, common, expression.ty)),
@@ -206,6 +219,11 @@ pub(super) fn common_type(expressions: &[Expression], what: &str) -> Result<Ty, 
         };
     }
     Ok(common)
+}
+
+fn shared(a: Type, b: Type, what: &str) -> Result<Ty, SqlError> {
+    let wider = wider(a, b).map(Ty::Of);
+    wider.ok_or_else(|| mismatched(what, Ty::Of(a), Ty::Of(b)))
 }
 
 fn mismatched(what: &str, a: Ty, b: Ty) -> SqlError {

@@ -179,6 +179,7 @@ impl Binder<'_> {
             (Ty::Of(Type::Numeric { .. }), Ty::Of(own @ Type::Numeric { .. })) => {
                 second.is_unknown() || second.known().and_then(scale_of) <= scale_of(own)
             }
+            (_, Ty::System(own)) => second.is_unknown() || second.known() == Some(own.stored()),
             (a, b) => a == b,
         };
         if !fits {
@@ -194,6 +195,10 @@ impl Binder<'_> {
         match first.ty {
             Ty::Of(ty) => self.cast(second, ty, Asked::Implicitly),
             Ty::Interval => self.interval_from(second),
+            Ty::System(to) => match second.system() {
+                Some(_) => Ok(second),
+                None => self.cast_to_system(second, to),
+            },
             Ty::Unknown => Ok(second),
         }
     }

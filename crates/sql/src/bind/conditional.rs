@@ -166,6 +166,7 @@ impl Binder<'_> {
         })?;
         let target = match common {
             Ty::Unknown => Type::Text,
+            Ty::System(system) => system.stored(),
             Ty::Of(Type::Json) => return Err(no_operator("=", common, common)),
             Ty::Of(Type::Varchar(_)) => Type::Text,
             // Literals beside it may have more digits than a column keeps.

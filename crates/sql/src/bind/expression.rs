@@ -3,6 +3,7 @@
 use stele_core::{Type, Value};
 
 use crate::physical::{literal, to_sqlite};
+use crate::system_type::SystemType;
 
 /// The type of an expression while it is bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,6 +12,8 @@ pub(super) enum Ty {
     Unknown,
     /// INTERVAL: exists in expressions only; a blob in SQLite, text in a result.
     Interval,
+    /// A type of the system catalogue, or an array: exists in expressions and results only.
+    System(SystemType),
     /// A type values can have.
     Of(Type),
 }
@@ -105,6 +108,7 @@ impl Expression {
     pub(super) fn known(&self) -> Option<Type> {
         match self.ty {
             Ty::Of(ty) => Some(ty),
+            Ty::System(system) => Some(system.stored()),
             Ty::Unknown | Ty::Interval => None,
         }
     }
@@ -130,6 +134,32 @@ impl Expression {
         }
     }
 
+    /// As the type its values are kept in: what operators and functions work with.
+    pub(super) fn plain(self) -> Self {
+        match self.ty {
+            Ty::System(system) => Self {
+                ty: Ty::Of(system.stored()),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// Says that it is of a system type.
+    pub(super) fn of_system(self, system: SystemType) -> Self {
+        Self {
+            ty: Ty::System(system),
+            ..self
+        }
+    }
+
+    pub(super) fn system(&self) -> Option<SystemType> {
+        match self.ty {
+            Ty::System(system) => Some(system),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_unknown(&self) -> bool {
         self.ty == Ty::Unknown
     }
@@ -140,6 +170,7 @@ impl std::fmt::Display for Ty {
         match self {
             Self::Unknown => f.write_str("unknown"),
             Self::Interval => f.write_str("interval"),
+            Self::System(system) => system.fmt(f),
             Self::Of(ty) => ty.fmt(f),
         }
     }

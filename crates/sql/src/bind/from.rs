@@ -3,18 +3,22 @@
 mod join;
 
 use sqlparser::ast::{
-    FunctionArg, ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
+    FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
 };
 use stele_core::schema::{Kind, Table, View};
+use stele_core::Type;
 
 use super::Binder;
+use super::array::element_expression;
 use super::common_table::{CommonTable, misplaced};
 use super::definition::view_query;
+use super::expression::Expression;
 use super::name::{folded, no_relation, qualified};
 use super::query::{Column, Select, rename_columns};
-use super::scope::{Environment, Relation, Scope, ScopeColumn};
+use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn};
 use crate::error::SqlError;
 use crate::physical::table_name;
+use crate::system_type::{Element, SystemType};
 
 impl Binder<'_> {
     /// Binds FROM: what it makes visible, and its text without the keyword.
@@ -57,9 +61,22 @@ impl Binder<'_> {
                 name,
                 alias,
                 args: Some(arguments),
-                with_ordinality: false,
+                with_ordinality,
                 ..
-            } => self.function_relation(name, &arguments.args, alias.as_ref(), outer),
+            } => self.function_relation(
+                name,
+                &arguments.args,
+                *with_ordinality,
+                alias.as_ref(),
+                outer,
+            ),
+            TableFactor::Function {
+                lateral: false,
+                name,
+                args,
+                with_ordinality,
+                alias,
+            } => self.function_relation(name, args, *with_ordinality, alias.as_ref(), outer),
             TableFactor::Derived {
                 lateral: false,
                 subquery,
@@ -81,10 +98,13 @@ impl Binder<'_> {
                 let (scope, text) = self.joined(table_with_joins, outer)?;
                 Ok((scope, format!("({text})")))
             }
-            TableFactor::UNNEST { .. } => Err(SqlError::unsupported(
-                "unnest",
-                "Use VALUES, or several parameters.",
-            )),
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_ordinality,
+                ..
+            } => self.unnest_relation(array_exprs, *with_ordinality, alias.as_ref(), outer),
             other => Err(SqlError::unsupported(
                 format!("FROM {other}"),
                 "FROM takes tables, sub-selects, joins, stele_history, stele_changes and stele_diff.",
@@ -127,11 +147,21 @@ impl Binder<'_> {
             let scope = derived_scope(&select, &own, alias, &common.name)?;
             return Ok((scope, format!("{} AS {own}", common.alias)));
         }
+        // As in PostgreSQL, a bare name finds the system's relations first.
+        if let Some((select, text, schema)) = self.system_relation(schema.as_deref(), &bare)? {
+            let (mut scope, text) = self.derived_text(&select, &text, alias, &bare)?;
+            if let [relation] = scope.relations.as_mut_slice() {
+                if alias.is_none() {
+                    relation.schema = Some(schema.to_owned());
+                }
+                if let Some(oid) = self.relation_oid(Some(schema), &bare) {
+                    relation.columns.push(system_column("tableoid", oid)?);
+                }
+            }
+            return Ok((scope, text));
+        }
         let Some(table) = self.find_table(schema.as_deref(), &bare).cloned() else {
-            return match self.system_relation(schema.as_deref(), &bare) {
-                Some((select, text)) => self.derived_text(&select, &text, alias, &bare),
-                None => Err(no_relation(schema.as_deref(), &bare)),
-            };
+            return Err(no_relation(schema.as_deref(), &bare));
         };
         if let Kind::View(view) = &table.kind {
             if version.is_some() {
@@ -236,10 +266,23 @@ impl Binder<'_> {
         &mut self,
         name: &ObjectName,
         arguments: &[FunctionArg],
+        with_ordinality: bool,
         alias: Option<&TableAlias>,
         outer: Option<&Environment<'_>>,
     ) -> Result<(Scope, String), SqlError> {
         let (_, bare) = qualified(name)?;
+        if let ("unnest", [FunctionArg::Unnamed(FunctionArgExpr::Expr(tree))]) =
+            (bare.as_str(), arguments)
+        {
+            let trees = std::slice::from_ref(tree);
+            return self.unnest_relation(trees, with_ordinality, alias, outer);
+        }
+        if with_ordinality {
+            return Err(SqlError::unsupported(
+                format!("WITH ORDINALITY of {bare}"),
+                "Number the rows with row_number().",
+            ));
+        }
         match bare.as_str() {
             "stele_history" => {
                 let (select, text) = self.history(arguments)?;
@@ -251,6 +294,10 @@ impl Binder<'_> {
             }
             "stele_diff" => {
                 let (select, text) = self.difference(arguments)?;
+                self.derived_text(&select, &text, alias, &bare)
+            }
+            "pg_get_keywords" => {
+                let (select, text) = keywords();
                 self.derived_text(&select, &text, alias, &bare)
             }
             "generate_series" => {
@@ -266,6 +313,77 @@ impl Binder<'_> {
             )),
         }
     }
+
+    /// `unnest(array) [WITH ORDINALITY]`.
+    fn unnest_relation(
+        &mut self,
+        trees: &[sqlparser::ast::Expr],
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+        outer: Option<&Environment<'_>>,
+    ) -> Result<(Scope, String), SqlError> {
+        let [tree] = trees else {
+            return Err(SqlError::unsupported(
+                "unnest of several arrays",
+                "Unnest each in a sub-select of its own.",
+            ));
+        };
+        let scope = Scope::default();
+        let environment = Environment::new(&scope, Clause::Values).with_outer(outer);
+        let array = self.typed(&environment, tree)?;
+        let (array, element) = self.as_array(array, Element::Text)?;
+        let item = element_expression("value", element);
+        let text = format!(
+            "SELECT {} AS k1, key + 1 AS k2 FROM json_each({})",
+            item.sql, array.sql
+        );
+        let mut columns = vec![Column {
+            name: alias.map_or_else(|| "unnest".to_owned(), |alias| folded(&alias.name)),
+            expression: item,
+        }];
+        if with_ordinality {
+            columns.push(Column {
+                name: "ordinality".to_owned(),
+                expression: Expression::new("", Type::BigInt),
+            });
+        }
+        let select = Select {
+            columns,
+            ..Select::default()
+        };
+        self.derived_text(&select, &text, alias, "unnest")
+    }
+}
+
+/// A hidden column of a system relation, found by its relation's name only.
+fn system_column(name: &str, value: i64) -> Result<ScopeColumn, SqlError> {
+    Ok(ScopeColumn {
+        name: name.to_owned(),
+        expression: Expression::constant(Type::BigInt, stele_core::Value::Int(value))?
+            .of_system(SystemType::Oid),
+        merged: true,
+    })
+}
+
+/// Words the parser knows.
+fn keywords() -> (Select, String) {
+    let words: Vec<String> = sqlparser::keywords::ALL_KEYWORDS
+        .iter()
+        .map(|word| format!("('{}','U','unreserved')", word.to_ascii_lowercase()))
+        .collect();
+    let columns = ["word", "catcode", "catdesc"].map(|name| Column {
+        name: name.to_owned(),
+        expression: Expression::new("", Type::Text),
+    });
+    let text = format!(
+        "SELECT column1 AS k1, column2 AS k2, column3 AS k3 FROM (VALUES {})",
+        words.join(",")
+    );
+    let select = Select {
+        columns: columns.into(),
+        ..Select::default()
+    };
+    (select, text)
 }
 
 /// What a query in FROM makes visible.

@@ -283,25 +283,11 @@ pub(super) const SIGNATURES: &[Signature] = &[
     ),
     // The ledger about itself
     function("stele_state_root", &[], Type::Bytea, "st_state_root()"),
-    // psql's \\gdesc: the name of a type from its number and modifier on the wire
-    function("format_type", &[BigInt, Integer], Type::Text, FORMAT_TYPE),
     // Identity of the server, as clients ask for it
     function("pg_backend_pid", &[], Type::Integer, "0"),
     function("pg_is_in_recovery", &[], Type::Bool, "0"),
     function("txid_current_if_assigned", &[], Type::BigInt, "NULL"),
 ];
-
-/// Numbers are those of PostgreSQL's `pg_type`; modifiers are length + 4, and precision << 16 | scale + 4.
-const FORMAT_TYPE: &str = "CASE WHEN {0} IS NULL THEN NULL ELSE CASE {0} \
-    WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' WHEN 19 THEN 'name' WHEN 20 THEN 'bigint' \
-    WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer' WHEN 25 THEN 'text' WHEN 26 THEN 'oid' \
-    WHEN 114 THEN 'json' WHEN 701 THEN 'double precision' WHEN 1082 THEN 'date' \
-    WHEN 1114 THEN 'timestamp without time zone' WHEN 1184 THEN 'timestamp with time zone' \
-    WHEN 1186 THEN 'interval' WHEN 2950 THEN 'uuid' \
-    WHEN 1043 THEN 'character varying' || CASE WHEN {1} > 4 THEN '(' || ({1} - 4) || ')' ELSE '' END \
-    WHEN 1700 THEN 'numeric' || CASE WHEN {1} > 4 THEN \
-        '(' || (({1} - 4) >> 16) || ',' || (({1} - 4) & 65535) || ')' ELSE '' END \
-    ELSE '???' END END";
 
 /// Functions left out on purpose, and what to do instead.
 pub(super) const REFUSED: &[(&str, &str)] = &[
@@ -322,18 +308,6 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("clock_timestamp", TIME),
     ("timeofday", TIME),
     ("pg_sleep", "Nothing waits inside a transaction."),
-    (
-        "nextval",
-        "Sequences come later: use gen_random_uuid() or let the client count.",
-    ),
-    (
-        "currval",
-        "Sequences come later: use gen_random_uuid() or let the client count.",
-    ),
-    (
-        "array_agg",
-        "Arrays are not kept: use string_agg, or read the rows.",
-    ),
     ("jsonb_agg", "Use json_agg: JSON keeps its text as given."),
     (
         "jsonb_build_object",

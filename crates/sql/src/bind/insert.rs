@@ -90,6 +90,7 @@ impl Binder<'_> {
             reliance: Reliance::of(&sqlite),
             sqlite,
             parameters: self.parameter_types(),
+            arrays: self.parameter_arrays(),
             columns,
             table: table.id,
             operation,

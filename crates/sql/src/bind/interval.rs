@@ -171,7 +171,7 @@ impl Binder<'_> {
             }
             (Ty::Interval, _) | (Ty::Of(_), BinaryOperator::Plus) => self.interval_from(side),
             (Ty::Of(ty), _) => self.cast(side, ty, Asked::Implicitly),
-            (Ty::Unknown, _) => Ok(side),
+            (Ty::Unknown | Ty::System(_), _) => Ok(side),
         }
     }
 

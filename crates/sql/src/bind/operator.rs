@@ -18,6 +18,11 @@ impl Binder<'_> {
         left: Expression,
         right: Expression,
     ) -> Result<Expression, SqlError> {
+        let is_array = |side: &Expression| side.system().is_some_and(|ty| ty.element().is_some());
+        if *op == BinaryOperator::StringConcat && (is_array(&left) || is_array(&right)) {
+            return self.array_concatenated(left, right);
+        }
+        let (left, right) = (left.plain(), right.plain());
         match op {
             BinaryOperator::Eq
             | BinaryOperator::NotEq
@@ -48,6 +53,10 @@ impl Binder<'_> {
             BinaryOperator::PGRegexIMatch => self.regex(op, left, right, false, "i"),
             BinaryOperator::PGRegexNotMatch => self.regex(op, left, right, true, ""),
             BinaryOperator::PGRegexNotIMatch => self.regex(op, left, right, true, "i"),
+            BinaryOperator::PGCustomBinaryOperator(parts) => match named_operator(parts) {
+                Some(op) => self.binary(&op, left, right),
+                None => Err(no_operator(&op.to_string(), left.ty, right.ty)),
+            },
             BinaryOperator::PGExp => Err(SqlError::unsupported(
                 "the operator ^",
                 "Its result depends on the machine's mathematics; multiply instead.",
@@ -157,6 +166,7 @@ impl Binder<'_> {
         left: Expression,
         right: Expression,
     ) -> Result<(Expression, Expression), SqlError> {
+        let (left, right) = (left.plain(), right.plain());
         let (lt, rt) = (left.ty, right.ty);
         let target = match (lt, rt) {
             (Ty::Unknown, Ty::Unknown) => Ty::Of(Type::Text),
@@ -181,7 +191,7 @@ impl Binder<'_> {
                 ))
             }
             Ty::Of(target) => Ok((self.side(left, target, rt)?, self.side(right, target, lt)?)),
-            Ty::Unknown => Ok((left, right)),
+            Ty::Unknown | Ty::System(_) => Ok((left, right)),
         }
     }
 
@@ -448,6 +458,35 @@ fn against_column(sign: &str, column: (&Expression, u8), other: (&Expression, u8
         "({} {sign} st_num_bound_{bound}({},{},{}))",
         column.0.sql, other.0.sql, other.1, column.1
     )
+}
+
+/// The operator that `OPERATOR(pg_catalog.~)` names.
+fn named_operator(parts: &[String]) -> Option<BinaryOperator> {
+    let name = match parts {
+        [schema, name] if schema == "pg_catalog" => name,
+        [name] => name,
+        _ => return None,
+    };
+    Some(match name.as_str() {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "||" => BinaryOperator::StringConcat,
+        _ => return None,
+    })
 }
 
 fn comparison_sign(op: &BinaryOperator) -> &'static str {

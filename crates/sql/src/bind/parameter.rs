@@ -6,6 +6,7 @@ use super::Binder;
 use super::expression::{Expression, Family, Kind, Ty, family};
 use super::scope::Clause;
 use crate::error::SqlError;
+use crate::system_type::Element;
 
 /// What is known of one parameter.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +15,8 @@ pub(super) struct Parameter {
     declared: Option<Type>,
     /// What its use settled.
     settled: Option<Type>,
+    /// Its elements, when it is an array.
+    array: Option<Element>,
 }
 
 pub(super) fn declared(types: &[Option<Type>]) -> Vec<Parameter> {
@@ -22,6 +25,7 @@ pub(super) fn declared(types: &[Option<Type>]) -> Vec<Parameter> {
         .map(|ty| Parameter {
             declared: *ty,
             settled: None,
+            array: None,
         })
         .collect()
 }
@@ -50,6 +54,22 @@ impl Binder<'_> {
             nullable: true,
             kind: Kind::Parameter(index),
         })
+    }
+
+    /// Says that a parameter is an array, of these elements unless something else said so before.
+    pub(super) fn array_parameter(&mut self, index: usize, element: Element) -> Element {
+        match self.parameters.get_mut(index) {
+            Some(parameter) => {
+                parameter.settled = Some(Type::Text);
+                *parameter.array.get_or_insert(element)
+            }
+            None => element,
+        }
+    }
+
+    /// Which parameters are arrays.
+    pub(super) fn parameter_arrays(&self) -> Vec<Option<Element>> {
+        self.parameters.iter().map(|one| one.array).collect()
     }
 
     fn type_of_parameter(&self, index: usize) -> Option<Type> {

@@ -1,19 +1,21 @@
 //! ANY, SOME and ALL, over a sub-select or an array.
 //!
-//! No value of ours is an array. What is written as one (`ARRAY[…]`, `'{…}'`) is taken apart when the
-//! statement is bound; a parameter is the text of an array, taken apart when it is executed.
+//! An array that is written out (`ARRAY[…]`, `'{…}'`) is taken apart when the statement is bound, any
+//! other when it is executed.
 
-use sqlparser::ast::{ArrayElemTypeDef, BinaryOperator, DataType, Expr, Query};
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Query};
 use stele_core::Type;
 
 use super::Binder;
+use super::array::element_expression;
 use super::cast::Asked;
 use super::expression::{Expression, Kind, Ty};
 use super::scope::Environment;
 use super::type_name::type_name;
 use super::walk::bare_ref;
+use crate::array_text::array_elements;
 use crate::error::SqlError;
-use crate::function::array_elements;
+use crate::system_type::Element;
 
 /// A comparison with ANY or ALL.
 pub(super) struct Quantified<'t> {
@@ -21,6 +23,17 @@ pub(super) struct Quantified<'t> {
     pub(super) op: &'t BinaryOperator,
     pub(super) right: &'t Expr,
     pub(super) all: bool,
+}
+
+impl<'t> Quantified<'t> {
+    pub(super) fn new(left: &'t Expr, op: &'t BinaryOperator, right: &'t Expr, all: bool) -> Self {
+        Self {
+            left,
+            op,
+            right,
+            all,
+        }
+    }
 }
 
 impl Binder<'_> {
@@ -45,7 +58,7 @@ impl Binder<'_> {
         let (array, element) = match right {
             Expr::Cast {
                 expr, data_type, ..
-            } => (bare_ref(expr), Some(element_type(data_type)?)),
+            } if is_written(bare_ref(expr)) => (bare_ref(expr), Some(element_type(data_type)?)),
             other => (other, None),
         };
         let mut items = Vec::new();
@@ -54,9 +67,9 @@ impl Binder<'_> {
                 items.push(self.expression(environment, item)?);
             }
         } else {
-            let array = self.expression(environment, array)?;
+            let array = self.typed(environment, array)?;
             let Kind::Literal(text) = &array.kind else {
-                return self.over_parameter(left, tree, array, element, negated);
+                return self.over_array(left, tree, array, negated);
             };
             for item in array_elements(text)? {
                 items.push(match item {
@@ -110,27 +123,20 @@ impl Binder<'_> {
     }
 
     /// A comparison with the elements of an array only known when executed.
-    fn over_parameter(
+    fn over_array(
         &mut self,
         left: Expression,
         tree: &Quantified<'_>,
         array: Expression,
-        element: Option<Type>,
         negated: Option<bool>,
     ) -> Result<Expression, SqlError> {
-        if !array.is_unknown() && array.known() != Some(Type::Text) {
-            return Err(SqlError::new(
-                "42809",
-                "op ANY/ALL (array) requires array on right side",
-            ));
-        }
         let left = self.settled(left)?;
-        let element = element.or(left.known()).unwrap_or(Type::Text);
-        let array = self.cast(array, Type::Text, Asked::Implicitly)?;
+        let beside = left.known().map_or(Element::Text, Element::holding);
+        let (array, element) = self.as_array(array, beside)?;
         let alias = self.fresh('r');
-        let item = Expression::new(format!("{alias}.value"), Type::Text);
-        let item = self.cast(item, element, Asked::Explicitly)?;
-        let from = format!("json_each(st_array_json({})) AS {alias}", array.sql);
+        let item = element_expression(&format!("{alias}.value"), element).plain();
+        // Of NULL it is one NULL: nothing equals it.
+        let from = format!("json_each(coalesce({},'[null]')) AS {alias}", array.sql);
         match negated {
             Some(negated) => {
                 let (left, item) = self.comparable("=", left, item)?;
@@ -162,25 +168,16 @@ impl Binder<'_> {
     }
 }
 
+/// Whether an array is written out, to be taken apart when the statement is bound.
+fn is_written(tree: &Expr) -> bool {
+    matches!(tree, Expr::Array(_) | Expr::Value(_))
+}
+
 /// The type of the elements of an array type.
 fn element_type(name: &DataType) -> Result<Type, SqlError> {
-    let DataType::Array(
-        ArrayElemTypeDef::SquareBracket(element, _)
-        | ArrayElemTypeDef::AngleBracket(element)
-        | ArrayElemTypeDef::Parenthesis(element)
-        | ArrayElemTypeDef::Qualified(element, _),
-    ) = name
-    else {
-        return Err(SqlError::new(
-            "42809",
-            "op ANY/ALL (array) requires array on right side",
-        ));
-    };
-    match type_name(element)?.ty {
-        Ty::Of(ty) => Ok(ty),
-        Ty::Interval | Ty::Unknown => Err(SqlError::unsupported(
-            "an array of intervals",
-            "Compare them with = and OR.",
-        )),
+    match type_name(name)?.ty {
+        Ty::System(system) => system.element().map(Element::ty),
+        _ => None,
     }
+    .ok_or_else(|| SqlError::new("42809", "op ANY/ALL (array) requires array on right side"))
 }

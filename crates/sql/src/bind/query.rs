@@ -13,6 +13,7 @@ use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn};
 use crate::bound::{BoundQuery, Reliance};
 use crate::error::SqlError;
 use crate::result::OutputColumn;
+use crate::system_type::SystemType;
 
 /// One column of a bound query.
 #[derive(Clone, Debug)]
@@ -146,10 +147,16 @@ impl Binder<'_> {
         let mut select = self.query(query, None)?;
         let columns = self.output_columns(&mut select)?;
         let sqlite = select.text(self)?;
+        let catalogue = self.reads_system_relations();
+        let sqlite = self.with_system_relations(sqlite);
         Ok(BoundQuery {
-            reliance: Reliance::of(&sqlite),
+            reliance: Reliance {
+                catalogue,
+                ..Reliance::of(&sqlite)
+            },
             sqlite,
             parameters: self.parameter_types(),
+            arrays: self.parameter_arrays(),
             columns,
             reads: self.reads.iter().copied().collect(),
             past: self.past,
@@ -162,11 +169,12 @@ impl Binder<'_> {
         let mut columns = Vec::with_capacity(select.columns.len());
         for column in &mut select.columns {
             let expression = std::mem::replace(&mut column.expression, Expression::unknown(""));
-            let (expression, ty) = self.output(expression)?;
+            let (expression, ty, system) = self.output(expression)?;
             column.expression = expression;
             columns.push(OutputColumn {
                 name: column.name.clone(),
                 ty,
+                system,
             });
         }
         Ok(columns)
@@ -176,13 +184,16 @@ impl Binder<'_> {
     pub(super) fn output(
         &mut self,
         expression: Expression,
-    ) -> Result<(Expression, Type), SqlError> {
+    ) -> Result<(Expression, Type, Option<SystemType>), SqlError> {
         let expression = match expression.ty {
             Ty::Interval => self.cast(expression, Type::Text, Asked::Explicitly)?,
+            // Names of things are given as names.
+            Ty::System(system) if system.is_reference() => self.system_text(expression, system),
             _ => self.settled(expression)?,
         };
         let ty = expression.known().unwrap_or(Type::Text);
-        Ok((expression, ty))
+        let system = expression.system();
+        Ok((expression, ty, system))
     }
 
     /// A query anywhere in a statement.

@@ -56,25 +56,35 @@ impl Binder<'_> {
         set: Option<&GroupingSet<'_>>,
     ) -> Result<(Select, Vec<OrderKey>), SqlError> {
         let (scope, from) = self.from(&tree.from, outer)?;
-        let mut tail = if from.is_empty() {
-            String::new()
-        } else {
-            format!(" FROM {from}")
-        };
+        let mut condition_text = String::new();
         let place = Environment::new(&scope, Clause::Select)
             .with_outer(outer)
             .with_windows(&tree.named_window);
         if let Some(condition) = &tree.selection {
             let environment = place.with_clause(Clause::Where);
             let condition = self.condition(&environment, condition)?;
-            tail.push_str(&format!(" WHERE {}", condition.sql));
+            condition_text = format!(" WHERE {}", condition.sql);
         }
         let grouping = self.grouping(tree, order, &place, set)?;
         let place = Environment {
             grouping: grouping.as_ref(),
             ..place
         };
-        let mut columns = self.select_list(&tree.projection, &place)?;
+        let outer_series = std::mem::take(&mut self.series);
+        let columns = self.select_list(&tree.projection, &place);
+        let series = std::mem::replace(&mut self.series, outer_series);
+        let mut columns = columns?;
+        let series = series.relation();
+        let several_rows = series.is_some();
+        let relations: Vec<String> = [Some(from), series]
+            .into_iter()
+            .flatten()
+            .filter(|text| !text.is_empty())
+            .collect();
+        let mut tail = match relations.as_slice() {
+            [] => condition_text,
+            some => format!(" FROM {}{condition_text}", some.join(" CROSS JOIN ")),
+        };
         if let Some(grouping) = &grouping {
             let text = self.group_by(tree, &place, grouping)?;
             tail.push_str(&text);
@@ -99,10 +109,11 @@ impl Binder<'_> {
                 Some(grouping) => grouping.bound.iter().map(|key| key.sql.clone()).collect(),
                 None => scope.key(),
             },
-            single_row: grouping
-                .as_ref()
-                .is_some_and(|grouping| grouping.bound.is_empty())
-                || tree.from.is_empty(),
+            single_row: !several_rows
+                && (grouping
+                    .as_ref()
+                    .is_some_and(|grouping| grouping.bound.is_empty())
+                    || tree.from.is_empty()),
             ..Select::default()
         };
         if distinct {
@@ -170,14 +181,14 @@ impl Binder<'_> {
         for item in items {
             match item {
                 SelectItem::UnnamedExpr(tree) => {
-                    let expression = self.expression(place, tree)?;
+                    let expression = self.typed(place, tree)?;
                     columns.push(Column {
                         name: column_label(tree),
                         expression,
                     });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    let expression = self.expression(place, expr)?;
+                    let expression = self.typed(place, expr)?;
                     columns.push(Column {
                         name: folded(alias),
                         expression,

@@ -177,7 +177,7 @@ impl Binder<'_> {
                     .into_iter()
                     .map(|item| self.cast(item, ty, Asked::Implicitly))
                     .collect::<Result<Vec<_>, _>>()?,
-                Ty::Interval => self.unify(column, "VALUES")?,
+                Ty::Interval | Ty::System(_) => self.unify(column, "VALUES")?,
                 // One row of literals can still take the type of the column it goes to.
                 Ty::Unknown if rows == 1 => column,
                 Ty::Unknown => self.unify(column, "VALUES")?,

@@ -1,12 +1,13 @@
 //! Type names.
 
-use sqlparser::ast::{CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
 use stele_core::Type;
 use stele_core::value::{NUMERIC_PRECISION_MAX, NUMERIC_SCALE_MAX};
 
 use super::expression::{Ty, numeric};
 use super::name::parts;
 use crate::error::SqlError;
+use crate::system_type::{Element, SystemType};
 
 /// Scale of NUMERIC when it is not given and nothing else says it.
 pub(super) const NUMERIC_SCALE_DEFAULT: u8 = 10;
@@ -28,6 +29,12 @@ pub(super) fn type_name(name: &DataType) -> Result<TypeName, SqlError> {
             return exact(*info);
         }
         DataType::Interval { .. } => Ty::Interval,
+        DataType::Array(array) => Ty::System(SystemType::Array(element(array)?)),
+        DataType::Regclass => Ty::System(SystemType::Regclass),
+        DataType::Custom(name, _) => match system_name(&parts(name)?) {
+            Some(system) => Ty::System(system),
+            None => Ty::Of(plain(&DataType::Custom(name.clone(), Vec::new()))?),
+        },
         other => Ty::Of(plain(other)?),
     };
     Ok(TypeName {
@@ -38,13 +45,19 @@ pub(super) fn type_name(name: &DataType) -> Result<TypeName, SqlError> {
 
 /// The type of a column: NUMERIC alone is NUMERIC(38,10), INTERVAL is none.
 pub(super) fn column_type(name: &DataType) -> Result<Type, SqlError> {
-    if let DataType::Custom(name, _) = name
-        && parts(name)?.last().is_some_and(|last| last == "oid")
-    {
-        return Err(SqlError::unsupported("a column of type oid", "Use BIGINT."));
-    }
     match type_name(name)?.ty {
         Ty::Of(ty) => Ok(ty),
+        Ty::System(system) if system.element().is_some() => Err(SqlError::unsupported(
+            "an array type",
+            "Use a table with a row for each element, or JSON.",
+        )),
+        Ty::System(system) => Err(SqlError::unsupported(
+            format!("a column of type {system}"),
+            match system.stored() {
+                Type::BigInt => "Use BIGINT.",
+                _ => "Use VARCHAR(63).",
+            },
+        )),
         Ty::Interval | Ty::Unknown => Err(SqlError::unsupported(
             "a column of type interval",
             "Keep the length as BIGINT microseconds, or two timestamps.",
@@ -135,12 +148,6 @@ fn plain(name: &DataType) -> Result<Type, SqlError> {
                 "Use JSON: it keeps the text as given.",
             ));
         }
-        DataType::Array(_) => {
-            return Err(SqlError::unsupported(
-                "an array type",
-                "Use a table with a row for each element, or JSON.",
-            ));
-        }
         DataType::Custom(name, _) => return custom(&parts(name)?),
         other => {
             return Err(SqlError::new(
@@ -166,7 +173,7 @@ fn custom(parts: &[String]) -> Result<Type, SqlError> {
             "int4" => Type::Integer,
             "int8" => Type::BigInt,
             "float8" => Type::Double,
-            "text" | "name" => Type::Text,
+            "text" => Type::Text,
             "varchar" => Type::Text,
             "bytea" => Type::Bytea,
             "date" => Type::Date,
@@ -175,8 +182,6 @@ fn custom(parts: &[String]) -> Result<Type, SqlError> {
             "uuid" => Type::Uuid,
             "json" => Type::Json,
             "numeric" => numeric(NUMERIC_SCALE_DEFAULT),
-            // Clients cast numbers of the catalogue to it; no column has it.
-            "oid" => Type::BigInt,
             "serial" | "bigserial" | "smallserial" | "serial4" | "serial8" => {
                 return Err(SqlError::unsupported(
                     format!("type {name}"),
@@ -187,6 +192,54 @@ fn custom(parts: &[String]) -> Result<Type, SqlError> {
         },
         _ => return Err(no_type(&parts.join("."))),
     })
+}
+
+/// A type of the system catalogue, or an array by its old name, `_text`.
+fn system_name(parts: &[String]) -> Option<SystemType> {
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let ([name] | ["pg_catalog", name]) = parts.as_slice() else {
+        return match parts.as_slice() {
+            ["information_schema", "sql_identifier"] => Some(SystemType::Name),
+            _ => None,
+        };
+    };
+    Some(match *name {
+        "oid" => SystemType::Oid,
+        "xid" => SystemType::Xid,
+        "name" => SystemType::Name,
+        "char" => SystemType::Char,
+        "regclass" => SystemType::Regclass,
+        "regtype" => SystemType::Regtype,
+        "regproc" | "regprocedure" => SystemType::Regproc,
+        "regnamespace" => SystemType::Regnamespace,
+        "regrole" => SystemType::Regrole,
+        "int2vector" => SystemType::Int2Vector,
+        "oidvector" => SystemType::OidVector,
+        name => {
+            let bare = name.strip_prefix('_')?;
+            let ty = custom(&[bare.to_owned()]).ok()?;
+            SystemType::Array(Element::holding(ty))
+        }
+    })
+}
+
+fn element(array: &ArrayElemTypeDef) -> Result<Element, SqlError> {
+    let (ArrayElemTypeDef::SquareBracket(inner, _)
+    | ArrayElemTypeDef::AngleBracket(inner)
+    | ArrayElemTypeDef::Parenthesis(inner)) = array
+    else {
+        return Err(SqlError::new("42704", "type \"array\" does not exist"));
+    };
+    match type_name(inner)?.ty {
+        Ty::Of(ty) => Ok(Element::holding(ty)),
+        Ty::System(SystemType::Oid) => Ok(Element::Oid),
+        Ty::System(SystemType::Name) => Ok(Element::Name),
+        Ty::System(SystemType::Char) => Ok(Element::Char),
+        other => Err(SqlError::unsupported(
+            format!("an array of {other}"),
+            "Give the elements one by one.",
+        )),
+    }
 }
 
 fn no_type(name: &str) -> SqlError {

@@ -204,11 +204,12 @@ impl Binder<'_> {
         let mut columns = Vec::with_capacity(listed.len());
         let mut texts = Vec::with_capacity(listed.len());
         for column in listed {
-            let (expression, ty) = self.output(column.expression)?;
+            let (expression, ty, system) = self.output(column.expression)?;
             texts.push(expression.sql);
             columns.push(OutputColumn {
                 name: column.name,
                 ty,
+                system,
             });
         }
         Ok((columns, format!(" RETURNING {}", texts.join(","))))

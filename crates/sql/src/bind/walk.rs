@@ -11,8 +11,17 @@ use super::type_name::type_name;
 use crate::error::SqlError;
 
 impl Binder<'_> {
-    /// Binds an expression.
+    /// Binds an expression, seen as a type values are kept in.
     pub(super) fn expression(
+        &mut self,
+        environment: &Environment<'_>,
+        tree: &Expr,
+    ) -> Result<Expression, SqlError> {
+        self.typed(environment, tree).map(Expression::plain)
+    }
+
+    /// Binds an expression; it may be of a system type or an array.
+    pub(super) fn typed(
         &mut self,
         environment: &Environment<'_>,
         tree: &Expr,
@@ -62,7 +71,7 @@ impl Binder<'_> {
 
     fn node(&mut self, environment: &Environment<'_>, tree: &Expr) -> Result<Expression, SqlError> {
         match tree {
-            Expr::Nested(inner) => self.expression(environment, inner),
+            Expr::Nested(inner) => self.typed(environment, inner),
             Expr::Identifier(ident) => self.identifier(environment, ident),
             Expr::CompoundIdentifier(idents) => environment.column(idents),
             Expr::Value(value) => self.literal(environment.clause, &value.value),
@@ -75,7 +84,7 @@ impl Binder<'_> {
                 data_type,
                 format: None,
             } => {
-                let inner = self.expression(environment, expr)?;
+                let inner = self.typed(environment, expr)?;
                 self.cast_to_name(inner, type_name(data_type)?)
             }
             Expr::Case {
@@ -159,15 +168,17 @@ impl Binder<'_> {
             Expr::Collate { expr, collation } => {
                 let name = super::name::parts(collation)?;
                 match name.last().map(String::as_str) {
-                    Some("C" | "POSIX" | "default" | "ucs_basic") => {
-                        self.expression(environment, expr)
-                    }
+                    Some("C" | "POSIX" | "default" | "ucs_basic") => self.typed(environment, expr),
                     _ => Err(SqlError::unsupported(
                         format!("collation {collation}"),
                         "Text compares by its bytes (collation \"C\"); leave COLLATE out.",
                     )),
                 }
             }
+            Expr::Array(_)
+            | Expr::AnyOp { .. }
+            | Expr::AllOp { .. }
+            | Expr::CompoundFieldAccess { .. } => self.array_node(environment, tree),
             _ => self.special_call(environment, tree),
         }
     }
@@ -218,9 +229,9 @@ impl Binder<'_> {
             }
             return self.compare_rows(environment, op, left, right);
         }
-        let mut result = self.expression(environment, leftmost)?;
+        let mut result = self.typed(environment, leftmost)?;
         while let Some((op, right)) = pending.pop() {
-            let right = self.expression(environment, right)?;
+            let right = self.typed(environment, right)?;
             result = self.binary(op, result, right)?;
         }
         Ok(result)

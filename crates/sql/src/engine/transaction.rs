@@ -192,6 +192,13 @@ impl Engine {
                 // Only a preview may: what nodes keep of the past may differ.
                 self.context.tip()?;
             }
+            if bound.reliance().catalogue {
+                return Err(SqlError::unsupported(
+                    "the system catalogue in what the ledger executes",
+                    "Read it in a statement of its own.",
+                )
+                .into());
+            }
             if bound.reliance().state_root {
                 return Err(SqlError::unsupported(
                     "stele_state_root() in what the ledger executes",

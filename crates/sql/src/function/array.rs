@@ -1,129 +1,143 @@
-//! The text of an array, `{1,2,"a b",NULL}`: what drivers send for a list.
+//! Arrays as JSON texts.
 
 use rusqlite::Connection;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 
-use super::arguments::lenient;
-use super::json::push_quoted;
+use super::arguments::{Arguments, VARIADIC, lenient, strict};
+use super::text::text;
+use crate::array_text;
 use crate::error::SqlError;
+use crate::system_type::Element;
+
+/// Most rows a function in a select list makes of one row.
+const SERIES_MAX: i64 = 1_000_000;
 
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
-    // The elements as a JSON array of texts. Of NULL it is one NULL: nothing equals it.
-    lenient(connection, "st_array_json", 1, |arguments| {
-        if arguments.is_null(0) {
-            return Ok(Value::Text("[null]".to_owned()));
+    // (number of the element's type, element as text…)
+    lenient(connection, "st_array_of", VARIADIC, |arguments| {
+        let element = element(arguments, 0)?;
+        let mut texts = Vec::with_capacity(arguments.len());
+        for place in 1..arguments.len() {
+            texts.push(match arguments.is_null(place) {
+                true => None,
+                false => Some(arguments.text(place)?),
+            });
         }
-        let mut json = String::from("[");
-        for (number, element) in array_elements(arguments.text(0)?)?.iter().enumerate() {
-            if number > 0 {
-                json.push(',');
-            }
-            match element {
-                Some(element) => push_quoted(&mut json, element),
-                None => json.push_str("null"),
+        text(array_text::from_elements(element, texts)?)
+    })?;
+    // (text, number of the element's type)
+    strict(connection, "st_array_parse", 2, |arguments| {
+        text(array_text::parse(
+            element(arguments, 1)?,
+            arguments.text(0)?,
+        )?)
+    })?;
+    // (array, number of the element's new type)
+    strict(connection, "st_array_cast", 2, |arguments| {
+        let elements = array_text::elements(arguments.text(0)?)?;
+        let texts = elements.iter().map(Option::as_deref);
+        text(array_text::from_elements(element(arguments, 1)?, texts)?)
+    })?;
+    strict(connection, "st_array_text", 1, |arguments| {
+        text(array_text::format(arguments.text(0)?)?)
+    })?;
+    strict(connection, "st_vector_text", 1, |arguments| {
+        text(array_text::format_vector(arguments.text(0)?)?)
+    })?;
+    strict(connection, "st_array_count", 1, |arguments| {
+        Ok(Value::Integer(count(arguments)?))
+    })?;
+    // (array, place from 1): numbers as numbers, all else as text
+    strict(connection, "st_array_get", 2, |arguments| {
+        let place = usize::try_from(arguments.int(1)?.saturating_sub(1)).unwrap_or(usize::MAX);
+        let elements = array_text::elements(arguments.text(0)?)?;
+        Ok(match elements.into_iter().nth(place).flatten() {
+            Some(element) => Value::Text(element),
+            None => Value::Null,
+        })
+    })?;
+    strict(connection, "st_array_truth", 1, |arguments| {
+        Ok(match arguments.raw(0) {
+            ValueRef::Integer(truth) => Value::Integer(truth),
+            _ => Value::Integer(i64::from(arguments.text(0)?.starts_with('t'))),
+        })
+    })?;
+    // (array, separator [, word for NULL])
+    lenient(connection, "st_array_join", VARIADIC, |arguments| {
+        if arguments.is_null(0) || arguments.is_null(1) {
+            return Ok(Value::Null);
+        }
+        let null = match arguments.len() > 2 && !arguments.is_null(2) {
+            true => Some(arguments.text(2)?),
+            false => None,
+        };
+        let elements = array_text::elements(arguments.text(0)?)?;
+        let shown: Vec<&str> = elements
+            .iter()
+            .filter_map(|element| element.as_deref().or(null))
+            .collect();
+        text(shown.join(arguments.text(1)?))
+    })?;
+    lenient(connection, "st_array_concat", 2, |arguments| {
+        match (arguments.is_null(0), arguments.is_null(1)) {
+            (true, true) => Ok(Value::Null),
+            (true, false) => text(arguments.text(1)?.to_owned()),
+            (false, true) => text(arguments.text(0)?.to_owned()),
+            (false, false) => {
+                let (left, right) = (arguments.text(0)?, arguments.text(1)?);
+                let (left, right) = (
+                    left.strip_suffix(']').unwrap_or(left),
+                    right.strip_prefix('[').unwrap_or(right),
+                );
+                let comma = if left.len() > 1 && right.len() > 1 {
+                    ","
+                } else {
+                    ""
+                };
+                text(format!("{left}{comma}{right}"))
             }
         }
-        json.push(']');
-        Ok(Value::Text(json))
+    })?;
+    strict(connection, "st_array_split", 2, |arguments| {
+        let (whole, separator) = (arguments.text(0)?, arguments.text(1)?);
+        let pieces: Vec<&str> = match (whole, separator) {
+            ("", _) => Vec::new(),
+            (whole, "") => vec![whole],
+            (whole, separator) => whole.split(separator).collect(),
+        };
+        let pieces = pieces.into_iter().map(Some);
+        text(array_text::from_elements(Element::Text, pieces)?)
+    })?;
+    strict(connection, "st_array_position", 2, |arguments| {
+        let wanted = arguments.text(1)?;
+        let elements = array_text::elements(arguments.text(0)?)?;
+        let found = elements
+            .iter()
+            .position(|one| one.as_deref() == Some(wanted));
+        Ok(found.map_or(Value::Null, |place| Value::Integer(place as i64 + 1)))
+    })?;
+    // `[1,2,…]` up to the largest argument
+    lenient(connection, "st_count_to", VARIADIC, |arguments| {
+        let mut most = 0;
+        for place in 0..arguments.len() {
+            if !arguments.is_null(place) {
+                most = most.max(arguments.int(place)?);
+            }
+        }
+        if most > SERIES_MAX {
+            return Err(SqlError::new("54000", "too many rows from one array"));
+        }
+        let numbers: Vec<String> = (1..=most).map(|number| number.to_string()).collect();
+        text(format!("[{}]", numbers.join(",")))
     })
 }
 
-fn malformed(text: &str) -> SqlError {
-    SqlError::new("22P02", format!("malformed array literal: \"{text}\""))
-        .hint("Write the elements of one dimension in braces: {1,2,3}.")
+fn count(arguments: &Arguments<'_>) -> Result<i64, SqlError> {
+    Ok(array_text::elements(arguments.text(0)?)?.len() as i64)
 }
 
-/// The elements of a one-dimensional array as PostgreSQL writes it; `None` is NULL.
-pub(crate) fn array_elements(text: &str) -> Result<Vec<Option<String>>, SqlError> {
-    let inner = text
-        .trim()
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'))
-        .ok_or_else(|| malformed(text))?;
-    let mut elements = Vec::new();
-    let mut characters = inner.chars().peekable();
-    skip_blanks(&mut characters);
-    if characters.peek().is_none() {
-        return Ok(elements);
-    }
-    loop {
-        skip_blanks(&mut characters);
-        if characters.peek() == Some(&'"') {
-            elements.push(Some(
-                quoted(&mut characters).ok_or_else(|| malformed(text))?,
-            ));
-            skip_blanks(&mut characters);
-        } else {
-            elements.push(bare(&mut characters).ok_or_else(|| malformed(text))?);
-        }
-        match characters.next() {
-            None => return Ok(elements),
-            Some(',') => {}
-            Some(_) => return Err(malformed(text)),
-        }
-    }
-}
-
-type Characters<'t> = std::iter::Peekable<std::str::Chars<'t>>;
-
-fn skip_blanks(characters: &mut Characters<'_>) {
-    while characters.next_if(|c| c.is_ascii_whitespace()).is_some() {}
-}
-
-/// An element in double quotes, in which a backslash takes the next character as it is.
-fn quoted(characters: &mut Characters<'_>) -> Option<String> {
-    characters.next();
-    let mut element = String::new();
-    loop {
-        match characters.next()? {
-            '"' => return Some(element),
-            '\\' => element.push(characters.next()?),
-            other => element.push(other),
-        }
-    }
-}
-
-/// An element without quotes, up to the next comma; the word NULL is none. The outer `None` says
-/// that it is malformed.
-fn bare(characters: &mut Characters<'_>) -> Option<Option<String>> {
-    let mut element = String::new();
-    while let Some(character) = characters.next_if(|c| *c != ',') {
-        match character {
-            '{' | '}' | '"' => return None,
-            '\\' => element.push(characters.next()?),
-            other => element.push(other),
-        }
-    }
-    let element = element.trim_end_matches(|c: char| c.is_ascii_whitespace());
-    if element.is_empty() {
-        return None;
-    }
-    Some((!element.eq_ignore_ascii_case("null")).then(|| element.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::array_elements;
-
-    #[test]
-    fn arrays_are_read_as_postgresql_reads_them() {
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(array_elements("{}").unwrap(), Vec::<Option<String>>::new());
-        assert_eq!(
-            array_elements(r#" { 1, NULL ,"NULL", "a,\"b\\", x y } "#).unwrap(),
-            [some("1"), None, some("NULL"), some(r#"a,"b\"#), some("x y")]
-        );
-        for wrong in [
-            "",
-            "1,2",
-            "{1",
-            "{1,}",
-            "{,1}",
-            "{{1},{2}}",
-            r#"{"a"#,
-            r#"{"a"b}"#,
-        ] {
-            assert_eq!(array_elements(wrong).unwrap_err().code.as_str(), "22P02");
-        }
-    }
+/// The element type whose number an argument is.
+fn element(arguments: &Arguments<'_>, index: usize) -> Result<Element, SqlError> {
+    let oid = u32::try_from(arguments.int(index)?).unwrap_or_default();
+    Element::of_oid(oid).ok_or_else(|| SqlError::new("XX000", format!("type {oid} is in no array")))
 }

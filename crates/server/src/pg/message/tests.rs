@@ -54,7 +54,10 @@ fn messages_are_read() {
         }))
     );
     assert_eq!(take(b'S', b""), Ok(Some(Message::Sync)));
-    assert_eq!(take(b'd', b"anything"), Ok(Some(Message::Copy)));
+    assert_eq!(
+        take(b'd', b"anything"),
+        Ok(Some(Message::CopyData(b"anything"[..].into())))
+    );
 }
 
 #[test]

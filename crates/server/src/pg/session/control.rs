@@ -15,6 +15,7 @@ impl Command {
         let column = |name: &str| OutputColumn {
             name: name.to_owned(),
             ty: Type::Text,
+            system: None,
         };
         match self {
             Self::Show(name) => vec![column(Settings::spelling(name))],
@@ -113,8 +114,15 @@ impl Session {
             Command::Deallocate(name) => self.deallocate(name.as_deref())?,
             Command::Close(name) => self.close_cursor(name.as_deref())?,
             Command::Fetch(fetch) => return self.fetch(fetch, delivery),
-            // Prepared as a plan, with the parameters of its query.
-            Command::Declare(_) => return Ok(()),
+            // Prepared as plans.
+            Command::Declare(_) | Command::Copy(_) | Command::Proof(_) => return Ok(()),
+            Command::Prepare { name, types, sql } => {
+                self.prepare_named(name, types, sql)?;
+                "PREPARE"
+            }
+            Command::Execute { name, arguments } => {
+                return self.execute_named(name, arguments, delivery);
+            }
             Command::Nothing(tag) => tag,
         };
         self.out.command_complete(tag);

@@ -101,6 +101,13 @@ impl Session {
                 ));
             }
         };
+        self.keep_prepared(name, work)?;
+        self.next_replies().parse_complete();
+        Ok(())
+    }
+
+    /// Keeps a prepared statement.
+    pub(super) fn keep_prepared(&mut self, name: String, work: Work) -> Result<(), SqlError> {
         if !name.is_empty() {
             if self.prepared.contains_key(&name) {
                 return Err(SqlError::new(
@@ -121,11 +128,10 @@ impl Session {
             }
         }
         self.prepared.insert(name, work);
-        self.next_replies().parse_complete();
         Ok(())
     }
 
-    fn statement(&self, name: &str) -> Result<&Work, SqlError> {
+    pub(super) fn statement(&self, name: &str) -> Result<&Work, SqlError> {
         self.prepared.get(name).ok_or_else(|| {
             SqlError::new(
                 "26000",
@@ -165,7 +171,8 @@ impl Session {
             // A cursor's columns are known once it is made.
             Work::Command(Command::Fetch(_)) => None,
             Work::Command(command) => Some(command.columns().len()),
-            Work::Empty | Work::Declare(..) => Some(0),
+            Work::Proof(_, query) => Some(query.columns().len()),
+            Work::Empty | Work::Declare(..) | Work::CopyOut(..) | Work::CopyIn(_) => Some(0),
         };
         let codes = &bind.result_formats;
         let portal = Portal {
@@ -220,9 +227,10 @@ impl Session {
             self.next_replies().parameter_description(oids);
         }
         let columns = match &work {
-            Work::Empty | Work::Declare(..) => Vec::new(),
+            Work::Empty | Work::Declare(..) | Work::CopyOut(..) | Work::CopyIn(_) => Vec::new(),
             Work::Command(Command::Fetch(fetch)) => self.fetch_columns(fetch)?,
             Work::Command(command) => command.columns(),
+            Work::Proof(_, query) => query.columns(),
             Work::Plan(plan) => match &plan.columns {
                 Some(columns) => columns.clone(),
                 None => self.columns_by_preview(plan, parameters)?,
@@ -270,6 +278,12 @@ impl Session {
                 let parameters = std::mem::take(&mut portal.parameters);
                 self.declare(&plan, &declaration, parameters, &delivery)
             }
+            Work::Proof(plan, query) => {
+                let parameters = std::mem::take(&mut portal.parameters);
+                self.prove(&query, &plan, parameters, delivery)
+            }
+            Work::CopyOut(plan, copy) => self.copy_out(&copy, &plan),
+            Work::CopyIn(copy) => self.copy_in(&copy, None),
             Work::Plan(plan) => {
                 let parameters = std::mem::take(&mut portal.parameters);
                 if matches!(plan.class, Class::Schema | Class::Nothing { .. }) {

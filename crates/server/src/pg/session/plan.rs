@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use stele_core::Type;
-use stele_sql::{Bound, OutputColumn, SchemaChange, SqlError};
+use stele_sql::{Bound, OutputColumn, SchemaChange, SqlError, SystemType};
 
 use super::Session;
 use crate::pg::codec::Parameter;
+use crate::pg::command::copy::Copy;
+use crate::pg::command::proof::ProofQuery;
 use crate::pg::command::{self, Command, Declaration};
 use crate::pg::scanner::{Scanner, Token};
 use crate::pg::wire_type::{self, WireType};
@@ -20,6 +22,12 @@ pub(super) enum Work {
     Command(Command),
     /// A cursor over something the ledger reads.
     Declare(Arc<Plan>, Declaration),
+    /// A proof; the plan computes what of.
+    Proof(Arc<Plan>, ProofQuery),
+    /// COPY TO STDOUT of something the ledger reads.
+    CopyOut(Arc<Plan>, Copy),
+    /// COPY FROM STDIN.
+    CopyIn(Copy),
     /// Something the ledger does.
     Plan(Arc<Plan>),
 }
@@ -61,8 +69,8 @@ impl Work {
     /// Its parameters.
     pub(super) fn parameters(&self) -> &[Parameter] {
         match self {
-            Self::Plan(plan) | Self::Declare(plan, _) => &plan.parameters,
-            Self::Empty | Self::Command(_) => &[],
+            Self::Plan(plan) | Self::Declare(plan, _) | Self::Proof(plan, _) => &plan.parameters,
+            Self::Empty | Self::Command(_) | Self::CopyOut(..) | Self::CopyIn(_) => &[],
         }
     }
 }
@@ -76,13 +84,32 @@ impl Session {
                 let plan = self.plan(&declaration.query, oids)?;
                 return Ok(Work::Declare(Arc::new(plan), declaration));
             }
+            Some(Command::Proof(query)) => {
+                self.check_not_failed()?;
+                let plan = self.plan(&format!("SELECT {}", query.arguments), oids)?;
+                return Ok(Work::Proof(Arc::new(plan), query));
+            }
+            Some(Command::Copy(copy)) => {
+                self.check_not_failed()?;
+                if copy.from_client {
+                    return Ok(Work::CopyIn(copy));
+                }
+                let plan = self.plan(&copy.what.query(), &[])?;
+                if plan.class != Class::Read || !plan.parameters.is_empty() {
+                    return Err(SqlError::unsupported(
+                        "COPY of a statement that writes, or with parameters",
+                        "Write first, then COPY what was written.",
+                    ));
+                }
+                return Ok(Work::CopyOut(Arc::new(plan), copy));
+            }
             Some(command) => return Ok(Work::Command(command)),
             None => self.check_not_failed()?,
         }
         self.plan(sql, oids).map(|plan| Work::Plan(Arc::new(plan)))
     }
 
-    fn plan(&self, sql: &str, oids: &[u32]) -> Result<Plan, SqlError> {
+    pub(super) fn plan(&self, sql: &str, oids: &[u32]) -> Result<Plan, SqlError> {
         let sql = &*self.node.with_accounts(sql);
         let declared: Vec<Option<Type>> = oids
             .iter()
@@ -105,7 +132,12 @@ impl Session {
             .enumerate()
             .map(|(place, ty)| Parameter {
                 oid: match oids.get(place) {
-                    None | Some(0 | &wire_type::UNKNOWN) => WireType::of(*ty).oid,
+                    None | Some(0 | &wire_type::UNKNOWN) => {
+                        match bound.arrays().get(place).copied().flatten() {
+                            Some(element) => SystemType::Array(element).oid(),
+                            None => WireType::of(*ty).oid,
+                        }
+                    }
                     Some(oid) => *oid,
                 },
                 ty: Some(*ty),

@@ -7,12 +7,11 @@ use crate::bind::Binder;
 use crate::bind::cast::Asked;
 use crate::bind::expression::Expression;
 use crate::bind::literal::quoted_text;
-use crate::bind::quantified::Quantified;
 use crate::bind::scope::Environment;
 use crate::error::SqlError;
 
 /// The PostgreSQL version clients are told: the one whose behaviour we follow.
-pub(super) const SERVER_VERSION: &str = "15.0";
+pub(in crate::bind) const SERVER_VERSION: &str = "15.0";
 
 impl Binder<'_> {
     /// A function without arguments, written with or without parentheses; `None` when there is none
@@ -104,45 +103,6 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported(
                     "a row as a value",
                     "Compare rows with =, <>, <, > or IN; list columns one by one elsewhere.",
-                ));
-            }
-            Expr::AnyOp {
-                left,
-                compare_op: op,
-                right,
-                ..
-            } => {
-                let all = false;
-                return self.quantified(
-                    environment,
-                    &Quantified {
-                        left,
-                        op,
-                        right,
-                        all,
-                    },
-                );
-            }
-            Expr::AllOp {
-                left,
-                compare_op: op,
-                right,
-            } => {
-                let all = true;
-                return self.quantified(
-                    environment,
-                    &Quantified {
-                        left,
-                        op,
-                        right,
-                        all,
-                    },
-                );
-            }
-            Expr::Array(_) => {
-                return Err(SqlError::unsupported(
-                    "an array as a value",
-                    "Use IN (…) or = ANY (…) with a list of values or a sub-select.",
                 ));
             }
             Expr::SimilarTo {
