@@ -140,6 +140,7 @@ impl Binder<'_> {
                 let index = *index;
                 let beside = self.array_parameter(index, beside);
                 let parameter = Expression {
+                    sql: format!("st_array_parameter({},{})", expression.sql, beside.oid()),
                     ty: Ty::System(SystemType::Array(beside)),
                     ..expression
                 };
@@ -373,7 +374,9 @@ impl Binder<'_> {
             (Kind::Parameter(index), None) => {
                 let index = *index;
                 let element = self.array_parameter(index, element);
-                Ok(expression.of_system(SystemType::Array(element)))
+                let sql = format!("st_array_parameter({},{})", expression.sql, element.oid());
+                let parameter = Expression { sql, ..expression };
+                Ok(parameter.of_system(SystemType::Array(element)))
             }
             (_, None) if expression.known().is_some_and(is_text) => {
                 let sql = format!("st_array_parse({},{})", expression.sql, element.oid());

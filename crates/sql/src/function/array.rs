@@ -32,6 +32,16 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
             arguments.text(0)?,
         )?)
     })?;
+    // (what a client gave for a parameter, number of the element's type): `{1,2}`, or the JSON text
+    // the wire protocol's values are turned into
+    strict(connection, "st_array_parameter", 2, |arguments| {
+        let given = arguments.text(0)?;
+        if given.trim_start().starts_with('[') {
+            array_text::elements(given)?;
+            return text(given.to_owned());
+        }
+        text(array_text::parse(element(arguments, 1)?, given)?)
+    })?;
     // (array, number of the element's new type)
     strict(connection, "st_array_cast", 2, |arguments| {
         let elements = array_text::elements(arguments.text(0)?)?;
