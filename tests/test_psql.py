@@ -155,12 +155,12 @@ class Sessions(NodeCase):
                 self.assertIn("HINT:", said)
                 self.assertIn(helps, said)
 
-    def test_copy_is_refused_and_the_session_goes_on(self):
-        for copy in [f"COPY {self.table} FROM STDIN;", f"COPY {self.table} TO STDOUT;", f"\\copy {self.table} TO STDOUT"]:
+    def test_copy_of_server_files_is_refused_and_the_session_goes_on(self):
+        for copy in [f"COPY {self.table} FROM '/etc/passwd';", f"COPY {self.table} TO PROGRAM 'cat';"]:
             with self.subTest(copy):
                 done = self.node.psql(f"\\set VERBOSITY verbose\n{copy}\nSELECT 'still here';\n")
-                self.assertRegex(done.stderr, r"ERROR:  0A000: COPY is not supported")
-                self.assertIn("INSERT", done.stderr)
+                self.assertRegex(done.stderr, r"ERROR:  0A000: ")
+                self.assertRegex(done.stderr, "STDIN|STDOUT")
                 self.assertEqual(done.stdout.splitlines()[-1], "still here")
 
     def test_unknown_user_is_told_how_to_get_a_key(self):

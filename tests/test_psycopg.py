@@ -242,7 +242,7 @@ class Transactions(PsycopgCase):
             ("SELECT 1/0", errors.DivisionByZero),
             ("SELEKT 1", errors.SyntaxError),
             ("CREATE TABLE strict (id INT PRIMARY KEY)", errors.DuplicateTable),
-            ("COPY strict FROM STDIN", errors.FeatureNotSupported),
+            ("COPY strict FROM PROGRAM 'cat'", errors.FeatureNotSupported),
         ]:
             with self.subTest(sql):
                 with self.assertRaises(error):

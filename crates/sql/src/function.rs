@@ -23,8 +23,8 @@ mod json_build;
 mod past;
 mod quote;
 mod real;
-mod sequence;
 mod regex;
+mod sequence;
 mod text;
 
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub use context::TransactionContext;
 pub use failure::error_from_sqlite;
 pub(crate) use interval::Interval;
 pub use past::{Past, PastBlock, PastSlot};
-pub use sequence::SequenceState;
 pub(crate) use regex::similar;
+pub use sequence::SequenceState;
 
 /// Registers all functions on a connection. Do it once: it expires every prepared statement.
 ///
@@ -63,6 +63,7 @@ pub fn register(
     datetime_format::register(connection)?;
     json_build::register(connection)?;
     quote::register(connection)?;
+    array::register(connection)?;
     regex::register(connection)?;
     context::register(connection, context)
 }

@@ -328,7 +328,10 @@ impl Binder<'_> {
     }
 
     /// A value as an element of a JSON array.
-    pub(super) fn element_json(&mut self, value: &Expression) -> Result<(Element, String), SqlError> {
+    pub(super) fn element_json(
+        &mut self,
+        value: &Expression,
+    ) -> Result<(Element, String), SqlError> {
         let element = match value.system() {
             Some(SystemType::Oid) => Element::Oid,
             Some(SystemType::Name) => Element::Name,

@@ -5,8 +5,8 @@ mod join;
 use sqlparser::ast::{
     FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
 };
-use stele_core::schema::{Kind, Table, View};
 use stele_core::Type;
+use stele_core::schema::{Kind, Table, View};
 
 use super::Binder;
 use super::array::element_expression;

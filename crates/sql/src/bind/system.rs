@@ -9,8 +9,10 @@
 //!
 //! They are read only, and never by a statement that changes rows.
 
+mod constraints;
 mod fixed;
 mod functions;
+mod grants;
 mod names;
 mod objects;
 mod rows;
@@ -147,8 +149,12 @@ impl Binder<'_> {
     }
 
     fn base_rows(&self, shape: &'static Shape) -> Option<Rows> {
-        if shape.schema != "pg_catalog" {
-            return None;
+        match (shape.schema, shape.name) {
+            ("pg_catalog", _) => {}
+            ("information_schema", "table_privileges" | "role_table_grants") => {
+                return Some(self.table_privileges(shape));
+            }
+            _ => return None,
         }
         Some(match shape.name {
             "pg_am" => fixed::pg_am(shape),
@@ -159,10 +165,13 @@ impl Binder<'_> {
             "pg_collation" => fixed::pg_collation(shape),
             "pg_constraint" => self.pg_constraint(shape),
             "pg_database" => fixed::pg_database(shape),
+            "pg_depend" => self.pg_depend(shape),
+            "pg_description" => self.pg_description(shape),
             "pg_index" => self.pg_index(shape),
             "pg_language" => fixed::pg_language(shape),
             "pg_namespace" => self.pg_namespace(shape),
             "pg_proc" => fixed::pg_proc(shape),
+            "pg_sequence" => self.pg_sequence(shape),
             "pg_settings" => self.pg_settings(shape),
             "pg_tablespace" => fixed::pg_tablespace(shape),
             "pg_type" => fixed::pg_type(shape),

@@ -374,6 +374,7 @@ impl Engine {
                 .map(|ty| OutputColumn {
                     name: String::new(),
                     ty: *ty,
+                    system: None,
                 })
                 .collect();
             let rows = self.run_internal(&sqlite, &[], &columns, &[], None, allowance)?;

@@ -4,9 +4,9 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::arguments::{lenient, strict};
-use super::array::array_elements;
 use super::json::{element, member, push_quoted, unquoted};
 use super::text::text;
+use crate::array_text::array_elements;
 use crate::error::SqlError;
 
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {

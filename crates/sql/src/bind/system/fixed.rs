@@ -1,6 +1,6 @@
 //! Rows that depend on no table: types, functions, roles, the database, settings.
 
-use super::objects::{BTREE, DATABASE, HEAP, PG_CATALOG, STELE, role_name, role_oid};
+use super::objects::{BTREE, DATABASE, HEAP, LEDGER_ROLE, PG_CATALOG, STELE};
 use super::rows::{Rows, int, numbers, text, truth};
 use super::shape::Shape;
 use crate::bind::Binder;
@@ -41,11 +41,11 @@ pub(in crate::bind) const SETTINGS: &[(&str, &str)] = &[
 impl Binder<'_> {
     pub(super) fn pg_namespace(&self, shape: &'static Shape) -> Rows {
         let mut rows = Rows::new(shape);
-        for (oid, name) in self.schemas() {
+        for (oid, name, owner) in self.schemas() {
             rows.push(&[
                 ("oid", int(oid)),
-                ("nspname", text(&name)),
-                ("nspowner", int(10)),
+                ("nspname", text(name)),
+                ("nspowner", int(owner)),
             ]);
         }
         rows
@@ -53,14 +53,14 @@ impl Binder<'_> {
 
     pub(super) fn pg_authid(&self, shape: &'static Shape) -> Rows {
         let mut rows = Rows::new(shape);
-        for account in self.roles() {
-            let own = account == stele_core::AccountId::LEDGER;
+        for (oid, name, account) in self.roles() {
+            let own = oid == LEDGER_ROLE;
             rows.push(&[
-                ("oid", int(role_oid(account))),
-                ("rolname", text(&role_name(account))),
+                ("oid", int(oid)),
+                ("rolname", text(&name)),
                 ("rolsuper", truth(own)),
                 ("rolinherit", truth(true)),
-                ("rolcanlogin", truth(!own)),
+                ("rolcanlogin", truth(account && !own)),
                 ("rolconnlimit", int(-1)),
             ]);
         }

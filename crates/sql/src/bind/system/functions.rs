@@ -3,6 +3,7 @@
 use sqlparser::ast::Expr;
 use stele_core::{Type, Value};
 
+use super::grants::PRIVILEGES;
 use super::names::NAMES;
 use super::shape;
 use crate::bind::Binder;
@@ -150,7 +151,6 @@ impl Binder<'_> {
         }
         match name {
             "pg_get_expr" => return self.cast(first, Type::Text, Asked::Explicitly),
-            "pg_get_serial_sequence" => return Ok(Expression::null(Ty::Of(Type::Text))),
             "current_schemas" => return self.current_schemas(&first),
             _ => {}
         }
@@ -191,19 +191,42 @@ impl Binder<'_> {
                     self.look_up("signatures", |_| super::fixed::function_signatures());
                 text(found(&signatures, &oid, "1"))
             }
+            "pg_get_viewdef" => {
+                let definitions = self.look_up(name, |binder| binder.view_definitions());
+                text(found(&definitions, &oid, "0"))
+            }
+            "pg_get_serial_sequence" => {
+                let Some(column) = second else {
+                    return Err(no_function(&format!("{name}(text)")));
+                };
+                let column = self.cast(column, Type::Text, Asked::Explicitly)?.sql;
+                let sequences = self.look_up(name, |binder| binder.serial_sequences());
+                let Some(shape) = shape::find("pg_catalog", "pg_attribute") else {
+                    return Ok(Expression::null(Ty::Of(Type::Text)));
+                };
+                let attributes = self.base(shape);
+                let place = |name| shape.place(name).map_or(0, |place| place + 1);
+                let number = format!(
+                    "(SELECT k{} FROM {attributes} WHERE k{} = {oid} AND k{} = {column} LIMIT 1)",
+                    place("attnum"),
+                    place("attrelid"),
+                    place("attname")
+                );
+                text(found(&sequences, &oid, &number))
+            }
             "pg_table_is_visible" => {
                 let visible = self.look_up(name, |binder| binder.visible_relations());
                 Expression::new(format!("({oid} IN (SELECT k1 FROM {visible}))"), Type::Bool)
             }
             "has_table_privilege" => {
                 let granted = self.look_up(name, |binder| binder.granted_relations());
-                let writes = match second.map(|second| second.kind) {
-                    Some(Kind::Literal(word)) => !word.to_ascii_lowercase().starts_with("select"),
-                    _ => false,
+                let asked = match second.map(|second| second.kind) {
+                    Some(Kind::Literal(words)) => words,
+                    _ => "SELECT".to_owned(),
                 };
                 let sql = format!(
-                    "EXISTS (SELECT 1 FROM {granted} WHERE k1 = {oid} AND k2 = {})",
-                    u8::from(writes)
+                    "EXISTS (SELECT 1 FROM {granted} WHERE k1 = {oid} AND k2 IN ({}))",
+                    privilege_places(&asked)?
                 );
                 Expression::new(format!("({sql})"), Type::Bool)
             }
@@ -226,7 +249,10 @@ impl Binder<'_> {
 
     /// The number of an object a function is asked about, which may be given by name.
     fn object(&mut self, given: Expression, function: &str) -> Result<String, SqlError> {
-        let by_name = matches!(function, "has_table_privilege" | "pg_get_viewdef");
+        let by_name = matches!(
+            function,
+            "has_table_privilege" | "pg_get_viewdef" | "pg_get_serial_sequence"
+        );
         let textual =
             given.is_unknown() || given.known().is_some_and(super::super::expression::is_text);
         let number = match textual && by_name {
@@ -267,4 +293,25 @@ impl Binder<'_> {
 /// What a look-up holds for a number and a place.
 fn found(alias: &str, oid: &str, place: &str) -> String {
     format!("(SELECT k3 FROM {alias} WHERE k1 = {oid} AND k2 = {place} LIMIT 1)")
+}
+
+/// Places of the privileges a text names: `SELECT, insert WITH GRANT OPTION`.
+fn privilege_places(asked: &str) -> Result<String, SqlError> {
+    let mut places = Vec::new();
+    for word in asked.split(',') {
+        let word = word.trim().to_ascii_uppercase();
+        let bare = word.trim_end_matches(" WITH GRANT OPTION");
+        let place = PRIVILEGES.iter().position(|(known, _)| *known == bare);
+        match (place, bare) {
+            (Some(place), _) => places.push(place.to_string()),
+            (None, "TRUNCATE" | "TRIGGER") => places.push("3".to_owned()),
+            _ => {
+                return Err(SqlError::new(
+                    "22023",
+                    format!("unrecognized privilege type: \"{}\"", word.to_lowercase()),
+                ));
+            }
+        }
+    }
+    Ok(places.join(","))
 }

@@ -3,7 +3,6 @@
 use stele_core::Type;
 
 use super::fixed::{ARRAY_IN, functions, type_names};
-use super::objects::{role_name, role_oid};
 use crate::bind::Binder;
 use crate::bind::cast::Asked;
 use crate::bind::expression::{Expression, Kind, Ty, is_text};
@@ -116,8 +115,8 @@ impl Binder<'_> {
             SystemType::Regrole => self
                 .roles()
                 .into_iter()
-                .find(|account| role_name(*account) == bare)
-                .map(role_oid),
+                .find(|(_, name, _)| name == bare)
+                .map(|(oid, _, _)| oid),
             SystemType::Regtype => {
                 let display = type_displays().into_iter().find(|(_, shown)| shown == bare);
                 let display = display.map(|(oid, _)| oid);
@@ -140,12 +139,16 @@ impl Binder<'_> {
         self.look_up(&of.to_string(), |binder| match of {
             SystemType::Regclass => binder.relation_names(),
             SystemType::Regtype => type_displays().into_iter().map(row).collect(),
-            SystemType::Regnamespace => binder.schemas().into_iter().map(row).collect(),
-            SystemType::Regrole => binder
-                .roles()
-                .into_iter()
-                .map(|account| row((role_oid(account), role_name(account))))
-                .collect(),
+            SystemType::Regnamespace => {
+                let schemas = binder.schemas().into_iter();
+                schemas
+                    .map(|(oid, name, _)| row((oid, name.to_owned())))
+                    .collect()
+            }
+            SystemType::Regrole => {
+                let roles = binder.roles().into_iter();
+                roles.map(|(oid, name, _)| row((oid, name))).collect()
+            }
             _ => functions()
                 .map(|(oid, function)| row((oid, function.name.to_owned())))
                 .collect(),

@@ -85,3 +85,9 @@ pub(super) fn numbers(values: impl IntoIterator<Item = i64>) -> Value {
     let texts: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
     Value::Text(format!("[{}]", texts.join(",")))
 }
+
+/// An array of texts.
+pub(super) fn texts(values: &[String]) -> Value {
+    let list = serde_json::Value::from(values);
+    Value::Text(list.to_string())
+}

@@ -1,12 +1,13 @@
-//! Rows that describe tables: `pg_class`, `pg_attribute`, `pg_index`, `pg_constraint` and their kin.
+//! Rows that describe relations: `pg_class`, `pg_attribute`, `pg_sequence` and their kin.
 
-use stele_core::schema::{Check, Table};
+use stele_core::schema::{Kind, Privileges};
 
+use super::grants::PRIVILEGES;
 use super::objects::{
-    BTREE, COLLATION, HEAP, SYSTEM_RELATIONS, check_oid, column_names, keys, place_of, quoted,
-    role_oid, table_oid, type_numbers,
+    BTREE, COLLATION, HEAP, SYSTEM_RELATIONS, keys, place_of, quoted, role_oid, table_oid,
+    type_numbers,
 };
-use super::rows::{Rows, int, numbers, text, truth};
+use super::rows::{Rows, int, text, truth};
 use super::shape::{self, Shape};
 use crate::bind::Binder;
 use crate::bind::expression::{Ty, is_text};
@@ -15,7 +16,7 @@ use crate::system_type::Element;
 impl Binder<'_> {
     pub(super) fn pg_class(&self, shape: &'static Shape) -> Rows {
         let mut rows = Rows::new(shape);
-        for table in self.catalogue.tables() {
+        for (table, kind) in self.relations() {
             let schema = int(self.schema_oid(&table.schema));
             let owner = int(role_oid(table.owner));
             let common = |oid: i64, name: &str, kind: &str, am: i64, columns: usize| {
@@ -34,18 +35,16 @@ impl Binder<'_> {
                     ("relreplident", text(if kind == "r" { "d" } else { "n" })),
                 ]
             };
-            let mut cells = common(
-                table_oid(table),
-                &table.name,
-                "r",
-                HEAP,
-                table.columns.len(),
-            );
-            cells.push(("relhasindex", truth(true)));
+            let am = if kind == "r" { HEAP } else { 0 };
+            let mut cells = common(table_oid(table), &table.name, kind, am, table.columns.len());
+            cells.push(("relhasindex", truth(kind == "r")));
+            cells.push(("relhasrules", truth(kind == "v")));
+            cells.push(("relhastriggers", truth(!table.foreign_keys.is_empty())));
             cells.push(("relchecks", int(table.checks.len() as i64)));
+            cells.push(("relacl", self.acl(table)));
             rows.push(&cells);
             for key in keys(table) {
-                rows.push(&common(key.oid, key.name, "i", BTREE, key.columns.len()));
+                rows.push(&common(key.oid, key.name, "i", BTREE, key.parts.len()));
             }
         }
         for (shape, oid) in shape::all().zip(SYSTEM_RELATIONS..) {
@@ -74,19 +73,30 @@ impl Binder<'_> {
 
     pub(super) fn pg_attribute(&self, shape: &'static Shape) -> Rows {
         let mut rows = Rows::new(shape);
-        for table in self.catalogue.tables() {
+        for (table, _) in self.relations() {
             for (column, place) in table.columns.iter().zip(1_i64..) {
                 let cells = attribute(table_oid(table), &column.name, column.ty, place);
+                let has_default = column.default.is_some() || column.generated.is_some();
+                let identity = column
+                    .identity
+                    .as_ref()
+                    .map_or("", |identity| if identity.always { "a" } else { "d" });
+                let generated = if column.generated.is_some() { "s" } else { "" };
                 let more = [
                     ("attnotnull", truth(column.not_null)),
-                    ("atthasdef", truth(column.default.is_some())),
+                    ("atthasdef", truth(has_default)),
+                    ("attidentity", text(identity)),
+                    ("attgenerated", text(generated)),
                 ];
                 rows.push(&[cells.as_slice(), &more].concat());
             }
             for key in keys(table) {
-                let columns = key.columns.iter().filter_map(|id| table.column(*id));
-                for (column, place) in columns.zip(1_i64..) {
-                    rows.push(&attribute(key.oid, &column.name, column.ty, place));
+                for ((id, shown, _), place) in key.parts.iter().zip(1_i64..) {
+                    let (name, ty) = match table.column(*id) {
+                        Some(column) => (column.name.as_str(), column.ty),
+                        None => (shown.as_str(), stele_core::Type::Text),
+                    };
+                    rows.push(&attribute(key.oid, name, ty, place));
                 }
             }
         }
@@ -115,7 +125,7 @@ impl Binder<'_> {
         let mut rows = Rows::new(shape);
         for table in self.catalogue.tables() {
             for (column, place) in table.columns.iter().zip(1_i64..) {
-                if let Some(default) = &column.default {
+                if let Some(default) = column.default.as_ref().or(column.generated.as_ref()) {
                     rows.push(&[
                         ("oid", int(table_oid(table) + place)),
                         ("adrelid", int(table_oid(table))),
@@ -128,119 +138,120 @@ impl Binder<'_> {
         rows
     }
 
-    pub(super) fn pg_index(&self, shape: &'static Shape) -> Rows {
+    pub(super) fn pg_sequence(&self, shape: &'static Shape) -> Rows {
         let mut rows = Rows::new(shape);
-        for table in self.catalogue.tables() {
-            for key in keys(table) {
-                let count = key.columns.len() as i64;
-                let zeros = || numbers(key.columns.iter().map(|_| 0));
-                let collations = key.columns.iter().map(|id| {
-                    let textual = table.column(*id).is_some_and(|column| is_text(column.ty));
-                    if textual { COLLATION } else { 0 }
-                });
+        for definition in self.catalogue.definitions() {
+            if let Kind::Sequence(sequence) = &definition.kind {
                 rows.push(&[
-                    ("indexrelid", int(key.oid)),
-                    ("indrelid", int(table_oid(table))),
-                    ("indnatts", int(count)),
-                    ("indnkeyatts", int(count)),
-                    ("indisunique", truth(key.unique)),
-                    ("indisprimary", truth(key.primary)),
-                    ("indimmediate", truth(true)),
-                    ("indisvalid", truth(true)),
-                    ("indisready", truth(true)),
-                    ("indislive", truth(true)),
-                    (
-                        "indkey",
-                        numbers(key.columns.iter().map(|id| place_of(table, *id))),
-                    ),
-                    ("indcollation", numbers(collations)),
-                    ("indclass", zeros()),
-                    ("indoption", zeros()),
+                    ("seqrelid", int(table_oid(definition))),
+                    ("seqtypid", int(type_numbers(sequence.ty).0)),
+                    ("seqstart", int(sequence.start)),
+                    ("seqincrement", int(sequence.increment)),
+                    ("seqmax", int(sequence.max)),
+                    ("seqmin", int(sequence.min)),
+                    ("seqcache", int(1)),
+                    ("seqcycle", truth(sequence.cycle)),
                 ]);
             }
         }
         rows
     }
 
-    pub(super) fn pg_constraint(&self, shape: &'static Shape) -> Rows {
+    /// What goes away with what: sequences with the columns they count for.
+    pub(super) fn pg_depend(&self, shape: &'static Shape) -> Rows {
         let mut rows = Rows::new(shape);
-        for table in self.catalogue.tables() {
-            let schema = int(self.schema_oid(&table.schema));
-            let common = |oid: i64, name: &str, kind: &str| {
-                vec![
-                    ("oid", int(oid)),
-                    ("conname", text(name)),
-                    ("connamespace", schema.clone()),
-                    ("contype", text(kind)),
-                    ("convalidated", truth(true)),
-                    ("conrelid", int(table_oid(table))),
-                    ("conislocal", truth(true)),
-                    ("connoinherit", truth(kind != "c")),
-                    ("confupdtype", text(" ")),
-                    ("confdeltype", text(" ")),
-                    ("confmatchtype", text(" ")),
-                ]
+        let class = self.relation_oid(Some("pg_catalog"), "pg_class");
+        let class = class.unwrap_or_default();
+        for definition in self.catalogue.definitions() {
+            let Kind::Sequence(sequence) = &definition.kind else {
+                continue;
             };
-            for key in keys(table).filter(|key| key.unique) {
-                let mut cells = common(key.oid, key.name, if key.primary { "p" } else { "u" });
-                cells.push(("conindid", int(key.oid)));
-                let places = key.columns.iter().map(|id| place_of(table, *id));
-                cells.push(("conkey", numbers(places)));
-                rows.push(&cells);
-            }
-            for (place, check) in table.checks.iter().enumerate() {
-                let mut cells = common(check_oid(table, place), &check.name, "c");
-                cells.push(("conbin", text(&check.expression)));
-                cells.push(("conkey", numbers(columns_in(table, check))));
-                rows.push(&cells);
-            }
+            let Some((table, column)) = sequence.owned_by else {
+                continue;
+            };
+            let Some(table) = self.catalogue.table(table) else {
+                continue;
+            };
+            let identity = table
+                .column(column)
+                .is_some_and(|column| column.identity.is_some());
+            rows.push(&[
+                ("classid", int(class)),
+                ("objid", int(table_oid(definition))),
+                ("refclassid", int(class)),
+                ("refobjid", int(table_oid(table))),
+                ("refobjsubid", int(place_of(table, column))),
+                ("deptype", text(if identity { "i" } else { "a" })),
+            ]);
         }
         rows
     }
 
-    /// `CREATE INDEX` of each index, and each of its columns: number, place (0: the whole), text.
-    pub(super) fn index_definitions(&self) -> Vec<String> {
-        let mut rows = Vec::new();
-        for table in self.catalogue.tables() {
-            for key in keys(table) {
-                let unique = if key.unique { "UNIQUE " } else { "" };
-                let whole = format!(
-                    "CREATE {unique}INDEX {} ON {}.{} USING btree ({})",
-                    quoted(key.name),
-                    quoted(&table.schema),
-                    quoted(&table.name),
-                    column_names(table, key.columns)
-                );
-                rows.push(super::pair(key.oid, 0, &whole));
-                for (id, place) in key.columns.iter().zip(1_i64..) {
-                    rows.push(super::pair(key.oid, place, &column_names(table, &[*id])));
+    pub(super) fn pg_description(&self, shape: &'static Shape) -> Rows {
+        let mut rows = Rows::new(shape);
+        let class = self.relation_oid(Some("pg_catalog"), "pg_class");
+        for (table, _) in self.relations() {
+            let mut push = |place: i64, comment: &Option<String>| {
+                if let Some(comment) = comment {
+                    rows.push(&[
+                        ("objoid", int(table_oid(table))),
+                        ("classoid", int(class.unwrap_or_default())),
+                        ("objsubid", int(place)),
+                        ("description", text(comment)),
+                    ]);
                 }
+            };
+            push(0, &table.comment);
+            for (column, place) in table.columns.iter().zip(1..) {
+                push(place, &column.comment);
             }
         }
         rows
     }
 
-    /// Each constraint as ALTER TABLE would add it: number, text.
-    pub(super) fn constraint_definitions(&self) -> Vec<String> {
-        let mut rows = Vec::new();
-        for table in self.catalogue.tables() {
-            for key in keys(table).filter(|key| key.unique) {
-                let words = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };
-                let shown = format!("{words} ({})", column_names(table, key.columns));
-                rows.push(super::pair(key.oid, 0, &shown));
-            }
-            for (place, check) in table.checks.iter().enumerate() {
-                let shown = format!("CHECK (({}))", check.expression);
-                rows.push(super::pair(check_oid(table, place), 0, &shown));
-            }
-        }
-        rows
+    /// The query of each view: number, text.
+    pub(super) fn view_definitions(&self) -> Vec<String> {
+        let definitions = self.catalogue.definitions();
+        definitions
+            .filter_map(|definition| match &definition.kind {
+                Kind::View(view) => Some(super::pair(
+                    table_oid(definition),
+                    0,
+                    &format!(" {};", view.query),
+                )),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The sequence of each column that has one: number of the table, place, name.
+    pub(super) fn serial_sequences(&self) -> Vec<String> {
+        let definitions = self.catalogue.definitions();
+        definitions
+            .filter_map(|definition| {
+                let Kind::Sequence(sequence) = &definition.kind else {
+                    return None;
+                };
+                let (table, column) = sequence.owned_by?;
+                let table = self.catalogue.table(table)?;
+                let shown = format!(
+                    "{}.{}",
+                    quoted(&definition.schema),
+                    quoted(&definition.name)
+                );
+                Some(super::pair(
+                    table_oid(table),
+                    place_of(table, column),
+                    &shown,
+                ))
+            })
+            .collect()
     }
 
     /// Relations and their names as `regclass` shows them: number, name.
     pub(super) fn relation_names(&self) -> Vec<String> {
         let mut rows = Vec::new();
-        for table in self.catalogue.tables() {
+        for (table, _) in self.relations() {
             let shown = |name: &str| match self.is_visible(table) {
                 true => quoted(name),
                 false => format!("{}.{}", quoted(&table.schema), quoted(name)),
@@ -263,11 +274,7 @@ impl Binder<'_> {
     /// Relations a bare name finds.
     pub(super) fn visible_relations(&self) -> Vec<String> {
         let mut rows = Vec::new();
-        for table in self
-            .catalogue
-            .tables()
-            .filter(|table| self.is_visible(table))
-        {
+        for (table, _) in self.relations().filter(|(table, _)| self.is_visible(table)) {
             rows.push(super::pair(table_oid(table), 0, ""));
             rows.extend(keys(table).map(|key| super::pair(key.oid, 0, "")));
         }
@@ -279,15 +286,14 @@ impl Binder<'_> {
         rows
     }
 
-    /// Relations the account may read, and of those (1) what it may write.
+    /// Relations, and what (the place of its bit) the account may do with each.
     pub(super) fn granted_relations(&self) -> Vec<String> {
         let mut rows = Vec::new();
-        for table in self.catalogue.tables() {
-            if self.check_readable(table).is_ok() {
-                rows.push(super::pair(table_oid(table), 0, ""));
-            }
-            if self.check_writable(table).is_ok() {
-                rows.push(super::pair(table_oid(table), 1, ""));
+        for (table, _) in self.relations() {
+            for bit in 0..PRIVILEGES.len() {
+                if self.check_privilege(table, Privileges(1 << bit)).is_ok() {
+                    rows.push(super::pair(table_oid(table), bit as i64, ""));
+                }
             }
         }
         rows.extend(
@@ -309,13 +315,12 @@ impl Binder<'_> {
         if let Some(table) = self.find_table(schema, name) {
             return Some(table_oid(table));
         }
-        self.catalogue
-            .tables()
-            .filter(|table| match schema {
+        self.relations()
+            .filter(|(table, _)| match schema {
                 Some(schema) => table.schema == schema,
                 None => self.context.search_path.contains(&table.schema),
             })
-            .flat_map(|table| keys(table))
+            .flat_map(|(table, _)| keys(table))
             .find(|key| key.name == name)
             .map(|key| key.oid)
     }
@@ -341,17 +346,4 @@ fn attribute(
         ("attstattarget", int(-1)),
         ("attcollation", int(if is_text(ty) { COLLATION } else { 0 })),
     ]
-}
-
-/// Places of the columns a CHECK names.
-fn columns_in(table: &Table, check: &Check) -> Vec<i64> {
-    let words: Vec<&str> = check
-        .expression
-        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .collect();
-    let places = table.columns.iter().zip(1_i64..);
-    places
-        .filter(|(column, _)| words.contains(&column.name.as_str()))
-        .map(|(_, place)| place)
-        .collect()
 }

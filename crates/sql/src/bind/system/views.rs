@@ -185,13 +185,25 @@ pub(super) const VIEWS: &[(&str, &str, &str)] = &[
     ),
     (
         "information_schema",
-        "table_privileges",
-        "SELECT pg_catalog.pg_get_userbyid(c.relowner) AS grantor, pg_catalog.pg_get_userbyid(c.relowner) AS grantee,
-            pg_catalog.current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name,
-            p.word AS privilege_type, 'YES' AS is_grantable, 'NO' AS with_hierarchy
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS p(word)
-        WHERE c.relkind IN ('r', 'v', 'p') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')",
+        "sequences",
+        "SELECT pg_catalog.current_database() AS sequence_catalog, n.nspname AS sequence_schema, c.relname AS sequence_name,
+            pg_catalog.format_type(s.seqtypid, NULL) AS data_type,
+            CASE s.seqtypid WHEN 21 THEN 16 WHEN 23 THEN 32 ELSE 64 END AS numeric_precision,
+            2 AS numeric_precision_radix, 0 AS numeric_scale, s.seqstart AS start_value, s.seqmin AS minimum_value,
+            s.seqmax AS maximum_value, s.seqincrement AS increment,
+            CASE WHEN s.seqcycle THEN 'YES' ELSE 'NO' END AS cycle_option
+        FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT, UPDATE, USAGE')",
+    ),
+    (
+        "pg_catalog",
+        "pg_sequences",
+        "SELECT n.nspname AS schemaname, c.relname AS sequencename, pg_catalog.pg_get_userbyid(c.relowner) AS sequenceowner,
+            s.seqtypid AS data_type, s.seqstart AS start_value, s.seqmin AS min_value, s.seqmax AS max_value,
+            s.seqincrement AS increment_by, s.seqcycle AS cycle, s.seqcache AS cache_size
+        FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
     ),
     (
         "information_schema",

@@ -210,7 +210,8 @@ fn only_the_owner_uses_a_table() {
         assert_eq!(harness.code(sql), "42501", "{sql}");
     }
     assert_eq!(
-        harness.value("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"),
+        harness
+            .value("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"),
         "0"
     );
 }
