@@ -29,7 +29,7 @@ client_drivers() {
         mvn -q dependency:copy -Dartifact=org.postgresql:postgresql:42.7.4 \
             -DoutputDirectory="$PWD/tests/clients/jdbc/lib" -Dmdep.stripVersion=true
     fi
-    [ -d tests/clients/node/node_modules ] || (cd tests/clients/node && npm install --silent --no-audit --no-fund)
+    [ -d tests/clients/node/node_modules ] || (cd tests/clients/node && npm install --silent --no-audit --no-fund --no-package-lock)
     (cd tests/clients/pgx && go mod download)
 }
 

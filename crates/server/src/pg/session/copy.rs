@@ -16,8 +16,6 @@ use crate::pg::copy::{Field, RowReader};
 use crate::pg::error::node_error;
 use crate::pg::message::Message;
 
-/// Bytes of rows sent in one message.
-const PIECE_LEN: usize = 64 * 1024;
 /// Rows one INSERT takes.
 const ROWS_OF_INSERT: usize = 100;
 /// Parameters one INSERT takes.
@@ -89,13 +87,16 @@ impl Session {
         let result = self.read(plan, Vec::new(), 0)?;
         let count = result.columns.len();
         self.out.copy_out(copy.options.is_binary(), count);
+        // Clients rely on what PostgreSQL does: a message a row; the head of a binary copy goes with
+        // the first.
         let mut piece = BytesMut::new();
         copy.options.put_start(&result.columns, &mut piece);
+        if !copy.options.is_binary() && !piece.is_empty() {
+            self.out.copy_data(&piece.split());
+        }
         for row in &result.rows {
             copy.options.put_row(&result.columns, row, &mut piece);
-            if piece.len() >= PIECE_LEN {
-                self.out.copy_data(&piece.split());
-            }
+            self.out.copy_data(&piece.split());
         }
         copy.options.put_end(&mut piece);
         if !piece.is_empty() {
