@@ -4,8 +4,12 @@ use std::fmt;
 
 use std::sync::LazyLock;
 
-use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::constants::{ED25519_BASEPOINT_TABLE, EIGHT_TORSION};
+use curve25519_dalek::edwards::EdwardsBasepointTable;
+use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::BasepointTable;
 use ed25519_dalek::{Signer, SigningKey, Verifier, VerifyingKey};
+use sha2::{Digest, Sha512};
 use thiserror::Error;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader};
@@ -20,6 +24,13 @@ pub struct Signature(pub [u8; 64]);
 
 /// A secret key. Wiped from memory when dropped; never printed.
 pub struct SecretKey(SigningKey);
+
+/// A public key that checks many signatures: with a table of its multiples (30 KiB, made in about the
+/// time of three checks), a check costs half as much.
+pub struct PreparedKey {
+    key: PublicKey,
+    negated: Box<EdwardsBasepointTable>,
+}
 
 /// The canonical encodings of the eight points of small order.
 static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> =
@@ -75,10 +86,52 @@ impl PublicKey {
         key.verify(message, &signature).map_err(|_| SignatureError)
     }
 
+    /// Prepares the key for checking many signatures; none when it is a key that no signature fits.
+    #[must_use]
+    pub fn prepared(&self) -> Option<PreparedKey> {
+        let key = VerifyingKey::from_bytes(&self.0).ok()?;
+        (!key.is_weak()).then(|| PreparedKey {
+            key: *self,
+            negated: Box::new(EdwardsBasepointTable::create(&-key.to_edwards())),
+        })
+    }
+
     /// Lower-case hexadecimal form.
     #[must_use]
     pub fn to_hex(&self) -> String {
         hex::encode(self.0)
+    }
+}
+
+impl PreparedKey {
+    /// Checks a signature as [`PublicKey::verify`] does, with the same answers.
+    ///
+    /// # Errors
+    /// [`SignatureError`] when it does not fit.
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        let r = signature.r_bytes();
+        let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(*signature.s_bytes()));
+        let (Some(s), false) = (s, SMALL_ORDER.contains(r)) else {
+            return Err(SignatureError);
+        };
+        let challenge = Sha512::new()
+            .chain_update(r)
+            .chain_update(self.key.0)
+            .chain_update(message)
+            .finalize();
+        let k = Scalar::from_bytes_mod_order_wide(&challenge.into());
+        let expected = ED25519_BASEPOINT_TABLE.mul_base(&s) + self.negated.mul_base(&k);
+        match expected.compress().as_bytes() == r {
+            true => Ok(()),
+            false => Err(SignatureError),
+        }
+    }
+}
+
+impl fmt::Debug for PreparedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PreparedKey(of {:?})", self.key)
     }
 }
 

@@ -18,7 +18,7 @@ mod key;
 mod signed;
 mod tlog_proof;
 
-pub use certificate::{Certificate, CertificateError, verify_certificate};
+pub use certificate::{Certificate, CertificateError, CertificateVerifier, verify_certificate};
 pub use checkpoint::{Checkpoint, ORIGIN_LEN_MAX};
 pub use key::{KEY_NAME_LEN_MAX, KeyId, SignerKey, VerifierKey, is_key_name};
 pub use signed::{NOTE_LEN_MAX, NOTE_SIGNATURES_MAX, NoteSignature, SignedNote};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stele_core::genesis::Genesis;
-use stele_core::note::{SignedNote, verify_certificate};
+use stele_core::note::{CertificateVerifier, SignedNote};
 use stele_core::outcome::BlockEffects;
 use stele_core::trust::Trust;
 use stele_core::{Decode, Hash};
@@ -32,25 +32,20 @@ const CHECK_THREADS: usize = 2;
 const THROTTLE_STEP: Duration = Duration::from_millis(1);
 
 /// Judges certificates by the validators of a ledger.
-struct CertificateJudge(Trust);
+struct CertificateJudge(CertificateVerifier);
 
 impl Judge for CertificateJudge {
-    fn certificate(&self, _height: u64, size: u64, root: &Hash, note: &[u8]) -> Result<(), Fault> {
+    fn certificate(&self, _height: u64, note: &[u8]) -> Result<Option<(u64, Hash)>, Fault> {
         let refuse = |why: String| Fault {
             kind: DamageKind::Certificate,
             detail: why,
         };
         let note = SignedNote::parse(note).map_err(|error| refuse(error.to_string()))?;
-        let checkpoint = verify_certificate(&self.0.origin, &self.0.validators, &note)
+        let checkpoint = self
+            .0
+            .verify(&note)
             .map_err(|error| refuse(error.to_string()))?;
-        if checkpoint.size() != size || checkpoint.root() != *root {
-            return Err(refuse(format!(
-                "the validators signed {} leaves with root {}, the blocks give {size} with root {root}",
-                checkpoint.size(),
-                checkpoint.root()
-            )));
-        }
-        Ok(())
+        Ok(Some((checkpoint.size(), checkpoint.root())))
     }
 }
 
@@ -229,7 +224,9 @@ fn check_blocks(
         threads: CHECK_THREADS,
         ..CheckOptions::default()
     };
-    let judge: Arc<dyn Judge> = Arc::new(CertificateJudge(trust.clone()));
+    let verifier = CertificateVerifier::new(&trust.origin, &trust.validators)
+        .map_err(|error| NodeError::Storage(error.to_string()))?;
+    let judge: Arc<dyn Judge> = Arc::new(CertificateJudge(verifier.prepared()));
     let pace = Pace::new(runtime, mib_per_s);
     let mut step = |at: CheckProgress| {
         let keep_on = progress(at.bytes_done, at.bytes_total);

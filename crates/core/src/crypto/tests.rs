@@ -17,6 +17,10 @@ fn verdict(key: [u8; 32], signature: [u8; 64]) -> bool {
         key.verify_strict(MESSAGE, &ed25519_dalek::Signature::from_bytes(&signature))
             .is_ok()
     });
+    let prepared = PublicKey(key)
+        .prepared()
+        .is_some_and(|key| key.verify(MESSAGE, &Signature(signature)).is_ok());
+    assert_eq!(prepared, strict, "prepared key {}", hex::encode(key));
     assert_eq!(
         ours,
         strict,

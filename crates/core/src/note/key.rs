@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{NoteError, check_bound, from_base64, malformed, signed::NoteSignature, to_base64};
-use crate::crypto::{PublicKey, SecretKey};
+use crate::crypto::{PreparedKey, PublicKey, SecretKey, Signature, SignatureError};
 use crate::hash::Suite;
 use crate::validators::Validator;
 
@@ -56,14 +57,38 @@ fn validator_key_name(origin: &str, name: &str) -> String {
 /// A named Ed25519 public key that verifies note signatures.
 ///
 /// Written as `vkey`: `<name>+<hex of key id>+<base64 of 0x01 and the public key>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct VerifierKey {
     name: String,
     key: PublicKey,
     id: KeyId,
+    prepared: Option<Arc<PreparedKey>>,
 }
 
+impl PartialEq for VerifierKey {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.key) == (&other.name, other.key)
+    }
+}
+
+impl Eq for VerifierKey {}
+
 impl VerifierKey {
+    /// With what makes many checks cheaper.
+    #[must_use]
+    pub fn prepared(mut self) -> Self {
+        self.prepared = self.key.prepared().map(Arc::new);
+        self
+    }
+
+    /// Whether a signature of a text is by this key.
+    pub(super) fn verify(&self, text: &[u8], signature: &Signature) -> Result<(), SignatureError> {
+        match &self.prepared {
+            Some(prepared) => prepared.verify(text, signature),
+            None => self.key.verify(text, signature),
+        }
+    }
+
     /// Names a key.
     ///
     /// # Errors
@@ -79,6 +104,7 @@ impl VerifierKey {
             name,
             key,
             id: KeyId([a, b, c, d]),
+            prepared: None,
         })
     }
 

@@ -74,7 +74,7 @@ impl NoteSignature {
     pub fn verify(&self, text: &str, key: &VerifierKey) -> Result<(), NoteError> {
         let fits = key.is_named_by(self)
             && <[u8; 64]>::try_from(self.bytes.as_slice())
-                .is_ok_and(|bytes| key.key().verify(text.as_bytes(), &Signature(bytes)).is_ok());
+                .is_ok_and(|bytes| key.verify(text.as_bytes(), &Signature(bytes)).is_ok());
         if fits {
             Ok(())
         } else {

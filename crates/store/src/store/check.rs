@@ -60,19 +60,14 @@ pub trait Judge: Send + Sync {
         Ok(())
     }
 
-    /// A certificate over the checkpoint after the block of a height, with the log's size and root
-    /// there as recomputed from all blocks and effects. Called in order of the files.
+    /// A certificate over the checkpoint after the block of a height: the log's size and root it
+    /// states, to be compared with those recomputed from all blocks and effects; none when whatever
+    /// it states is accepted. Called from several threads, in no order.
     ///
     /// # Errors
-    /// When the certificate is over another size or root, or is not validly signed.
-    fn certificate(
-        &self,
-        _height: u64,
-        _size: u64,
-        _root: &Hash,
-        _note: &[u8],
-    ) -> Result<(), Fault> {
-        Ok(())
+    /// When it is not validly signed.
+    fn certificate(&self, _height: u64, _note: &[u8]) -> Result<Option<(u64, Hash)>, Fault> {
+        Ok(None)
     }
 }
 

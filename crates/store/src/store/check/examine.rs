@@ -30,7 +30,7 @@ pub(super) enum Event {
     /// A certificate of a height stands at an offset.
     Certificate {
         height: u64,
-        note: Vec<u8>,
+        stated: Option<(u64, Hash)>,
         offset: u64,
     },
     /// Effects of a block in an earlier unit.
@@ -135,11 +135,9 @@ impl Examiner<'_> {
                 match kind {
                     Kind::Genesis => self.judge.genesis(frame.payload)?,
                     Kind::Effects if is_wanted => self.effects(offset, frame)?,
-                    Kind::Certificate if is_wanted => self.found.events.push(Event::Certificate {
-                        height: frame.height,
-                        note: frame.payload.to_vec(),
-                        offset,
-                    }),
+                    Kind::Certificate if is_wanted => {
+                        self.certificate(frame.height, offset, frame.payload)?;
+                    }
                     _ => {}
                 }
                 record_digest(self.suite, kind, frame.height, frame.payload)
@@ -209,12 +207,18 @@ impl Examiner<'_> {
             leaf_count,
         });
         if !facts.certificate.is_empty() {
-            self.found.events.push(Event::Certificate {
-                height: facts.height,
-                note: facts.certificate,
-                offset,
-            });
+            self.certificate(facts.height, offset, &facts.certificate)?;
         }
+        Ok(())
+    }
+
+    fn certificate(&mut self, height: u64, offset: u64, note: &[u8]) -> Result<(), Fault> {
+        let stated = self.judge.certificate(height, note)?;
+        self.found.events.push(Event::Certificate {
+            height,
+            stated,
+            offset,
+        });
         Ok(())
     }
 }

@@ -101,10 +101,10 @@ impl Merge {
                 }
                 Event::Certificate {
                     height,
-                    note,
+                    stated,
                     offset,
                 } => self
-                    .certificate(height, &note, judge)
+                    .certificate(height, stated)
                     .map_err(|fault| damage(unit, offset, height, fault))?,
             }
         }
@@ -158,8 +158,8 @@ impl Merge {
         join(&block, &facts, self.suite, &mut leaves, &mut Vec::new()).map_err(at)?;
         self.close(height, &leaves);
         if !facts.certificate.is_empty() {
-            self.certificate(height, &facts.certificate, judge)
-                .map_err(at)?;
+            let stated = judge.certificate(height, &facts.certificate).map_err(at)?;
+            self.certificate(height, stated).map_err(at)?;
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Merge {
         self.roots.push_back((height, tree.size(), tree.root()));
     }
 
-    fn certificate(&mut self, height: u64, note: &[u8], judge: &dyn Judge) -> Result<(), Fault> {
+    fn certificate(&mut self, height: u64, stated: Option<(u64, Hash)>) -> Result<(), Fault> {
         let Ok(found) = self
             .roots
             .binary_search_by_key(&height, |(height, _, _)| *height)
@@ -187,7 +187,16 @@ impl Merge {
         let Some((_, size, root)) = self.roots.get(found) else {
             return Ok(());
         };
-        judge.certificate(height, *size, root, note)?;
+        if let Some((signed_size, signed_root)) = stated
+            && (signed_size, signed_root) != (*size, *root)
+        {
+            return Err(Fault {
+                kind: DamageKind::Certificate,
+                detail: format!(
+                    "the validators signed {signed_size} leaves with root {signed_root}, the blocks give {size} with root {root}"
+                ),
+            });
+        }
         self.report.certificates += 1;
         self.report.certified_height = self.report.certified_height.max(height);
         Ok(())

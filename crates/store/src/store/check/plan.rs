@@ -12,6 +12,9 @@ use crate::location::Position;
 use crate::segment::{HEADER_LEN, Header, HeaderError, Kind, RECORD_HEAD_LEN};
 use crate::store::BlockStore;
 
+/// Units are not made shorter than this for the sake of more threads, in bytes.
+const SHARE_LEN_MIN: u64 = 64 * 1024;
+
 /// A stretch of one segment: whole records.
 #[derive(Clone)]
 pub(super) struct Unit {
@@ -52,6 +55,7 @@ pub(super) fn units(
         }
         .min(end);
     }
+    let unit_len = unit_len(options, start, stop);
     for number in start.segment..=stop.segment {
         let path = store.segment_path(number);
         let damaged = |kind, detail: String| Damage {
@@ -90,7 +94,7 @@ pub(super) fn units(
         let is_whole = number < end.segment;
         let mut at = from;
         while at < to {
-            let next = boundary(store, number, at + options.unit_len.max(1), to);
+            let next = boundary(store, number, at + unit_len, to);
             units.push(Unit {
                 segment: number,
                 file: file.clone(),
@@ -102,6 +106,16 @@ pub(super) fn units(
         }
     }
     Ok(Ok(units))
+}
+
+/// Length of units: shorter than asked for when there would be fewer of them than threads.
+fn unit_len(options: &CheckOptions, start: Position, stop: Position) -> u64 {
+    let asked = options.unit_len.max(1);
+    if start.segment != stop.segment {
+        return asked;
+    }
+    let share = stop.offset.saturating_sub(start.offset) / options.threads.max(1) as u64;
+    asked.min((share + 1).max(SHARE_LEN_MIN))
 }
 
 fn name_missing(path: &Path) -> String {
