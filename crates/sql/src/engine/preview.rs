@@ -182,10 +182,6 @@ impl Engine {
     }
 
     /// Runs what is new. A failure comes with its place, if that is known.
-    #[expect(
-        clippy::result_large_err,
-        reason = "one call site, which takes it apart at once"
-    )]
     fn run_preview(
         &mut self,
         request: &PreviewRequest<'_>,
