@@ -81,6 +81,7 @@ class Node:
         self.directory = pathlib.Path(directory)
         self.prefix = list(prefix)
         self.settings = {f"STELE_{k.upper()}": str(v) for k, v in settings.items()}
+        self.command = ["start"]
         self.process = None
         self.log_path = self.directory.with_name(self.directory.name + ".log")
 
@@ -95,7 +96,7 @@ class Node:
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.prefix, binary(), "start", "--dir", self.directory]
+                [*self.prefix, binary(), *map(str, self.command), "--dir", self.directory]
                 + ["--postgres-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -110,11 +111,11 @@ class Node:
             said = self.log()
             postgres = re.search(r"^ +PostgreSQL +127\.0\.0\.1:(\d+)$", said, re.M)
             http_api = re.search(r"^ +HTTP +http://127\.0\.0\.1:(\d+)/", said, re.M)
-            if postgres and http_api and "Ctrl-C stops the node" in said:
+            if postgres and http_api and "Ctrl-C stops the" in said:
                 self.postgres_port, self.http_port = int(postgres[1]), int(http_api[1])
                 return
             if self.process.poll() is not None:
-                raise NodeFailed(f"stele start ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+                raise NodeFailed(f"stele {self.command[0]} ended with {self.process.returncode}:\n{self.log()[-4000:]}")
             time.sleep(0.02)
         raise NodeFailed(f"stele start did not listen within {START_SECONDS_MAX} s:\n{self.log()[-4000:]}")
 

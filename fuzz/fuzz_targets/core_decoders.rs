@@ -5,6 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use stele_core::block::{Block, BlockView, Header};
+use stele_core::certified::CertifiedBlocks;
 use stele_core::codec::{Decode, Encode};
 use stele_core::genesis::Genesis;
 use stele_core::key::{decode_key, encode_key};
@@ -71,6 +72,7 @@ fuzz_target!(|data: &[u8]| {
         23 => canonical::<Header>(bytes),
         24 => canonical::<Type>(bytes),
         25 => proofs(bytes),
+        26 => canonical::<CertifiedBlocks>(bytes),
         _ => {}
     }
 });

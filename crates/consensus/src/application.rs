@@ -15,6 +15,8 @@ pub struct OrderedBlock {
     pub hash: Hash,
     /// Its canonical encoding.
     pub bytes: Vec<u8>,
+    /// Where others ordered it: what they say the validators signed after it.
+    pub certificate: Option<String>,
 }
 
 /// When the node has something to order.

@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod block;
+pub mod certified;
 pub mod codec;
 pub mod crypto;
 pub mod datetime;

@@ -11,6 +11,8 @@
 //!    (rebuilt from segments after a power loss), tiles and index follow.
 //! 6. Clients are answered.
 //!
+//! Where others order, steps 1 and 4 come after step 3: nothing is kept that the validators did not sign.
+//!
 //! A failure before step 5 undoes everything but the appended block; the same block is then tried
 //! again, or the node halts. A failed sync poisons the store: the node halts and says so.
 
@@ -25,6 +27,7 @@ use stele_core::{Encode, Hash};
 use stele_sql::engine::{BlockContext, Engine, EngineError, ExecutableTransaction, ExecutedBlock};
 use stele_store::{BlockRecord, StoreError};
 
+use crate::followed::Role;
 use crate::ledger_log::LedgerLog;
 use crate::node::Inner;
 use crate::receipt::Receipt;
@@ -86,15 +89,20 @@ impl Inner {
             hash: block.hash,
             transaction_ids: transactions.iter().map(|tx| tx.id).collect(),
         };
-        if self.store.appended_height() < block.header.height {
-            self.store.append_block(&record)?;
+        // A block that others ordered is kept only once it is known to be what they signed.
+        let follows = matches!(self.role, Role::Follows(_));
+        if !follows {
+            self.keep(&record)?;
+            let handle = self.store.sync_handle();
+            applier.syncer.begin(Box::new(move || {
+                handle.sync().map_err(|error| error.to_string())
+            }));
         }
-        let handle = self.store.sync_handle();
-        applier.syncer.begin(Box::new(move || {
-            handle.sync().map_err(|error| error.to_string())
-        }));
         let executed = self.execute(&mut engine, block, transactions);
-        let synced = applier.syncer.wait();
+        let synced = match follows {
+            true => Ok(()),
+            false => applier.syncer.wait(),
+        };
         let executed = match (executed, synced) {
             (Ok(executed), Ok(())) => executed,
             (executed, synced) => {
@@ -115,12 +123,22 @@ impl Inner {
         let grown = applier
             .log
             .grow(&effects.log_leaves(self.suite, &record.transaction_ids));
-        let certificate = self.certify(grown.size(), grown.root())?;
+        let certificate = match self.certify(block, grown.size(), grown.root()) {
+            Ok(certificate) => certificate,
+            Err(error) => {
+                engine.rollback()?;
+                return Err(error);
+            }
+        };
         effects.certificate = certificate.clone().into_bytes();
         let finish = || -> Result<(), DeliverErrorFrom> {
+            self.keep(&record)?;
             if self.store.effects_height() < block.header.height {
                 self.store
                     .append_effects(&effects.encode_to_vec(), &effects.leaf)?;
+            }
+            if follows {
+                self.store.sync()?;
             }
             Ok(())
         };
@@ -148,6 +166,13 @@ impl Inner {
             certificate,
         });
         Ok(Applied { receipts })
+    }
+
+    fn keep(&self, record: &BlockRecord<'_>) -> Result<(), StoreError> {
+        if self.store.appended_height() < record.header.height {
+            self.store.append_block(record)?;
+        }
+        Ok(())
     }
 
     /// Tile files follow the block, which is committed by now: what cannot be written stays in
@@ -208,12 +233,26 @@ impl Inner {
         }
     }
 
-    /// The checkpoint over the log with this validator's signature.
-    pub(crate) fn certify(&self, size: u64, root: Hash) -> Result<String, DeliverErrorFrom> {
+    /// The checkpoint over the log after a block, with this validator's signature; or, where others
+    /// order, the certificate that came with the block, if it is over the same log.
+    pub(crate) fn certify(
+        &self,
+        block: &OrderedBlock,
+        size: u64,
+        root: Hash,
+    ) -> Result<String, DeliverErrorFrom> {
+        let signer = match &self.role {
+            Role::Orders(signer) => signer,
+            Role::Follows(followed) => {
+                return followed
+                    .certified(block, size, root)
+                    .map_err(DeliverErrorFrom);
+            }
+        };
         let halt = |error: String| DeliverErrorFrom(DeliverError::Halt(error));
         let checkpoint = Checkpoint::new(&self.genesis.origin, size, root)
             .map_err(|error| halt(error.to_string()))?;
-        let note = SignedNote::sign(checkpoint.to_string(), &[&self.signer])
+        let note = SignedNote::sign(checkpoint.to_string(), &[signer])
             .map_err(|error| halt(error.to_string()))?;
         Ok(note.to_string())
     }

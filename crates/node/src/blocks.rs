@@ -1,6 +1,7 @@
 //! Reading blocks, transactions, tiles and the checkpoint.
 
 use stele_core::block::{Block, BlockView};
+use stele_core::certified::{CERTIFIED_BLOCKS_MAX, CertifiedBlock, CertifiedBlocks};
 use stele_core::log::{TileContent, TilePath, TileReader, encode_bundle};
 use stele_core::outcome::BlockEffects;
 use stele_core::transaction::SignedTransaction;
@@ -192,6 +193,45 @@ impl Node {
             .map(|block| self.block(block.meta.height))
             .collect::<Result<Vec<_>, _>>()?;
         Ok((blocks, page.next.map(|(height, _)| height)))
+    }
+
+    /// Height of the newest applied block; 0 before the first.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.inner.tip().height
+    }
+
+    /// Blocks after a height with their certificates, for a node that follows: at most `bytes_max` of
+    /// encodings, but at least one block if there is one.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub fn certified_blocks(
+        &self,
+        after: u64,
+        bytes_max: usize,
+    ) -> Result<CertifiedBlocks, NodeError> {
+        if after >= self.height() {
+            return Ok(CertifiedBlocks::default());
+        }
+        let from = i64::try_from(after + 1)
+            .map_err(|_| NodeError::Invalid(format!("no block has height {after}")))?;
+        let (blocks, _) = self.blocks(from, CERTIFIED_BLOCKS_MAX as u64, bytes_max)?;
+        let certified = blocks.into_iter().map(|block| {
+            let certificate = String::from_utf8(block.effects.certificate).map_err(|_| {
+                NodeError::Storage(format!(
+                    "the certificate of block {} is no text",
+                    block.height
+                ))
+            });
+            Ok(CertifiedBlock {
+                block: block.bytes,
+                certificate: certificate?,
+            })
+        });
+        certified
+            .collect::<Result<_, NodeError>>()
+            .map(CertifiedBlocks)
     }
 
     /// Where a block lies.

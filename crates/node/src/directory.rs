@@ -26,12 +26,17 @@ use stele_flow::{FileError, FileLock, Files, Runtime};
 use zeroize::Zeroize;
 
 use crate::error::NodeError;
+use crate::followed::Server;
 use crate::keys::{KeyStore, OPERATOR};
 
 /// Content of the file `format`.
 const FORMAT: &str = "stele data directory, format 1\n";
 /// Name of the first validator of a ledger.
 pub const FIRST_VALIDATOR: &str = "one";
+/// Name of the key made when a copy of a ledger is begun.
+pub const FOLLOWER_KEY: &str = "me";
+/// File of the key that signs checkpoints.
+const VALIDATOR_KEY: &str = "validator.key";
 /// The rules this program executes blocks by.
 pub const EXECUTION_VERSION: u32 = 1;
 
@@ -43,8 +48,6 @@ pub struct Directory {
     pub genesis: Genesis,
     /// Keys of local users.
     pub keys: KeyStore,
-    /// Signs checkpoints.
-    pub signer: SignerKey,
     /// Whether this call made the ledger.
     pub created: bool,
     /// Held while the directory is open.
@@ -58,23 +61,28 @@ impl From<FileError> for NodeError {
 }
 
 impl Directory {
-    /// Opens the ledger of a directory, or makes one named `origin` if there is none.
+    /// Opens the ledger of a directory, or makes one named `origin` if there is none; and gives what
+    /// signs its checkpoints.
     ///
     /// # Errors
-    /// When another process uses it, it is of another format, or a file cannot be read or written.
-    pub fn open(path: &Path, origin: &str, runtime: &Runtime) -> Result<Self, NodeError> {
+    /// When another process uses it, it is of another format, it follows a ledger that others order,
+    /// or a file cannot be read or written.
+    pub fn open(
+        path: &Path,
+        origin: &str,
+        runtime: &Runtime,
+    ) -> Result<(Self, SignerKey), NodeError> {
         let files = runtime.files.clone();
-        files.create_dir(path)?;
-        let lock = files.lock(
-            &path.join("LOCK"),
-            &format!("stele node, process {}", std::process::id()),
-        )?;
-        check_format(&files, path)?;
-        let suite = Suite::default();
-        let keys = KeyStore::open(files.clone(), &path.join("keys"), suite)?;
-        let secret = validator_key(&files, path, runtime)?;
+        let (lock, keys) = take(path, runtime)?;
         let genesis_path = path.join("genesis");
         let created = !files.exists(&genesis_path)?;
+        if !created && !files.exists(&path.join(VALIDATOR_KEY))? {
+            return Err(NodeError::Invalid(format!(
+                "{} holds no {VALIDATOR_KEY}: if it is a copy kept by `stele proxy`, start that; else restore the key",
+                path.display()
+            )));
+        }
+        let secret = validator_key(&files, path, runtime)?;
         if created {
             refuse_remains(&files, path)?;
             let operator = match keys.get(OPERATOR) {
@@ -95,18 +103,89 @@ impl Directory {
         if known.map(|validator| validator.key) != Some(signer.verifier().key()) {
             return Err(NodeError::Invalid(format!(
                 "{} is not the key the ledger was made with: restore the right one",
-                path.join("validator.key").display()
+                path.join(VALIDATOR_KEY).display()
             )));
+        }
+        let directory = Self {
+            path: path.to_owned(),
+            genesis,
+            keys,
+            created,
+            lock,
+        };
+        Ok((directory, signer))
+    }
+
+    /// Opens the copy of a ledger that others order, or begins one with the genesis the server gives,
+    /// which must be that of the pinned ledger.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; and when directory, server and pinned ledger do not fit.
+    pub fn open_followed(
+        path: &Path,
+        trust: &Trust,
+        server: &dyn Server,
+        runtime: &Runtime,
+    ) -> Result<Self, NodeError> {
+        let files = runtime.files.clone();
+        let (lock, keys) = take(path, runtime)?;
+        if files.exists(&path.join(VALIDATOR_KEY))? {
+            return Err(NodeError::Invalid(format!(
+                "{} is the directory of a node that orders a ledger itself: give this one its own with --dir",
+                path.display()
+            )));
+        }
+        let genesis_path = path.join("genesis");
+        let created = !files.exists(&genesis_path)?;
+        if created {
+            refuse_remains(&files, path)?;
+            let bytes = server.genesis()?;
+            let genesis = Genesis::decode_all(&bytes).map_err(|error| {
+                NodeError::Invalid(format!("{} gives no genesis: {error}", server.name()))
+            })?;
+            check_pinned(&genesis, trust, &server.name())?;
+            files.replace(&path.join("trust.txt"), trust.to_string().as_bytes())?;
+            files.replace(&genesis_path, &bytes)?;
+        }
+        let genesis = read_genesis(&files, path)?;
+        check_pinned(&genesis, trust, &path.display().to_string())?;
+        if keys.list().is_empty() {
+            keys.create(FOLLOWER_KEY, runtime)?;
         }
         Ok(Self {
             path: path.to_owned(),
             genesis,
             keys,
-            signer,
             created,
             lock,
         })
     }
+}
+
+/// Locks a directory of the right format and opens its keys.
+fn take(path: &Path, runtime: &Runtime) -> Result<(Box<dyn FileLock>, KeyStore), NodeError> {
+    let files = &runtime.files;
+    files.create_dir(path)?;
+    let lock = files.lock(
+        &path.join("LOCK"),
+        &format!("stele node, process {}", std::process::id()),
+    )?;
+    check_format(files, path)?;
+    let keys = KeyStore::open(files.clone(), &path.join("keys"), Suite::default())?;
+    Ok((lock, keys))
+}
+
+fn check_pinned(genesis: &Genesis, trust: &Trust, whose: &str) -> Result<(), NodeError> {
+    if Trust::of_genesis(genesis) == *trust {
+        return Ok(());
+    }
+    Err(NodeError::Invalid(format!(
+        "{whose} is of ledger {} ({}), pinned is {} ({}): take the trust file of the right ledger, or name its server",
+        genesis.ledger_id(),
+        genesis.origin,
+        trust.ledger,
+        trust.origin
+    )))
 }
 
 /// Reads the identity document of a data directory.
@@ -162,7 +241,7 @@ fn validator_key(
     path: &Path,
     runtime: &Runtime,
 ) -> Result<SecretKey, NodeError> {
-    let path = path.join("validator.key");
+    let path = path.join(VALIDATOR_KEY);
     let mut seed = [0; 32];
     if files.exists(&path)? {
         let mut text = files.read(&path)?;

@@ -129,6 +129,15 @@ impl Mempool {
         taken
     }
 
+    /// Takes the transaction that came first, if one waits. It stays known until [`Self::forget`].
+    #[must_use]
+    pub(crate) fn take_one(&self) -> Option<Waiting> {
+        let mut queue = self.queue.lock();
+        let next = queue.waiting.pop_front()?;
+        queue.bytes = queue.bytes.saturating_sub(next.bytes.len());
+        Some(next)
+    }
+
     /// Lets go of transactions that stand in an applied block.
     pub(crate) fn forget<'a>(&self, ids: impl Iterator<Item = &'a Hash>) {
         let mut queue = self.queue.lock();

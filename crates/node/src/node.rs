@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use futures::channel::oneshot;
 use parking_lot::{Mutex, RwLock};
-use stele_consensus::{Application, DeliverError, Due, OrderHandle, OrderedBlock, solo};
+use stele_consensus::{
+    Application, DeliverError, Due, Follow, OrderHandle, OrderedBlock, Upstream, follow, solo,
+};
 use stele_core::block::Block;
 use stele_core::genesis::Genesis;
-use stele_core::note::SignerKey;
 use stele_core::transaction::{
     ExpectedVersion, Payload, STATEMENT_LEN_MAX, SignedTransaction, TIME_SKEW_MAX_US,
     TRANSACTION_LEN_MAX, Transaction,
 };
+use stele_core::trust::Trust;
 use stele_core::{Decode, Encode, Hash, Suite};
 use stele_flow::{FileLock, Runtime};
 use stele_sql::engine::{Engine, Readers};
@@ -22,6 +24,7 @@ use crate::apply::{Applier, BlockTransaction};
 use crate::checker::Checker;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
+use crate::followed::{Role, Senders, Server};
 use crate::keys::{KeyStore, LocalKey};
 use crate::mempool::{Mempool, Waiting};
 use crate::propose::{Parent, build_block};
@@ -43,6 +46,7 @@ pub struct Node {
     pub(crate) inner: Arc<Inner>,
     order: Arc<OrderHandle>,
     checker: Arc<Checker>,
+    senders: Option<Arc<Senders>>,
 }
 
 /// What all parts of a node share.
@@ -53,7 +57,7 @@ pub(crate) struct Inner {
     pub(crate) ledger: Hash,
     pub(crate) suite: Suite,
     pub(crate) keys: KeyStore,
-    pub(crate) signer: SignerKey,
+    pub(crate) role: Role,
     pub(crate) store: BlockStore,
     pub(crate) tiles: Arc<TileStore>,
     pub(crate) engine: Mutex<Engine>,
@@ -88,15 +92,44 @@ impl Node {
     /// # Errors
     /// When the directory is in use, of another version, damaged, or cannot be read or written.
     pub fn start(config: NodeConfig, runtime: Runtime) -> Result<Self, NodeError> {
-        let inner = Arc::new(Inner::open(config, runtime)?);
+        Self::run(Inner::open(config, runtime, None)?)
+    }
+
+    /// Opens or begins a copy of a ledger that others order, and follows it by what a server gives:
+    /// each block is executed here and compared with what the pinned validators signed.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; and when directory, server and pinned ledger do not fit, or the server does
+    /// not answer the first time.
+    pub fn follow(
+        config: NodeConfig,
+        runtime: Runtime,
+        trust: Trust,
+        server: Arc<dyn Server>,
+    ) -> Result<Self, NodeError> {
+        Self::run(Inner::open(config, runtime, Some((trust, server)))?)
+    }
+
+    fn run(inner: Inner) -> Result<Self, NodeError> {
+        let inner = Arc::new(inner);
         let application: Arc<dyn Application> = inner.clone();
-        let order = solo::start(application, &inner.runtime)
-            .map_err(|error| NodeError::Storage(error.to_string()))?;
+        let order = match &inner.role {
+            Role::Orders(_) => solo::start(application, &inner.runtime),
+            Role::Follows(followed) => {
+                let upstream: Arc<dyn Upstream> = followed.server.clone();
+                let height = inner.tip().height;
+                let follow = Follow::new(application, upstream, inner.suite, height);
+                follow::start(follow, &inner.runtime)
+            }
+        };
+        let order = order.map_err(|error| NodeError::Storage(error.to_string()))?;
+        let senders = Senders::start(&inner)?;
         let checker = Checker::start(&inner)?;
         Ok(Self {
             inner,
             order: Arc::new(order),
             checker: Arc::new(checker),
+            senders: senders.map(Arc::new),
         })
     }
 
@@ -107,6 +140,9 @@ impl Node {
             let _ = waiting.sender.send(Err(NodeError::Stopping));
         }
         self.checker.stop();
+        if let Some(senders) = &self.senders {
+            senders.stop();
+        }
         self.order.stop();
         self.inner.fail_proposed(&NodeError::Stopping);
         // The last effects too: a byte of theirs that changes later is then damage, not a torn tail.
@@ -253,7 +289,10 @@ impl Node {
         self.inner
             .mempool
             .push(waiting, self.inner.runtime.clock.monotonic_us())?;
-        self.order.wake();
+        match &self.inner.role {
+            Role::Orders(_) => self.order.wake(),
+            Role::Follows(followed) => followed.wake(),
+        }
         Ok(Pending { id, receipt })
     }
 
@@ -315,6 +354,12 @@ impl Inner {
 
     /// Answers everyone whose transaction was taken for a block that will not be applied now.
     fn fail_proposed(&self, error: &NodeError) {
+        if let Role::Follows(followed) = &self.role {
+            followed.fail_all(self, || match error {
+                NodeError::Stopping => NodeError::Stopping,
+                other => NodeError::Halted(other.to_string()),
+            });
+        }
         let Some((_, waiting)) = self.proposed.lock().take() else {
             return;
         };
@@ -335,6 +380,9 @@ impl Application for Inner {
     }
 
     fn propose(&self) -> Option<OrderedBlock> {
+        let Role::Orders(signer) = &self.role else {
+            return None;
+        };
         let waiting = self.mempool.take(self.runtime.clock.monotonic_us());
         if waiting.is_empty() {
             return None;
@@ -348,13 +396,16 @@ impl Application for Inner {
             certificate: &tip.certificate,
         };
         let now_us = self.runtime.clock.now_us();
-        let proposer = self.signer.verifier().key();
+        let proposer = signer.verifier().key();
         let block = build_block(self.suite, &parent, proposer, now_us, &waiting);
         *self.proposed.lock() = Some((block.hash, waiting));
         Some(block)
     }
 
     fn deliver(&self, block: &OrderedBlock) -> Result<(), DeliverError> {
+        if let Role::Follows(followed) = &self.role {
+            return self.deliver_followed(followed, block);
+        }
         if block.header.height <= self.tip().height {
             return Ok(());
         }
@@ -374,9 +425,7 @@ impl Application for Inner {
         };
         match self.apply(block, &transactions) {
             Ok(applied) => {
-                self.mempool.forget(transactions.iter().map(|tx| &tx.id));
-                metrics::counter!("stele_transactions_total").increment(transactions.len() as u64);
-                metrics::gauge!("stele_height").set(block.header.height as f64);
+                self.told(block, &transactions);
                 for (waiting, receipt) in waiting.into_iter().zip(applied.receipts) {
                     let _ = waiting.sender.send(Ok(receipt));
                 }

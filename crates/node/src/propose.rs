@@ -57,6 +57,7 @@ pub(crate) fn build_block(
         hash: header.hash(suite),
         header,
         bytes,
+        certificate: None,
     }
 }
 

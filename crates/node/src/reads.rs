@@ -7,6 +7,7 @@ use stele_sql::engine::{Engine, EngineError};
 use stele_sql::{Bound, SqlError};
 
 use crate::error::NodeError;
+use crate::followed::Role;
 use crate::node::Node;
 use crate::receipt::Answer;
 
@@ -30,6 +31,7 @@ impl Node {
         sql: &str,
         declared: &[Option<Type>],
     ) -> Result<Arc<Bound>, SqlError> {
+        self.check_server()?;
         self.inner.readers.describe(account, sql, declared)
     }
 
@@ -43,8 +45,21 @@ impl Node {
         sql: &str,
         parameters: &[Value],
     ) -> Result<Answer, NodeError> {
+        self.check_server()?;
         let (result, height) = self.inner.readers.query(account, sql, parameters)?;
         Ok(Answer { result, height })
+    }
+
+    /// That the server this node follows, if it follows one, was not caught lying: what it has shown
+    /// since may be old, and nobody can tell how old.
+    fn check_server(&self) -> Result<(), SqlError> {
+        let Role::Follows(_) = &self.inner.role else {
+            return Ok(());
+        };
+        match &self.inner.trouble.read().halted {
+            None => Ok(()),
+            Some(reason) => Err(SqlError::new("XX001", reason.clone())),
+        }
     }
 
     /// Works with the executor between two blocks.
@@ -52,6 +67,7 @@ impl Node {
         &self,
         work: impl FnOnce(&mut Engine) -> Result<R, EngineError>,
     ) -> Result<R, NodeError> {
+        self.check_server()?;
         let mut engine = self.inner.engine.lock();
         let done = work(&mut engine);
         // The apply loop waits for this lock too; it must not starve behind a busy session.

@@ -13,6 +13,7 @@ use stele_consensus::OrderedBlock;
 use stele_core::note::{SignedNote, verify_certificate};
 use stele_core::outcome::BlockEffects;
 use stele_core::transaction::EXPIRY_AHEAD_MAX_US;
+use stele_core::trust::Trust;
 use stele_core::{Encode, Hash};
 use stele_flow::Runtime;
 use stele_sql::engine::{BlockContext, Engine, EngineConfig};
@@ -23,6 +24,7 @@ use crate::blocks::not_stored;
 use crate::config::NodeConfig;
 use crate::directory::Directory;
 use crate::error::NodeError;
+use crate::followed::{Followed, Role, Server};
 use crate::ledger_log::LedgerLog;
 use crate::mempool::Mempool;
 use crate::node::{Inner, Trouble, decode};
@@ -45,8 +47,21 @@ struct Replayed {
 
 impl Inner {
     /// Opens the parts and brings them up to the newest stored block.
-    pub(crate) fn open(config: NodeConfig, runtime: Runtime) -> Result<Self, NodeError> {
-        let directory = Directory::open(&config.directory, &config.origin, &runtime)?;
+    pub(crate) fn open(
+        config: NodeConfig,
+        runtime: Runtime,
+        followed: Option<(Trust, Arc<dyn Server>)>,
+    ) -> Result<Self, NodeError> {
+        let (directory, role) = match followed {
+            None => Directory::open(&config.directory, &config.origin, &runtime)
+                .map(|(directory, signer)| (directory, Role::Orders(signer)))?,
+            Some((trust, server)) => {
+                let directory =
+                    Directory::open_followed(&config.directory, &trust, &*server, &runtime)?;
+                let followed = Followed::new(server, &trust)?;
+                (directory, Role::Follows(followed))
+            }
+        };
         let genesis = directory.genesis;
         let (suite, ledger) = (genesis.suite, genesis.ledger_id());
         let store = open_store(&config, ledger, &genesis.encode_to_vec(), &runtime)?;
@@ -86,7 +101,7 @@ impl Inner {
             suite,
             genesis,
             keys: directory.keys,
-            signer: directory.signer,
+            role,
             store,
             tiles: Arc::new(tiles),
             recent: RwLock::new(RecentIds::default()),
@@ -175,7 +190,7 @@ impl Inner {
         let ids: Vec<Hash> = transactions.iter().map(|tx| tx.id).collect();
         let grown = log.grow(&effects.log_leaves(self.suite, &ids));
         let certificate = self
-            .certify(grown.size(), grown.root())
+            .certify(&block, grown.size(), grown.root())
             .map_err(|error| NodeError::Storage(error.0.to_string()))?;
         effects.certificate = certificate.clone().into_bytes();
         self.store.append_effects(&effects.encode_to_vec(), &leaf)?;
@@ -247,6 +262,7 @@ impl Inner {
             hash: header.hash(self.suite),
             header,
             bytes: stored.bytes,
+            certificate: None,
         };
         Ok((block, transactions))
     }

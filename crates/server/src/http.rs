@@ -16,6 +16,7 @@ mod config;
 mod context;
 mod error;
 mod extract;
+mod follow;
 mod guard;
 mod kv;
 mod kv_lookup;
@@ -130,6 +131,8 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
         .routes(routes!(block::by_hash))
         .routes(routes!(block::by_transaction))
         .routes(routes!(block::location))
+        .routes(routes!(follow::genesis))
+        .routes(routes!(follow::certified_blocks))
         .routes(routes!(record::append))
         .routes(routes!(record::find))
         .routes(routes!(record::find_at))

@@ -24,26 +24,11 @@ impl Client {
     /// A client for the node at `url`, or the configured one.
     pub(crate) fn new(url: Option<&str>, config: &Config) -> Result<Self> {
         let base = match url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
+            Some(url) => address(url)?,
             None => format!("http://{}", config.http_listen),
         };
-        if base.starts_with("https://") {
-            bail!(
-                "{base}: this client speaks plain HTTP to a node on the same machine; bring a remote node near with `ssh -L 8080:127.0.0.1:8080 host` and use http://127.0.0.1:8080"
-            );
-        }
-        if !base.starts_with("http://") {
-            bail!("{base:?} is not the address of a node: write it as http://127.0.0.1:8080");
-        }
-        let settings = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(WAIT_MAX))
-            .max_redirects(0)
-            // A node on this machine is never behind the proxy of the environment.
-            .proxy(None)
-            .build();
         Ok(Self {
-            agent: Agent::new_with_config(settings),
+            agent: agent(WAIT_MAX),
             base,
         })
     }
@@ -109,6 +94,32 @@ impl Client {
         }
         bail!("{}", failure(status.as_u16(), &text))
     }
+}
+
+/// The address of a node, without a slash at its end.
+pub(crate) fn address(url: &str) -> Result<String> {
+    let base = url.trim_end_matches('/').to_owned();
+    if base.starts_with("https://") {
+        bail!(
+            "{base}: this client speaks plain HTTP to a node on the same machine; bring a remote node near with `ssh -L 8080:127.0.0.1:8080 host` and use http://127.0.0.1:8080"
+        );
+    }
+    if !base.starts_with("http://") {
+        bail!("{base:?} is not the address of a node: write it as http://127.0.0.1:8080");
+    }
+    Ok(base)
+}
+
+/// An HTTP client that gives every answer, whatever its status.
+pub(crate) fn agent(wait_max: Duration) -> Agent {
+    let settings = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(wait_max))
+        .max_redirects(0)
+        // A node on this machine is never behind the proxy of the environment.
+        .proxy(None)
+        .build();
+    Agent::new_with_config(settings)
 }
 
 /// The failure a node reports, in its own words.

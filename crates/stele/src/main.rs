@@ -15,6 +15,7 @@ mod demo;
 mod keys;
 mod paint;
 mod progress;
+mod proxy;
 mod report;
 mod sql;
 mod start;

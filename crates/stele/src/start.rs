@@ -16,7 +16,7 @@ use stele_node::Node;
 use crate::config::{self, Config};
 use crate::paint::Paint;
 
-pub(crate) use banner::quoted;
+pub(crate) use banner::{page, quoted};
 pub(crate) use serve::{Listeners, serve};
 
 const ABOUT: &str = "\
@@ -88,21 +88,29 @@ pub(crate) fn run(args: &StartArgs, config: Config) -> Result<ExitCode> {
     let config = args.over(config);
     config.check_listeners()?;
     start_log(&config)?;
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .context("cannot start the metrics")?;
     // The node first: its lock tells a second instance apart before a port does.
     let node = start_node(&config)?;
+    run_node(&node, &config, |listeners, paint| {
+        banner::banner(&node, &config, listeners, paint)
+    })
+}
+
+/// Serves a node until told to stop, and stops it.
+pub(crate) fn run_node(
+    node: &Node,
+    config: &Config,
+    banner: impl FnOnce(&Listeners, Paint) -> String,
+) -> Result<ExitCode> {
     let served = (|| {
-        let listeners = Listeners::bind(&config)?;
+        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
+            .install_recorder()
+            .context("cannot start the metrics")?;
+        let listeners = Listeners::bind(config)?;
         let runtime = serve::runtime()?;
-        write!(
-            out,
-            "{}",
-            banner::banner(&node, &config, &listeners, Paint::of_stdout())
-        )?;
+        let mut out = std::io::stdout();
+        write!(out, "{}", banner(&listeners, Paint::of_stdout()))?;
         out.flush()?;
-        runtime.block_on(serve(listeners, &node, &config, Some(metrics)))
+        runtime.block_on(serve(listeners, node, config, Some(metrics)))
     })();
     node.stop();
     served?;
@@ -123,7 +131,7 @@ pub(crate) fn start_node(config: &Config) -> Result<Node> {
     })
 }
 
-fn start_log(config: &Config) -> Result<()> {
+pub(crate) fn start_log(config: &Config) -> Result<()> {
     // Libraries speak only when something is wrong.
     let filter = match config.log_level.as_str() {
         "off" => "off".to_owned(),

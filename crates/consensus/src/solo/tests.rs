@@ -38,6 +38,7 @@ impl Application for Script {
         };
         let hash = header.hash(Suite::default());
         Some(OrderedBlock {
+            certificate: None,
             header,
             hash,
             bytes: Vec::new(),

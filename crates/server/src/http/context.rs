@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use stele_node::{Node, NodeError};
+use stele_node::Node;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::preview_table::Previews;
 
 /// How often the height is looked at while a client waits for one.
-const HEIGHT_POLL: Duration = Duration::from_millis(5);
+pub(super) const HEIGHT_POLL: Duration = Duration::from_millis(5);
 /// Record bodies are accounted for in pieces of this size, in bytes.
 pub(super) const BODY_PERMIT_LEN: usize = 64 * 1024;
 
@@ -105,9 +105,7 @@ impl App {
         };
         let end = Instant::now() + self.0.config.wait_max;
         loop {
-            let reached = self
-                .blocking(|node| Ok::<_, NodeError>(node.status().height))
-                .await?;
+            let reached = self.node().height();
             if reached >= wanted {
                 return Ok(());
             }

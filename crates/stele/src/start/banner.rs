@@ -37,10 +37,6 @@ pub(super) fn banner(node: &Node, config: &Config, listeners: &Listeners, paint:
         ),
         ("height", height),
     ];
-    let mut text = format!("\n{} {}\n\n", paint.strong("stele"), status.version);
-    for (name, value) in facts {
-        let _ = writeln!(text, "  {} {value}", paint.faint(format!("{name:<11}")));
-    }
     let address = listeners.postgres_address;
     let commands = [
         format!(
@@ -51,11 +47,34 @@ pub(super) fn banner(node: &Node, config: &Config, listeners: &Listeners, paint:
         format!("curl {http}/v1/status"),
         shell(config, listeners),
     ];
+    page(
+        "stele",
+        &status.version,
+        &facts,
+        &commands,
+        "Ctrl-C stops the node.",
+        paint,
+    )
+}
+
+/// What a started program says: facts, commands to try, how to end it.
+pub(crate) fn page(
+    program: &str,
+    version: &str,
+    facts: &[(&str, String)],
+    commands: &[String],
+    end: &str,
+    paint: Paint,
+) -> String {
+    let mut text = format!("\n{} {version}\n\n", paint.strong(program));
+    for (name, value) in facts {
+        let _ = writeln!(text, "  {} {value}", paint.faint(format!("{name:<11}")));
+    }
     let _ = writeln!(text, "\nTry next, in another terminal:\n");
     for command in commands {
         let _ = writeln!(text, "  {}", paint.command(command));
     }
-    let _ = writeln!(text, "\n{}\n", paint.faint("Ctrl-C stops the node."));
+    let _ = writeln!(text, "\n{}\n", paint.faint(end));
     text
 }
 

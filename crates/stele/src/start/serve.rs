@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use stele_node::Node;
+use stele_node::directory::FOLLOWER_KEY;
+use stele_node::keys::OPERATOR;
 use stele_server::http::{self, HttpConfig};
 use stele_server::pg::{self, PgConfig};
 use tokio::runtime::Runtime;
@@ -83,7 +85,12 @@ pub(crate) async fn serve(
             }
         });
     }
+    let key = match node.keys().get(OPERATOR) {
+        Some(_) => OPERATOR,
+        None => FOLLOWER_KEY,
+    };
     let http_config = HttpConfig {
+        key: key.to_owned(),
         hosts: config.http_hosts.clone(),
         origins: config.http_origins.clone(),
         requests_max: usize::try_from(config.http_requests_max).unwrap_or(usize::MAX),

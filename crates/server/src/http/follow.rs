@@ -1,0 +1,69 @@
+//! What a node needs that follows this one: the genesis, and blocks with their certificates.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::time::Duration;
+use stele_core::Encode;
+use stele_node::NodeError;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+use super::config::BLOCKS_BYTES_MAX;
+use super::context::{App, HEIGHT_POLL};
+use super::error::{ApiError, Refusals};
+use super::extract::{OCTET_STREAM, Params};
+
+/// Longest wait for a block, in milliseconds.
+const WAIT_MS_MAX: u64 = 10_000;
+
+/// Query parameters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FollowParams {
+    /// Blocks after this height; 0 when absent.
+    after: Option<u64>,
+    /// How long to wait for a block while there is none, in milliseconds, at most 10,000; 0 when absent.
+    wait_ms: Option<u64>,
+}
+
+/// The ledger's genesis, encoded: its hash is the ledger id.
+#[utoipa::path(
+    get,
+    path = "/v1/genesis",
+    tag = "blocks",
+    responses((status = 200, description = "Genesis", body = Vec<u8>, content_type = "application/octet-stream"), Refusals)
+)]
+pub(super) async fn genesis(State(app): State<App>) -> Response {
+    let bytes = app.node().genesis().encode_to_vec();
+    ([(header::CONTENT_TYPE, OCTET_STREAM)], bytes).into_response()
+}
+
+/// Blocks after a height, each with the certificate of the checkpoint after it (docs/formats.md, 9.1).
+#[utoipa::path(
+    get,
+    path = "/v1/certified-blocks",
+    tag = "blocks",
+    params(FollowParams),
+    responses((status = 200, description = "Blocks; none when there is none after that height", body = Vec<u8>, content_type = "application/octet-stream"), Refusals)
+)]
+pub(super) async fn certified_blocks(
+    State(app): State<App>,
+    Params(params): Params<FollowParams>,
+) -> Result<Response, ApiError> {
+    let after = params.after.unwrap_or(0);
+    let wait = Duration::from_millis(params.wait_ms.unwrap_or(0).min(WAIT_MS_MAX));
+    let end = Instant::now() + wait;
+    while app.node().height() <= after && Instant::now() < end {
+        tokio::time::sleep(HEIGHT_POLL).await;
+    }
+    let bytes = app
+        .blocking(move |node| {
+            let blocks = node.certified_blocks(after, BLOCKS_BYTES_MAX)?;
+            Ok::<_, NodeError>(blocks.encode_to_vec())
+        })
+        .await?;
+    Ok(([(header::CONTENT_TYPE, OCTET_STREAM)], bytes).into_response())
+}
