@@ -19,6 +19,8 @@
 use std::sync::Arc;
 
 use stele_consensus::{DeliverError, OrderedBlock};
+use stele_core::block::Header;
+use stele_core::genesis::Genesis;
 use stele_core::leaf::BlockLeaf;
 use stele_core::note::{Checkpoint, SignedNote};
 use stele_core::outcome::{BlockEffects, Code};
@@ -31,6 +33,7 @@ use crate::followed::Role;
 use crate::ledger_log::LedgerLog;
 use crate::node::Inner;
 use crate::receipt::Receipt;
+use crate::recent::RecentIds;
 use crate::syncer::Syncer;
 use crate::tip::Tip;
 
@@ -193,44 +196,11 @@ impl Inner {
         block: &OrderedBlock,
         transactions: &[BlockTransaction],
     ) -> Result<ExecutedBlock, EngineError> {
-        let time_us = block.header.time_us;
-        let recent = self.recent.read();
-        let mut seen = std::collections::HashSet::new();
-        let executable: Vec<ExecutableTransaction<'_>> = transactions
-            .iter()
-            .map(|tx| {
-                let body = &tx.signed.transaction;
-                let skewed = body.time_us.abs_diff(time_us) > TIME_SKEW_MAX_US.unsigned_abs();
-                let refused = if recent.contains(&tx.id) || !seen.insert(tx.id) {
-                    Some(Code::DUPLICATE)
-                } else if body.expiry_us <= time_us || skewed {
-                    Some(Code::EXPIRED)
-                } else {
-                    None
-                };
-                ExecutableTransaction {
-                    id: tx.id,
-                    signed: &tx.signed,
-                    refused,
-                }
-            })
-            .collect();
-        let context = BlockContext {
-            height: block.header.height,
-            time_us,
-        };
-        engine.execute(&context, &executable)
+        execute(engine, &self.recent.read(), &block.header, transactions)
     }
 
     pub(crate) fn leaf(&self, block: &OrderedBlock, state_root: Hash) -> BlockLeaf {
-        BlockLeaf {
-            height: block.header.height,
-            block: block.hash,
-            time_us: block.header.time_us,
-            state_root,
-            execution_version: self.genesis.execution_version,
-            next_validators: self.genesis.validators.hash(self.suite),
-        }
+        leaf(&self.genesis, block, state_root)
     }
 
     /// The checkpoint over the log after a block, with this validator's signature; or, where others
@@ -259,15 +229,70 @@ impl Inner {
 
     /// Keeps the identities of a block's transactions until they have expired.
     pub(crate) fn remember(&self, block_time_us: i64, transactions: &[BlockTransaction]) {
-        let mut recent = self.recent.write();
-        for transaction in transactions {
-            let expiry_us = transaction.signed.transaction.expiry_us;
-            if expiry_us > block_time_us {
-                recent.insert(transaction.id, expiry_us);
-            }
-        }
-        recent.expire(block_time_us);
+        remember(&mut self.recent.write(), block_time_us, transactions);
     }
+}
+
+/// Executes a block on the state before it; what was seen before or has expired is refused.
+pub(crate) fn execute(
+    engine: &mut Engine,
+    recent: &RecentIds,
+    header: &Header,
+    transactions: &[BlockTransaction],
+) -> Result<ExecutedBlock, EngineError> {
+    let time_us = header.time_us;
+    let mut seen = std::collections::HashSet::new();
+    let executable: Vec<ExecutableTransaction<'_>> = transactions
+        .iter()
+        .map(|tx| {
+            let body = &tx.signed.transaction;
+            let skewed = body.time_us.abs_diff(time_us) > TIME_SKEW_MAX_US.unsigned_abs();
+            let refused = if recent.contains(&tx.id) || !seen.insert(tx.id) {
+                Some(Code::DUPLICATE)
+            } else if body.expiry_us <= time_us || skewed {
+                Some(Code::EXPIRED)
+            } else {
+                None
+            };
+            ExecutableTransaction {
+                id: tx.id,
+                signed: &tx.signed,
+                refused,
+            }
+        })
+        .collect();
+    let context = BlockContext {
+        height: header.height,
+        time_us,
+    };
+    engine.execute(&context, &executable)
+}
+
+/// The leaf that closes a block in the log.
+pub(crate) fn leaf(genesis: &Genesis, block: &OrderedBlock, state_root: Hash) -> BlockLeaf {
+    BlockLeaf {
+        height: block.header.height,
+        block: block.hash,
+        time_us: block.header.time_us,
+        state_root,
+        execution_version: genesis.execution_version,
+        next_validators: genesis.validators.hash(genesis.suite),
+    }
+}
+
+/// Keeps the identities of a block's transactions until they have expired.
+pub(crate) fn remember(
+    recent: &mut RecentIds,
+    block_time_us: i64,
+    transactions: &[BlockTransaction],
+) {
+    for transaction in transactions {
+        let expiry_us = transaction.signed.transaction.expiry_us;
+        if expiry_us > block_time_us {
+            recent.insert(transaction.id, expiry_us);
+        }
+    }
+    recent.expire(block_time_us);
 }
 
 fn receipts(

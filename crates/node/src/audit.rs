@@ -21,6 +21,7 @@ use stele_store::{Access, BlockStore, Damage, DamageKind, MemoryIndex, StoreConf
 
 use crate::blocks::not_stored;
 use crate::directory::{check_format, read_genesis};
+use crate::endorse::endorse;
 use crate::error::NodeError;
 use crate::node::{Inner, Node};
 use crate::recover::STATE_FILE;
@@ -134,12 +135,15 @@ impl Inner {
     }
 }
 
-/// Checks a whole data directory that no node uses, such as a copy, without changing it.
+/// Checks a whole data directory that no node uses, such as a copy, without changing it. With `scratch`,
+/// a file that is not there yet, every block is also executed again on a state kept there, and its
+/// effects compared; `progress` then starts over, in blocks.
 ///
 /// # Errors
 /// When a file cannot be read. Damage is no error: it is in the report.
 pub fn verify_directory(
     path: &Path,
+    scratch: Option<&Path>,
     runtime: &Runtime,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<AuditReport, NodeError> {
@@ -175,6 +179,9 @@ pub fn verify_directory(
             let engine = Engine::open(EngineConfig::new(Some(state), ledger, suite))?;
             let effects = |height| store.effects(height)?.ok_or_else(|| not_stored(height));
             check_state(&engine.readers(), runtime, effects, &mut report)?;
+        }
+        if let Some(scratch) = scratch {
+            endorse(&store, &genesis, scratch, progress, &mut report)?;
         }
     }
     report.seconds = (runtime.clock.monotonic_us() - begun) as f64 / 1e6;

@@ -10,6 +10,7 @@ pub mod blocks;
 mod checker;
 pub mod config;
 pub mod directory;
+mod endorse;
 pub mod error;
 mod expected;
 pub mod followed;

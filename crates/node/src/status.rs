@@ -72,6 +72,8 @@ pub struct AuditReport {
     pub bytes: u64,
     /// Rows of the state read and hashed.
     pub rows: u64,
+    /// Transactions executed again and compared.
+    pub executed: u64,
     /// Superseded versions of rows read and compared with the blocks.
     pub versions: u64,
     /// Seconds it took.
@@ -83,7 +85,7 @@ pub struct AuditReport {
 /// One thing that was wrong.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// `block`, `segment`, `state`, `history` or `log`.
+    /// `block`, `segment`, `state`, `history` or `execution`.
     pub part: &'static str,
     /// The first height concerned, if it can be told.
     pub height: Option<u64>,

@@ -70,6 +70,7 @@ use wal::WalKeeper;
 
 pub use audit::{
     AuditProgress, DIFFERENCES_MAX, HistorySource, SECRET_LEN, StateAudit, StateDifference,
+    key_text,
 };
 pub use block::{BlockContext, ExecutableTransaction, ExecutedBlock};
 pub use builtin::{ACCOUNTS_TABLE, KV_NAMESPACES_TABLE, KV_TABLE};

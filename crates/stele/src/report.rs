@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) rows: u64,
     #[serde(default)]
     pub(crate) versions: u64,
+    #[serde(default)]
+    pub(crate) executed: u64,
     pub(crate) seconds: f64,
     pub(crate) findings: Vec<Finding>,
 }
@@ -45,6 +47,7 @@ impl From<AuditReport> for Report {
             bytes: report.bytes,
             rows: report.rows,
             versions: report.versions,
+            executed: report.executed,
             seconds: report.seconds,
             findings: report
                 .findings
@@ -82,6 +85,13 @@ impl Report {
             self.versions,
             self.seconds,
         );
+        if self.executed > 0 {
+            let _ = writeln!(
+                text,
+                "executed {} transactions again, from the first block on, and compared all they gave",
+                self.executed
+            );
+        }
         if self.is_clean() {
             let _ = writeln!(
                 text,

@@ -29,6 +29,7 @@ Examples:
   stele verify --trust ledger.trust *.proof      against the file you pinned
   stele verify --json proof.txt | jq .           for programs
   stele verify --data /backup/stele-data         every block, hash, signature and row, again
+  stele verify --data copy --execute             and that every recorded outcome is what executing gives
   stele verify --data copy --trust ledger.trust  and that it is the ledger you pinned
 
 Exit code: 0 if everything is shown, 1 if anything is not.";
@@ -46,6 +47,10 @@ pub(crate) struct VerifyArgs {
     /// Check a whole data directory that no node uses, such as a copy; it is not changed
     #[arg(long, value_name = "DIR", conflicts_with = "files")]
     data: Option<PathBuf>,
+    /// With --data: also execute every block again from the first, and compare all it gives with what
+    /// the validators recorded. Takes room for the state in TMPDIR
+    #[arg(long, requires = "data")]
+    execute: bool,
     /// Trust file [default: trust.txt in node.directory of the configuration; with --data, the
     /// directory's own]
     #[arg(long, value_name = "FILE")]
@@ -58,7 +63,7 @@ pub(crate) struct VerifyArgs {
 /// Runs `stele verify`.
 pub(crate) fn run(args: &VerifyArgs, config: &Config) -> Result<ExitCode> {
     if let Some(data) = &args.data {
-        return directory::run(data, args.trust.as_deref(), args.json, config);
+        return directory::run(data, args.trust.as_deref(), args.execute, args.json, config);
     }
     let pinned = pinned(args.trust.as_deref(), config)?;
     files(args, pinned)

@@ -277,7 +277,8 @@ fn table_words(table: &Table) -> String {
 }
 
 /// A key in the words of its table.
-fn key_text(table: &Table, key: &[u8]) -> String {
+#[must_use]
+pub fn key_text(table: &Table, key: &[u8]) -> String {
     let columns: Vec<_> = table
         .primary_key
         .iter()

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use stele_core::trust::Trust;
 use stele_flow::Runtime;
 use stele_node::directory::read_genesis;
@@ -20,6 +20,7 @@ use crate::trust::pinned;
 pub(super) fn run(
     directory: &Path,
     trust: Option<&Path>,
+    execute: bool,
     json: bool,
     config: &Config,
 ) -> Result<ExitCode> {
@@ -50,7 +51,17 @@ pub(super) fn run(
         bar.set_length(total);
         bar.set_position(done);
     };
-    let report = verify_directory(directory, &runtime, &progress)
+    let scratch = match execute {
+        true => Some(
+            tempfile::tempdir()
+                .context("cannot make a folder for the state; TMPDIR names where")?,
+        ),
+        false => None,
+    };
+    let file = scratch
+        .as_ref()
+        .map(|folder| folder.path().join("state.db"));
+    let report = verify_directory(directory, file.as_deref(), &runtime, &progress)
         .map_err(|error| anyhow!(error).context(format!("cannot check {}", directory.display())))?;
     bar.finish_and_clear();
     let report = Report::from(report);
