@@ -82,11 +82,14 @@ impl Inner {
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<AuditReport, NodeError> {
         self.last_check.lock().running = true;
-        let report = self.audit(heights, state, mib_per_s, progress);
+        let report = self.audit(heights.clone(), state, mib_per_s, progress);
         let mut last = self.last_check.lock();
         last.running = false;
         if let Ok(report) = &report {
             last.findings.clone_from(&report.findings);
+            let whole =
+                *heights.start() <= 1 && report.height >= self.tip().height.min(*heights.end());
+            self.note_damage(report, state && whole);
         }
         for finding in report.iter().flat_map(|report| &report.findings) {
             tracing::error!(
@@ -97,6 +100,22 @@ impl Inner {
             );
         }
         report
+    }
+
+    /// Nothing new is made of what is known to be damaged: writes are refused until a check of
+    /// everything finds nothing.
+    fn note_damage(&self, report: &AuditReport, everything: bool) {
+        let mut trouble = self.trouble.write();
+        match report.findings.first() {
+            Some(first) => {
+                trouble.damaged = Some(format!(
+                    "the self-check found damage: {} {}: {}",
+                    first.place, first.item, first.reason
+                ));
+            }
+            None if everything => trouble.damaged = None,
+            None => {}
+        }
     }
 
     fn audit(
@@ -178,7 +197,12 @@ pub fn verify_directory(
         if runtime.files.exists(&state)? {
             let engine = Engine::open(EngineConfig::new(Some(state), ledger, suite))?;
             let effects = |height| store.effects(height)?.ok_or_else(|| not_stored(height));
-            check_state(&engine.readers(), runtime, effects, &mut report)?;
+            let height = engine.meta().height;
+            if height > report.effects_height {
+                report.findings.push(ahead(height, report.effects_height));
+            } else {
+                check_state(&engine.readers(), runtime, effects, &mut report)?;
+            }
         }
         if let Some(scratch) = scratch {
             endorse(&store, &genesis, scratch, progress, &mut report)?;
@@ -186,6 +210,19 @@ pub fn verify_directory(
     }
     report.seconds = (runtime.clock.monotonic_us() - begun) as f64 / 1e6;
     Ok(report)
+}
+
+/// A state of a block whose effects are not there.
+fn ahead(height: u64, effects_height: u64) -> Finding {
+    Finding {
+        part: "state",
+        height: Some(height),
+        place: STATE_FILE.to_owned(),
+        item: "as a whole".to_owned(),
+        reason: format!(
+            "it is of block {height}, the segments hold effects up to block {effects_height}: a loss of power, or a cut file; start a node on the directory, it makes the state anew"
+        ),
+    }
 }
 
 /// The reading rate of a throttled check.
@@ -243,6 +280,7 @@ fn check_blocks(
     let checked = store.check(&*runtime.spawner, &options, &judge, &mut step)?;
     Ok(AuditReport {
         height: checked.height,
+        effects_height: checked.effects_height,
         blocks: checked.blocks,
         transactions: checked.transactions,
         bytes: checked.bytes,

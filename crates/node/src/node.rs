@@ -83,6 +83,16 @@ pub(crate) struct Trouble {
     pub(crate) stalled: Option<String>,
     /// Ended for good.
     pub(crate) halted: Option<String>,
+    /// What the self-check found.
+    pub(crate) damaged: Option<String>,
+}
+
+impl Trouble {
+    /// Why no writes are taken, if so.
+    pub(crate) fn reason(&self) -> Option<&String> {
+        let known = [&self.halted, &self.damaged, &self.stalled];
+        known.into_iter().find_map(Option::as_ref)
+    }
 }
 
 impl Node {
@@ -262,9 +272,8 @@ impl Node {
     }
 
     fn enqueue(&self, id: Hash, signed: SignedTransaction) -> Result<Pending, NodeError> {
-        let trouble = self.inner.trouble.read().clone();
-        if let Some(reason) = trouble.halted.or(trouble.stalled) {
-            return Err(NodeError::Halted(reason));
+        if let Some(reason) = self.inner.trouble.read().reason() {
+            return Err(NodeError::Halted(reason.clone()));
         }
         let bytes = signed.encode_to_vec();
         if bytes.len() > TRANSACTION_LEN_MAX {

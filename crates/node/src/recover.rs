@@ -3,7 +3,8 @@
 //! Segments are the truth. A state below their tip is replayed from the kept effects, each root
 //! compared; blocks whose effects were not yet stored (at most the newest) are executed again. A
 //! state above their tip, or one that belongs to other blocks, cannot be right: it is moved aside
-//! and made anew from block 1.
+//! and made anew from block 1. So is one ahead of the stored effects, which a loss of power can leave:
+//! nothing orders the state's way to the disk after that of the effects.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -355,20 +356,28 @@ fn open_state(
     let mut engine = Engine::open(config.clone())?;
     let meta = engine.meta();
     let height = meta.height;
-    let fits = match height {
-        0 => true,
-        _ => store
-            .meta(height)?
-            .is_some_and(|stored| stored.hash == meta.block),
+    let stored = match height {
+        0 => return Ok(engine),
+        _ => store.meta(height)?,
     };
-    if fits {
+    let belongs = stored.is_some_and(|stored| stored.hash == meta.block);
+    if belongs && height <= store.effects_height() {
         return Ok(engine);
     }
-    tracing::warn!(
-        height,
-        stored = store.appended_height(),
-        "the state does not belong to the stored blocks: it is moved aside and made anew"
-    );
+    if belongs {
+        // The disk kept the state of the newest block, and not yet its effects: it gave way between them.
+        tracing::warn!(
+            height,
+            effects = store.effects_height(),
+            "a loss of power has left the state ahead of the stored effects: it is moved aside and made anew"
+        );
+    } else {
+        tracing::warn!(
+            height,
+            stored = store.appended_height(),
+            "the state does not belong to the stored blocks: it is moved aside and made anew"
+        );
+    }
     engine.close()?;
     let aside = format!("quarantine-{height}-{}", runtime.clock.now_us());
     for ending in ["", "-wal", "-shm"] {

@@ -64,6 +64,8 @@ pub struct Status {
 pub struct AuditReport {
     /// Height up to which blocks were checked.
     pub height: u64,
+    /// The newest block whose effects were found good.
+    pub effects_height: u64,
     /// Blocks checked.
     pub blocks: u64,
     /// Transactions checked.
@@ -137,7 +139,7 @@ impl Node {
             time_us: tip.time_us,
             mempool: inner.mempool.len(),
             store,
-            halted: trouble.halted.or(trouble.stalled),
+            halted: trouble.reason().cloned(),
             first_bad_height: first
                 .and_then(|finding| finding.height)
                 .or(damage.as_ref().map(|damage| damage.height)),

@@ -10,13 +10,14 @@ use stele_core::outcome::{BlockEffects, Change, RowChange, TransactionEffects};
 use stele_core::schema::{Table, TableId};
 
 use super::Engine;
+use super::audit::key_text;
 use super::block::BlockContext;
 use super::error::EngineError;
 use super::layout::Layout;
 use super::outcome::Failure;
 use super::row_log::Stamp;
 use super::schema::internal;
-use super::state::StateError;
+use super::state::{RowUpdate, StateError};
 
 impl Engine {
     /// Applies a block's effects to the state before it and leaves the block open, as
@@ -56,7 +57,7 @@ impl Engine {
         self.touch_tree();
         self.state
             .update(&self.writer, height, keep, effects.transactions.iter())
-            .map_err(tree_failure)?;
+            .map_err(|error| self.tree_failure(error))?;
         self.store_versions(height)?;
         self.prune(height)?;
         let root = self.state.root()?;
@@ -150,17 +151,23 @@ impl Engine {
         for (transaction, index) in numbered.into_iter().rev() {
             self.unapply_transaction(transaction, Stamp { height, index })?;
             for change in &transaction.changes {
-                if let Change::Row(row) = change
+                if let Some(row) = RowUpdate::of(change)
                     && self.catalogue.table(row.table).is_some()
                 {
-                    rows.push((row.table, row.key.as_slice(), row.before.as_ref()));
+                    rows.push(RowUpdate {
+                        before: row.after,
+                        after: row.before,
+                        ..row
+                    });
                 }
             }
         }
+        // The nodes of a table that the block made have gone with it.
+        rows.retain(|row| self.catalogue.table(row.table).is_some());
         self.touch_tree();
         self.state
             .update_rows(&self.writer, height - 1, false, rows)
-            .map_err(tree_failure)?;
+            .map_err(|error| self.tree_failure(error))?;
         self.forget_height(height)?;
         self.free_table_ids(effects)?;
         self.state.root()
@@ -319,9 +326,23 @@ fn not_an_outcome(failure: Failure) -> EngineError {
     }
 }
 
-fn tree_failure(error: StateError) -> EngineError {
-    match error {
-        StateError::Engine(error) => error,
-        StateError::GroupTooLarge(cause) => EngineError::Internal { cause },
+impl Engine {
+    /// A failure of the tree that is none of a transaction.
+    pub(super) fn tree_failure(&self, error: StateError) -> EngineError {
+        match error {
+            StateError::Engine(error) => error,
+            StateError::GroupTooLarge(cause) => EngineError::Internal { cause },
+            StateError::Changed(table, key) => {
+                let known = self.catalogue.table(table);
+                let place = known.map_or_else(
+                    || format!("table {} key {}", table.0, hex(&key)),
+                    |table| format!("table {} key {}", table_words(table), key_text(table, &key)),
+                );
+                EngineError::Corrupt {
+                    path: String::new(),
+                    cause: format!("{place}: the row was changed behind the ledger's back"),
+                }
+            }
+        }
     }
 }

@@ -154,13 +154,14 @@ impl Engine {
         }
         if updates == TreeUpdates::ByBlock {
             let keep = self.proof_window > 0;
+            self.touch_tree();
             match self
                 .state
                 .update(&self.writer, context.height, keep, effects.iter())
             {
                 Ok(()) => {}
                 Err(StateError::GroupTooLarge(_)) => return Err(Setback::Overfull),
-                Err(StateError::Engine(error)) => return Err(error.into()),
+                Err(other) => return Err(self.tree_failure(other).into()),
             }
         }
         self.store_versions(context.height)?;

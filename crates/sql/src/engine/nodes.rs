@@ -19,6 +19,8 @@ pub(super) struct Nodes<'a> {
     pub(super) height: u64,
     /// Whether replaced nodes are kept.
     pub(super) keep_replaced: bool,
+    /// Rows' entries written so far, each with the row hash it replaced.
+    pub(super) replaced: Vec<(Vec<u8>, Option<Hash>)>,
 }
 
 impl NodeStore for Nodes<'_> {
@@ -56,6 +58,9 @@ impl NodeStoreMut for Nodes<'_> {
                 Some(hash) => Edit::Put(hash, self.height),
                 None => Edit::Remove,
             };
+            if change.level == 0 {
+                self.replaced.push((change.key.to_vec(), change.old));
+            }
             let before = editor.edit((change.table, change.level), change.key, edit)?;
             if let Some((hash, since)) = before
                 && self.keep_replaced

@@ -200,6 +200,7 @@ impl Snapshot {
             connection: self.connection(),
             height: self.meta.height,
             keep_replaced: false,
+            replaced: Vec::new(),
         }
     }
 

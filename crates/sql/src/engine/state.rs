@@ -23,13 +23,39 @@ pub(super) struct StateTree {
     tables: Arc<BTreeMap<TableId, TableEntry>>,
 }
 
-/// Table, encoded key, encoded row; none when the row went.
-pub(super) type RowUpdate<'r> = (TableId, &'r [u8], Option<&'r Vec<u8>>);
+/// A row that came, changed or went.
+#[derive(Clone, Copy)]
+pub(super) struct RowUpdate<'r> {
+    pub(super) table: TableId,
+    /// Encoded.
+    pub(super) key: &'r [u8],
+    /// The encoded row that was read; none when there was none.
+    pub(super) before: Option<&'r [u8]>,
+    /// The encoded row; none when it went.
+    pub(super) after: Option<&'r [u8]>,
+}
+
+impl<'r> RowUpdate<'r> {
+    /// The row changes among changes.
+    pub(super) fn of(change: &'r Change) -> Option<Self> {
+        match change {
+            Change::Row(row) => Some(Self {
+                table: row.table,
+                key: &row.key,
+                before: row.before.as_deref(),
+                after: row.after.as_deref(),
+            }),
+            Change::Schema { .. } => None,
+        }
+    }
+}
 
 /// Why row changes did not get into the tree.
 pub(super) enum StateError {
     /// A group of the tree would pass its cap: an outcome of the transaction.
     GroupTooLarge(String),
+    /// A row that was read is another than the one the ledger wrote: the database was changed behind its back.
+    Changed(TableId, Vec<u8>),
     /// The node's own trouble.
     Engine(EngineError),
 }
@@ -118,16 +144,13 @@ impl StateTree {
         keep_replaced: bool,
         effects: impl Iterator<Item = &'e TransactionEffects>,
     ) -> Result<(), StateError> {
-        let mut rows: Vec<RowUpdate<'_>> = Vec::new();
-        for change in effects.flat_map(|effects| &effects.changes) {
-            if let Change::Row(row) = change {
-                rows.push((row.table, &row.key, row.after.as_ref()));
-            }
-        }
+        let changes = effects.flat_map(|effects| &effects.changes);
+        let rows = changes.filter_map(RowUpdate::of).collect();
         self.update_rows(connection, height, keep_replaced, rows)
     }
 
-    /// Applies row changes, the last one of a key winning.
+    /// Applies row changes, the last one of a key winning. What the first one of a key has read must be the
+    /// row whose hash the tree holds: else somebody else wrote it, and nothing made of it may be signed.
     pub(super) fn update_rows(
         &mut self,
         connection: &Connection,
@@ -135,26 +158,37 @@ impl StateTree {
         keep_replaced: bool,
         mut rows: Vec<RowUpdate<'_>>,
     ) -> Result<(), StateError> {
-        rows.sort_by_key(|(table, key, _)| (*table, *key));
+        rows.sort_by_key(|row| (row.table, row.key));
+        let suite = self.suite;
+        let hash = |row: Option<&[u8]>| row.map(|row| row_hash(suite, row));
         let mut nodes = Nodes {
             connection,
             height,
             keep_replaced,
+            replaced: Vec::new(),
         };
         let mut changes: Vec<(&[u8], Option<Hash>)> = Vec::new();
+        let mut read: Vec<Option<Hash>> = Vec::new();
         let mut rows = rows.into_iter().peekable();
-        while let Some((table, key, row)) = rows.next() {
-            let next = rows.peek().map(|(table, key, _)| (*table, *key));
-            if next == Some((table, key)) {
-                continue;
+        while let Some(row) = rows.next() {
+            read.push(hash(row.before));
+            let mut last = row;
+            while let Some(later) =
+                rows.next_if(|next| (next.table, next.key) == (row.table, row.key))
+            {
+                last = later;
             }
-            changes.push((key, row.map(|row| row_hash(self.suite, row))));
-            if next.is_none_or(|(next, _)| next != table) {
-                let updated = self.tree.update(&mut nodes, table, &changes)?;
-                if let Some(entry) = Arc::make_mut(&mut self.tables).get_mut(&table) {
+            changes.push((row.key, hash(last.after)));
+            if rows.peek().is_none_or(|next| next.table != row.table) {
+                let updated = self.tree.update(&mut nodes, row.table, &changes)?;
+                if let Some(key) = changed_behind(&changes, &read, &mut nodes.replaced) {
+                    return Err(StateError::Changed(row.table, key));
+                }
+                if let Some(entry) = Arc::make_mut(&mut self.tables).get_mut(&row.table) {
                     entry.root = updated.root;
                 }
                 changes.clear();
+                read.clear();
             }
         }
         Ok(())
@@ -173,10 +207,33 @@ impl StateTree {
     }
 }
 
+/// The key of a row that was not what the tree says, if there is one. Entries whose hash stays as it is are
+/// not written: what was read of them is then what is there now.
+fn changed_behind(
+    changes: &[(&[u8], Option<Hash>)],
+    read: &[Option<Hash>],
+    replaced: &mut Vec<(Vec<u8>, Option<Hash>)>,
+) -> Option<Vec<u8>> {
+    let mut replaced = std::mem::take(replaced);
+    replaced.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let differs = |(key, after): &(&[u8], Option<Hash>), read: &Option<Hash>| {
+        let found = replaced.binary_search_by(|(written, _)| written.as_slice().cmp(key));
+        let held = match found.ok().and_then(|place| replaced.get(place)) {
+            Some((_, old)) => *old,
+            None => *after,
+        };
+        held != *read
+    };
+    let mut pairs = changes.iter().zip(read);
+    let (change, _) = pairs.find(|(change, read)| differs(change, read))?;
+    Some(change.0.to_vec())
+}
+
 fn reading(connection: &Connection) -> Nodes<'_> {
     Nodes {
         connection,
         height: 0,
         keep_replaced: false,
+        replaced: Vec::new(),
     }
 }

@@ -14,7 +14,7 @@ use super::digest::result_digest;
 use super::error::EngineError;
 use super::outcome::Failure;
 use super::row_log::{Net, NetChange, RowLog, Stamp, net};
-use super::state::{StateError, StateMark};
+use super::state::{RowUpdate, StateError, StateMark};
 use super::statement::Allowance;
 use crate::bound::Bound;
 use crate::catalogue::Catalogue;
@@ -359,19 +359,13 @@ impl Engine {
         changes: &[Change],
         height: u64,
     ) -> Result<(), Failure> {
-        let rows = changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Row(row) => Some((row.table, row.key.as_slice(), row.after.as_ref())),
-                Change::Schema { .. } => None,
-            })
-            .collect();
+        let rows = changes.iter().filter_map(RowUpdate::of).collect();
         let keep = self.proof_window > 0;
         self.touch_tree();
         match self.state.update_rows(&self.writer, height, keep, rows) {
             Ok(()) => Ok(()),
             Err(StateError::GroupTooLarge(what)) => Err(SqlError::new("54000", what).into()),
-            Err(StateError::Engine(error)) => Err(error.into()),
+            Err(other) => Err(self.tree_failure(other).into()),
         }
     }
 

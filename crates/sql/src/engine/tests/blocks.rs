@@ -212,3 +212,60 @@ fn effects_and_roots_of_a_fixed_block_never_change() {
     }
     assert_eq!(found, expected);
 }
+
+#[test]
+fn a_block_undone_and_executed_again_leaves_a_whole_tree() {
+    let mut ledger = Ledger::in_memory();
+    ledger.one(&[(CREATE, vec![])]);
+    ledger.one(&[(INSERT, vec![int(1), text("a"), int(10)])]);
+    let insert = ledger.sign(&[(INSERT, vec![int(2), text("b"), int(20)])]);
+    // As when the disk is full while the block is kept.
+    let insert = [insert];
+    ledger.execute(&insert);
+    ledger.engine.rollback().unwrap();
+    ledger.block(&insert);
+    assert_eq!(audit(&ledger).differences, []);
+    assert_eq!(ledger.one(&[(ADD, vec![int(2), int(1)])]), Code::SUCCESS);
+    assert_eq!(audit(&ledger).differences, []);
+}
+
+#[test]
+fn b4_nothing_is_made_of_a_row_that_was_changed_behind_the_ledgers_back() {
+    let forgeries = [
+        "UPDATE t1000 SET c3 = 1000000 WHERE c1 = 1",
+        "DELETE FROM t1000 WHERE c1 = 1",
+        "INSERT INTO t1000 SELECT 3, 'z', 5, _height, _index FROM t1000 WHERE c1 = 1",
+    ];
+    let writes = [
+        (ADD, vec![int(1), int(1)]),
+        (INSERT, vec![int(1), text("q"), int(1)]),
+        (DELETE, vec![int(3)]),
+    ];
+    for (forgery, write) in forgeries.into_iter().zip(writes) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let mut ledger = Ledger::at(path.clone());
+        ledger.one(&[(CREATE, vec![])]);
+        ledger.one(&[(INSERT, vec![int(1), text("a"), int(10)])]);
+        let outside = rusqlite::Connection::open(&path).unwrap();
+        let columns: Vec<String> = outside
+            .prepare("SELECT name FROM pragma_table_info('t1000')")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let forgery = forgery
+            .replace("_height", &columns[columns.len() - 2])
+            .replace("_index", &columns[columns.len() - 1]);
+        assert_eq!(outside.execute(&forgery, []).unwrap(), 1, "{forgery}");
+        let signed = [ledger.sign(&[write])];
+        let context = ledger.next();
+        let refused = ledger.engine.execute(&context, &executable(&signed));
+        let refused = refused.unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("public.account"), "{said}");
+        assert!(said.contains("changed behind the ledger's back"), "{said}");
+        assert!(said.contains("move it away and start again"), "{said}");
+    }
+}
