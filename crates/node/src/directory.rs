@@ -28,6 +28,7 @@ use zeroize::Zeroize;
 use crate::error::NodeError;
 use crate::followed::Server;
 use crate::keys::{KeyStore, OPERATOR};
+use crate::recover::STATE_FILE;
 
 /// Content of the file `format`.
 const FORMAT: &str = "stele data directory, format 1\n";
@@ -35,6 +36,23 @@ const FORMAT: &str = "stele data directory, format 1\n";
 pub const FIRST_VALIDATOR: &str = "one";
 /// Name of the key made when a copy of a ledger is begun.
 pub const FOLLOWER_KEY: &str = "me";
+/// What an offline verifier pins.
+const TRUST: &str = "trust.txt";
+/// What may lie in a directory before a ledger is made in it: what `stele keys new` and a start that
+/// was cut short leave, and what a file system puts at its top. Segments are refused by another name.
+const OWN_NAMES: [&str; 9] = [
+    "LOCK",
+    "format",
+    "index",
+    "keys",
+    "log",
+    "lost+found",
+    "segments",
+    TRUST,
+    VALIDATOR_KEY,
+];
+/// Most names an error lists.
+const NAMES_SHOWN_MAX: usize = 5;
 /// File of the key that signs checkpoints.
 const VALIDATOR_KEY: &str = "validator.key";
 /// The rules this program executes blocks by.
@@ -73,8 +91,11 @@ impl Directory {
         runtime: &Runtime,
     ) -> Result<(Self, SignerKey), NodeError> {
         let files = runtime.files.clone();
-        let (lock, keys) = take(path, runtime)?;
         let genesis_path = path.join("genesis");
+        if inspect(&files, path)? == Found::NoLedger {
+            check_origin(origin)?;
+        }
+        let (lock, keys) = take(path, runtime)?;
         let created = !files.exists(&genesis_path)?;
         if !created && !files.exists(&path.join(VALIDATOR_KEY))? {
             return Err(NodeError::Invalid(format!(
@@ -90,13 +111,14 @@ impl Directory {
                 None => keys.create(OPERATOR, runtime)?,
             };
             let genesis = make_genesis(origin, &secret, operator.public(), runtime)?;
-            files.replace(
-                &path.join("trust.txt"),
-                Trust::of_genesis(&genesis).to_string().as_bytes(),
-            )?;
+            write_trust(&files, path, &Trust::of_genesis(&genesis))?;
             files.replace(&genesis_path, &genesis.encode_to_vec())?;
         }
         let genesis = read_genesis(&files, path)?;
+        // A copy may have been restored without it, and `stele verify` looks for it here.
+        if !files.exists(&path.join(TRUST))? {
+            write_trust(&files, path, &Trust::of_genesis(&genesis))?;
+        }
         let signer = SignerKey::of_validator(&genesis.origin, FIRST_VALIDATOR, secret)
             .map_err(|error| NodeError::Invalid(error.to_string()))?;
         let known = genesis.validators.get(FIRST_VALIDATOR);
@@ -128,6 +150,7 @@ impl Directory {
         runtime: &Runtime,
     ) -> Result<Self, NodeError> {
         let files = runtime.files.clone();
+        inspect(&files, path)?;
         let (lock, keys) = take(path, runtime)?;
         if files.exists(&path.join(VALIDATOR_KEY))? {
             return Err(NodeError::Invalid(format!(
@@ -144,11 +167,14 @@ impl Directory {
                 NodeError::Invalid(format!("{} gives no genesis: {error}", server.name()))
             })?;
             check_pinned(&genesis, trust, &server.name())?;
-            files.replace(&path.join("trust.txt"), trust.to_string().as_bytes())?;
+            write_trust(&files, path, trust)?;
             files.replace(&genesis_path, &bytes)?;
         }
         let genesis = read_genesis(&files, path)?;
         check_pinned(&genesis, trust, &path.display().to_string())?;
+        if !files.exists(&path.join(TRUST))? {
+            write_trust(&files, path, trust)?;
+        }
         if keys.list().is_empty() {
             keys.create(FOLLOWER_KEY, runtime)?;
         }
@@ -160,6 +186,57 @@ impl Directory {
             lock,
         })
     }
+}
+
+/// What lies in a directory before anything is made there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Ledger,
+    NoLedger,
+}
+
+/// Looks at a directory without changing it.
+///
+/// # Errors
+/// When it is no directory, or holds no ledger but something else than what comes before the first
+/// start: files of others must not be mixed with a ledger's.
+fn inspect(files: &Arc<dyn Files>, path: &Path) -> Result<Found, NodeError> {
+    if !files.exists(path)? {
+        return Ok(Found::NoLedger);
+    }
+    let names = files
+        .list(path)
+        .map_err(|error| match error.source.kind() {
+            std::io::ErrorKind::NotADirectory => NodeError::Invalid(format!(
+                "{} is a file: name a directory with --dir, one that is empty or not there yet",
+                path.display()
+            )),
+            _ => error.into(),
+        })?;
+    if names.iter().any(|name| name == "genesis") {
+        return Ok(Found::Ledger);
+    }
+    let foreign: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !OWN_NAMES.contains(name) && !name.starts_with(STATE_FILE))
+        .collect();
+    if foreign.is_empty() {
+        return Ok(Found::NoLedger);
+    }
+    let shown = foreign.iter().take(NAMES_SHOWN_MAX);
+    let mut shown = shown.copied().collect::<Vec<_>>().join(", ");
+    if foreign.len() > NAMES_SHOWN_MAX {
+        shown.push_str(&format!(" and {} more", foreign.len() - NAMES_SHOWN_MAX));
+    }
+    Err(NodeError::Invalid(format!(
+        "{} holds no ledger but other things ({shown}): name a directory of its own with --dir, one that is empty or not there yet",
+        path.display()
+    )))
+}
+
+fn write_trust(files: &Arc<dyn Files>, path: &Path, trust: &Trust) -> Result<(), NodeError> {
+    Ok(files.replace(&path.join(TRUST), trust.to_string().as_bytes())?)
 }
 
 /// Locks a directory of the right format and opens its keys.
@@ -265,12 +342,8 @@ fn validator_key(
     Ok(key)
 }
 
-fn make_genesis(
-    origin: &str,
-    secret: &SecretKey,
-    operator: stele_core::crypto::PublicKey,
-    runtime: &Runtime,
-) -> Result<Genesis, NodeError> {
+/// That a ledger may have this name.
+fn check_origin(origin: &str) -> Result<(), NodeError> {
     let fits = origin.len() <= ORIGIN_LEN_MAX
         && stele_core::note::is_key_name(origin)
         && !origin.contains("://");
@@ -279,6 +352,15 @@ fn make_genesis(
             "{origin:?} cannot be an origin: 1 to {ORIGIN_LEN_MAX} bytes without spaces, control characters, '+' or a scheme, such as ledger.example.org/trade"
         )));
     }
+    Ok(())
+}
+
+fn make_genesis(
+    origin: &str,
+    secret: &SecretKey,
+    operator: stele_core::crypto::PublicKey,
+    runtime: &Runtime,
+) -> Result<Genesis, NodeError> {
     let mut nonce = [0; 16];
     runtime.random.fill(&mut nonce);
     let validators = ValidatorSet::new(vec![Validator {

@@ -10,6 +10,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
@@ -54,6 +55,11 @@ struct Keyspaces {
 
 impl Keyspaces {
     fn open(path: &Path) -> Result<Self, fjall::Error> {
+        // Like all of the data directory, for its owner alone.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
         let database = Database::builder(path)
             .cache_size(CACHE_LEN)
             .worker_threads(1)
