@@ -77,7 +77,8 @@ class NodeFailed(Exception):
 class Node:
     """One node process. `settings` become STELE_<SECTION>_<KEY> variables."""
 
-    def __init__(self, directory, prefix=(), **settings):
+    def __init__(self, directory, prefix=(), listen="127.0.0.1", **settings):
+        self.listen = listen
         self.directory = pathlib.Path(directory)
         self.prefix = list(prefix)
         self.settings = {f"STELE_{k.upper()}": str(v) for k, v in settings.items()}
@@ -97,7 +98,7 @@ class Node:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, binary(), *map(str, self.command), "--dir", self.directory]
-                + ["--postgres-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"],
+                + ["--postgres-listen", f"{self.listen}:0", "--http-listen", f"{self.listen}:0"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -109,8 +110,8 @@ class Node:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             said = self.log()
-            postgres = re.search(r"^ +PostgreSQL +127\.0\.0\.1:(\d+)$", said, re.M)
-            http_api = re.search(r"^ +HTTP +http://127\.0\.0\.1:(\d+)/", said, re.M)
+            postgres = re.search(r"^ +PostgreSQL +[\d.]+:(\d+)$", said, re.M)
+            http_api = re.search(r"^ +HTTP +https?://[\d.]+:(\d+)/", said, re.M)
             if postgres and http_api and "Ctrl-C stops the" in said:
                 self.postgres_port, self.http_port = int(postgres[1]), int(http_api[1])
                 return

@@ -1,7 +1,8 @@
 //! The node's key store: names of local users and the secret keys that sign for them.
 //!
 //! One file a key, `keys/<name>.key`, 64 hexadecimal characters, readable by its owner only.
-//! Secrets never leave this module except as signatures.
+//! Secrets never leave this module except as signatures. Beside it, in `keys/<name>.scram`, lies what
+//! checks the user's password, if he has one: a line that the server makes and reads.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use stele_core::crypto::{PublicKey, SecretKey};
 use stele_core::{AccountId, Suite};
-use stele_flow::{Files, Runtime};
+use stele_flow::{FileError, Files, Runtime};
 use zeroize::Zeroize;
 
 use crate::error::NodeError;
@@ -19,6 +20,8 @@ use crate::error::NodeError;
 pub const KEYS_MAX: usize = 100_000;
 /// Longest name, in bytes.
 pub const KEY_NAME_LEN_MAX: usize = 63;
+/// Longest line that checks a password, in bytes.
+pub const VERIFIER_LEN_MAX: usize = 1_024;
 /// The name of the key made when a ledger is created.
 pub const OPERATOR: &str = "operator";
 
@@ -156,6 +159,52 @@ impl KeyStore {
         text.zeroize();
         written.map_err(|error| NodeError::Storage(error.to_string()))?;
         Ok(self.insert(name, seed))
+    }
+
+    /// The line that checks a user's password, if he has one. Read from the disk each time, so that
+    /// a change counts at once.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no such line.
+    pub fn password_verifier(&self, name: &str) -> Result<Option<String>, NodeError> {
+        if check_name(name).is_err() {
+            return Ok(None);
+        }
+        let path = self.verifier_path(name);
+        let failed = |error: FileError| NodeError::Storage(error.to_string());
+        if !self.files.exists(&path).map_err(failed)? {
+            return Ok(None);
+        }
+        let bytes = self.files.read(&path).map_err(failed)?;
+        match String::from_utf8(bytes) {
+            Ok(line) if line.len() <= VERIFIER_LEN_MAX => Ok(Some(line)),
+            _ => Err(NodeError::Storage(format!(
+                "{} does not hold what checks a password: set the password anew with `stele keys password {name}`",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Keeps the line that checks a user's password; none takes his password away.
+    ///
+    /// # Errors
+    /// When the user has no key, or the file cannot be written.
+    pub fn set_password_verifier(&self, name: &str, line: Option<&str>) -> Result<(), NodeError> {
+        let key = self.find(name)?;
+        let path = self.verifier_path(&key.name);
+        let failed = |error: FileError| NodeError::Storage(error.to_string());
+        match line {
+            Some(line) => self.files.replace(&path, line.as_bytes()).map_err(failed),
+            None if self.files.exists(&path).map_err(failed)? => {
+                self.files.remove(&path).map_err(failed)?;
+                self.files.sync_dir(&self.directory).map_err(failed)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn verifier_path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.scram"))
     }
 
     fn names(&self) -> String {

@@ -4,14 +4,15 @@
 //! failure is `{code, message, hint}` with a fitting status. The log is served at the C2SP paths
 //! `/checkpoint` and `/tile/…`; `/openapi.json` describes the rest.
 //!
-//! The node's key store signs for whoever can reach the listener, so it is bound to loopback alone,
-//! and a `guard` turns away what a web page could make a browser send. Bodies, requests at once,
+//! The node's key store signs for whoever is let in (see [`crate::access`]): a `guard` asks for TLS and a
+//! proof of who asks, except on loopback, and turns away what a web page could make a browser send. Bodies, requests at once,
 //! waits and open transactions are bounded by [`HttpConfig`] and the constants beside it.
 
 mod audit;
 mod block;
 mod block_view;
 mod body;
+mod caller;
 mod config;
 mod context;
 mod error;
@@ -56,7 +57,7 @@ use utoipa_axum::routes;
 
 use context::App;
 use error::ApiError;
-use listener::BoundedListener;
+use listener::{BoundedListener, ConnectedPeer};
 
 /// How much longer than the longest request a connection may be silent at least.
 const REQUEST_MARGIN: Duration = Duration::from_secs(1);
@@ -64,12 +65,10 @@ const REQUEST_MARGIN: Duration = Duration::from_secs(1);
 /// Why the HTTP API does not start or ended.
 #[derive(Debug, Error)]
 pub enum HttpServeError {
-    /// The listener can be reached from other machines.
+    /// The listener can be reached from other machines, and there is no TLS.
     #[error(
-        "HTTP would listen on {0}, which other machines can reach, without TLS and authentication: \
-         anyone there could sign with this node's keys. Listen on 127.0.0.1 or [::1], and let a \
-         reverse proxy that terminates TLS and authenticates (its name in the configuration's list of \
-         hosts) or `ssh -L` reach it"
+        "HTTP would listen on {0}, which other machines can reach, without TLS: give the listener a \
+         certificate and key, or listen on 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),
     /// The listener has no address or cannot accept.
@@ -92,7 +91,7 @@ struct Description;
 /// Serves the API until `shutdown` resolves; requests under way are then finished.
 ///
 /// # Errors
-/// [`HttpServeError::NotLoopback`] when other machines could reach the listener.
+/// [`HttpServeError::NotLoopback`] when other machines could reach the listener and there is no TLS.
 pub async fn serve(
     listener: TcpListener,
     node: Node,
@@ -100,21 +99,24 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), HttpServeError> {
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
+    if !address.ip().is_loopback() && config.access.tls.is_none() {
         return Err(HttpServeError::NotLoopback(address));
     }
     // A connection is silent while its request is worked on; that is not idleness.
     let idle_timeout = config
         .idle_timeout
         .max(config.request_timeout + REQUEST_MARGIN);
-    let listener = BoundedListener::new(listener, config.connections_max, idle_timeout);
-    axum::serve(listener, router(node, config))
+    let tls = config.access.tls.clone();
+    let listener = BoundedListener::new(listener, config.connections_max, idle_timeout, tls);
+    let service = router(node, config).into_make_service_with_connect_info::<ConnectedPeer>();
+    axum::serve(listener, service)
         .with_graceful_shutdown(shutdown)
         .await?;
     Ok(())
 }
 
-/// The API as a service, for [`serve`] and for tests that need no socket.
+/// The API as a service, for [`serve`] and for tests that need no socket. A request that did not come
+/// through [`serve`]'s listener counts as one from this machine.
 pub fn router(node: Node, config: HttpConfig) -> Router {
     let app = App::new(node, config);
     let (router, description) = OpenApiRouter::with_openapi(Description::openapi())

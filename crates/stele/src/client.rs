@@ -25,7 +25,7 @@ impl Client {
     pub(crate) fn new(url: Option<&str>, config: &Config) -> Result<Self> {
         let base = match url {
             Some(url) => address(url)?,
-            None => format!("http://{}", config.http_listen),
+            None => format!("http://{}", Config::reached(config.http_listen)),
         };
         Ok(Self {
             agent: agent(WAIT_MAX),

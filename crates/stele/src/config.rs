@@ -8,11 +8,12 @@ mod read;
 mod setting;
 mod template;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use stele_node::{BlockPolicy, MempoolConfig, NodeConfig};
+use stele_server::access::{AccessConfig, Tls, TlsError};
 
 pub(crate) use error::ConfigError;
 pub(crate) use setting::SETTINGS;
@@ -25,6 +26,9 @@ pub(crate) const POSTGRES_PORT: u16 = 5433;
 /// Port of the HTTP listener.
 pub(crate) const HTTP_PORT: u16 = 8080;
 
+/// Value of `loopback` that lets local users without a password in.
+const TRUST: &str = "trust";
+
 const MIB: u64 = 1024 * 1024;
 
 /// All settings, in the units of the file.
@@ -34,10 +38,12 @@ pub(crate) struct Config {
     pub(crate) origin: String,
     pub(crate) postgres_listen: SocketAddr,
     pub(crate) postgres_connections_max: u64,
+    pub(crate) postgres_access: AccessSettings,
     pub(crate) http_listen: SocketAddr,
     pub(crate) http_hosts: Vec<String>,
     pub(crate) http_origins: Vec<String>,
     pub(crate) http_requests_max: u64,
+    pub(crate) http_access: AccessSettings,
     pub(crate) block_transactions_max: u64,
     pub(crate) block_bytes_max: u64,
     pub(crate) block_interval_ms: u64,
@@ -51,6 +57,42 @@ pub(crate) struct Config {
     pub(crate) log_level: String,
 }
 
+/// How clients of a listener are let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccessSettings {
+    pub(crate) loopback: String,
+    pub(crate) tls_certificate: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) tls_client_ca: Option<PathBuf>,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self {
+            loopback: TRUST.to_owned(),
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_ca: None,
+        }
+    }
+}
+
+impl AccessSettings {
+    /// What a server is told; reads the files.
+    pub(crate) fn load(&self) -> Result<AccessConfig, TlsError> {
+        let tls = match (&self.tls_certificate, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::load(certificate, key, self.tls_client_ca.as_deref())?)
+            }
+            _ => None,
+        };
+        Ok(AccessConfig {
+            tls,
+            trust_loopback: self.loopback == TRUST,
+        })
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let node = NodeConfig::default();
@@ -59,10 +101,12 @@ impl Default for Config {
             origin: node.origin,
             postgres_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, POSTGRES_PORT)),
             postgres_connections_max: 256,
+            postgres_access: AccessSettings::default(),
             http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT)),
             http_hosts: Vec::new(),
             http_origins: Vec::new(),
             http_requests_max: 256,
+            http_access: AccessSettings::default(),
             block_transactions_max: node.block.transactions_max as u64,
             block_bytes_max: node.block.bytes_max as u64,
             block_interval_ms: node.block.interval_us / 1_000,
@@ -101,17 +145,36 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses listeners that other machines can reach.
+    /// Refuses listeners that other machines can reach without TLS, and TLS that is half set up.
     pub(crate) fn check_listeners(&self) -> Result<(), ConfigError> {
-        for (name, address) in [
-            ("postgres.listen", self.postgres_listen),
-            ("http.listen", self.http_listen),
+        for (section, address, access) in [
+            ("postgres", self.postgres_listen, &self.postgres_access),
+            ("http", self.http_listen, &self.http_access),
         ] {
-            if !address.ip().is_loopback() {
-                return Err(ConfigError::NotLoopback { name, address });
+            let missing = match (&access.tls_certificate, &access.tls_key) {
+                (Some(_), None) => Some("tls_key"),
+                (None, Some(_)) => Some("tls_certificate"),
+                (None, None) if access.tls_client_ca.is_some() => Some("tls_certificate"),
+                (None, None) if !address.ip().is_loopback() => {
+                    return Err(ConfigError::NotEncrypted { section, address });
+                }
+                _ => None,
+            };
+            if let Some(missing) = missing {
+                return Err(ConfigError::HalfTls { section, missing });
             }
         }
         Ok(())
+    }
+
+    /// Where programs on this machine reach a listener: one that listens everywhere, on loopback.
+    pub(crate) fn reached(listen: SocketAddr) -> SocketAddr {
+        let ip = match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, listen.port())
     }
 
     /// What the node is started with.

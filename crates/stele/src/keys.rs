@@ -1,6 +1,6 @@
 //! `stele keys`: the key store of a data directory, whether or not a node runs on it.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use stele_core::Suite;
 use stele_flow::Runtime;
 use stele_node::KeyStore;
 use stele_node::keys::LocalKey;
+use stele_server::access::{PASSWORD_LEN_MAX, Verifier};
 use zeroize::Zeroize as _;
 
 use crate::config::Config;
@@ -29,6 +30,7 @@ readable by you alone, and are never printed.";
 const EXAMPLES: &str = "\
 Examples:
   stele keys new alice              then: psql -h 127.0.0.1 -p 5433 -U alice
+  stele keys password alice         asked for; from then on alice must give it, and may come from elsewhere
   stele keys list
   stele keys export-public alice    what others need to know alice's signatures
   stele keys import bob bob.key     64 hexadecimal characters, from a file or - for standard input";
@@ -70,6 +72,14 @@ enum Action {
         name: String,
         /// File with the secret, 64 hexadecimal characters; - for standard input
         file: PathBuf,
+    },
+    /// Set a user's password, asked for on the terminal or read from standard input
+    Password {
+        /// Name of the key
+        name: String,
+        /// Take the password away
+        #[arg(long)]
+        remove: bool,
     },
     /// Print the public key, to be given to others
     ExportPublic {
@@ -126,6 +136,32 @@ pub(crate) fn run(args: &KeysArgs, config: &Config) -> Result<ExitCode> {
                 write!(out, "{}", describe(&key, &directory))?;
             }
         }
+        Action::Password { name, remove } => {
+            // Before it is asked for.
+            let key = store.find(name)?;
+            let line = match remove {
+                true => None,
+                false => {
+                    let mut password = read_password(name)?;
+                    let verifier = Verifier::of_password(&password, &*runtime.random);
+                    password.zeroize();
+                    Some(verifier?.to_text())
+                }
+            };
+            store.set_password_verifier(name, line.as_deref())?;
+            if args.json {
+                let set = json!({ "name": key.name, "password": line.is_some() });
+                writeln!(out, "{set}")?;
+            } else {
+                let paint = Paint::of_stdout();
+                let verb = if *remove { "taken from" } else { "set for" };
+                writeln!(
+                    out,
+                    "{} password {verb} {name}; it counts from the next connection",
+                    paint.good("✓")
+                )?;
+            }
+        }
         Action::ExportPublic { name } => {
             let key = store.find(name)?;
             if args.json {
@@ -167,6 +203,29 @@ fn made(key: &Arc<LocalKey>, verb: &str, directory: &Path, json: bool) -> String
         paint.good("✓"),
         describe(key, directory)
     )
+}
+
+/// The password: asked for twice on a terminal, else the first line of standard input. Never an
+/// argument, which others on the machine could see.
+fn read_password(name: &str) -> Result<String> {
+    if std::io::stdin().is_terminal() {
+        let mut password = rpassword::prompt_password(format!("Password for {name}: "))?;
+        let mut again = rpassword::prompt_password("Once more: ")?;
+        let same = password == again;
+        again.zeroize();
+        if !same {
+            password.zeroize();
+            bail!("the two are not the same: nothing was changed");
+        }
+        return Ok(password);
+    }
+    let mut line = String::new();
+    let bound = PASSWORD_LEN_MAX as u64 + 2;
+    std::io::stdin().lock().take(bound).read_line(&mut line)?;
+    while line.ends_with(['\n', '\r']) {
+        line.pop();
+    }
+    Ok(line)
 }
 
 fn read_seed(file: &Path) -> Result<[u8; 32]> {

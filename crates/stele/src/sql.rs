@@ -25,6 +25,8 @@ A shell for SQL, with history, aligned answers and proofs.
 Statements end with a semicolon and may span lines. Commands of the shell begin with a backslash: \\? lists \
 them. `\\proof TABLE KEY` fetches a proof of a row, checks it against the trust file you pinned and saves it.
 
+A user who has a password is asked for it, or PGPASSWORD holds it.
+
 Without a terminal, statements are read from standard input; the first that fails ends it with exit code 1.";
 
 const EXAMPLES: &str = "\
@@ -74,9 +76,10 @@ pub(crate) fn run(args: &SqlArgs, mut config: Config) -> Result<ExitCode> {
         host: args
             .host
             .clone()
-            .unwrap_or_else(|| config.postgres_listen.ip().to_string()),
+            .unwrap_or_else(|| Config::reached(config.postgres_listen).ip().to_string()),
         port: args.port.unwrap_or_else(|| config.postgres_listen.port()),
         user: args.user.clone(),
+        password: connection::password_from_environment(),
     };
     let prover = proof::Prover::new(args.http.clone(), args.trust.clone(), config);
     let at_terminal = args.command.is_empty()

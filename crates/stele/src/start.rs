@@ -5,10 +5,10 @@ mod serve;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use stele_flow::Runtime;
 use stele_node::Node;
@@ -87,6 +87,7 @@ pub(crate) fn run(args: &StartArgs, config: Config) -> Result<ExitCode> {
     }
     let config = args.over(config);
     config.check_listeners()?;
+    check_private(&config.directory)?;
     start_log(&config)?;
     // The node first: its lock tells a second instance apart before a port does.
     let node = start_node(&config)?;
@@ -129,6 +130,29 @@ pub(crate) fn start_node(config: &Config) -> Result<Node> {
         }
         anyhow!(error).context(format!("cannot start a node on {directory}"))
     })
+}
+
+/// Refuses to start on secrets that others may read.
+pub(crate) fn check_private(directory: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let keys = std::fs::read_dir(directory.join("keys"));
+    let secrets = keys
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    for path in secrets.chain([directory.join("validator.key")]) {
+        let Ok(metadata) = std::fs::metadata(&path) else {
+            continue;
+        };
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            bail!(
+                "{path} is a secret, and others than its owner may use it (mode {mode:04o}): run `chmod 600 {path}`"
+            );
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn start_log(config: &Config) -> Result<()> {

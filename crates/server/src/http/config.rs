@@ -5,6 +5,8 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stele_core::transaction::TRANSACTION_LEN_MAX;
 
+use crate::access::AccessConfig;
+
 /// Longest JSON body, in bytes (2 MiB).
 pub const JSON_LEN_MAX: usize = 2 * 1024 * 1024;
 /// Longest raw signed transaction, in bytes.
@@ -19,6 +21,8 @@ pub(super) const BLOCKS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Settings of the HTTP API.
 #[derive(Clone)]
 pub struct HttpConfig {
+    /// How clients are let in.
+    pub access: AccessConfig,
     /// Names besides the loopback ones under which clients reach the API, such as a reverse proxy's:
     /// accepted in the `Host` header.
     pub hosts: Vec<String>,
@@ -49,6 +53,7 @@ pub struct HttpConfig {
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
+            access: AccessConfig::default(),
             hosts: Vec::new(),
             origins: Vec::new(),
             node_name: "stele".to_owned(),

@@ -9,9 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::audit::Audits;
+use super::caller;
 use super::config::{HttpConfig, RECORD_BYTES_HELD_MAX};
 use super::error::ApiError;
 use super::preview_table::Previews;
+use crate::access::Access;
 
 /// How often the height is looked at while a client waits for one.
 pub(super) const HEIGHT_POLL: Duration = Duration::from_millis(5);
@@ -24,6 +26,7 @@ pub(super) struct App(Arc<Inner>);
 
 struct Inner {
     node: Node,
+    access: Access,
     config: HttpConfig,
     requests: Semaphore,
     record_bytes: Semaphore,
@@ -38,6 +41,7 @@ impl App {
             record_bytes: Semaphore::new(RECORD_BYTES_HELD_MAX / BODY_PERMIT_LEN),
             previews: Previews::new(config.previews_max, config.preview_idle),
             audits: Audits::default(),
+            access: Access::new(node.keys().clone(), config.access.clone()),
             node,
             config,
         }))
@@ -69,9 +73,35 @@ impl App {
         &self.0.audits
     }
 
-    /// The key that signs: the one a request names, or the configured one.
-    pub(super) fn key(&self, named: Option<String>) -> String {
-        named.unwrap_or_else(|| self.0.config.key.clone())
+    /// Decides who is let in.
+    pub(super) fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// The key that signs: the caller's own, or, for an unnamed local caller, the one a request names
+    /// or the configured one.
+    pub(super) fn key(&self, named: Option<String>) -> Result<String, ApiError> {
+        match caller::current() {
+            Some(own) => match named {
+                Some(other) if other != *own => Err(caller::not_own(&own, &other)),
+                _ => Ok(own.to_string()),
+            },
+            None => {
+                let key = named.unwrap_or_else(|| self.0.config.key.clone());
+                self.check_key(&key)?;
+                Ok(key)
+            }
+        }
+    }
+
+    /// Refuses a key that the caller may not use.
+    pub(super) fn check_key(&self, key: &str) -> Result<(), ApiError> {
+        match caller::current() {
+            Some(own) if *own == *key => Ok(()),
+            Some(own) => Err(caller::not_own(&own, key)),
+            None if self.0.access.has_password(key)? => Err(caller::password_needed(key)),
+            None => Ok(()),
+        }
     }
 
     /// Runs what may block for disk reads on a thread where it may.

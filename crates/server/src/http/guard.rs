@@ -1,31 +1,53 @@
 //! What stands before every operation.
 //!
-//! The API trusts whoever reaches loopback, and a browser reaches it for any page it shows. So the
-//! `Host` must be a loopback name or a configured one (a page's own name bound to 127.0.0.1, *DNS
-//! rebinding*, is refused), and a write that a page of another origin sends is refused by its `Origin`.
+//! Who asks is found out first (see [`super::caller`]). The API trusts whoever reaches loopback, and a
+//! browser reaches it for any page it shows. So the `Host` must be a loopback name or a configured one
+//! (a page's own name bound to 127.0.0.1, *DNS rebinding*, is refused), and a write that a page of
+//! another origin sends is refused by its `Origin`. Over TLS the certificate settles the host.
 
 use std::net::IpAddr;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::caller;
 use super::config::HttpConfig;
 use super::context::App;
 use super::error::ApiError;
+use super::listener::ConnectedPeer;
+use crate::access::Peer;
 
-/// Refuses foreign hosts, and writes from foreign origins.
+/// Path that answers without asking who asks, for whatever watches the node.
+const HEALTH: &str = "/v1/health";
+
+/// Refuses foreign hosts, writes from foreign origins, and who does not prove who he is.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    match check(
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<ConnectedPeer>>()
+        .map_or_else(Peer::own_process, |connected| connected.0.peer());
+    if let Err(refused) = caller::check_encrypted(&peer) {
+        return refused;
+    }
+    let checked = check(
         app.config(),
+        peer.tls,
         request.method(),
         request.uri(),
         request.headers(),
-    ) {
-        Ok(()) => next.run(request).await,
-        Err(refused) => refused.into_response(),
+    );
+    if let Err(refused) = checked {
+        return refused.into_response();
+    }
+    if request.uri().path() == HEALTH {
+        return next.run(request).await;
+    }
+    match caller::authenticate(&app, &peer, request.headers()).await {
+        Ok(caller) => caller.scope(next.run(request)).await,
+        Err(refused) => refused,
     }
 }
 
@@ -53,12 +75,14 @@ pub(super) async fn bound(State(app): State<App>, request: Request, next: Next) 
 
 fn check(
     config: &HttpConfig,
+    tls: bool,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<(), ApiError> {
     let host = host(uri, headers)?;
-    let known = is_loopback(host.host())
+    let known = tls
+        || is_loopback(host.host())
         || config.hosts.iter().any(|name| {
             name.eq_ignore_ascii_case(host.host()) || name.eq_ignore_ascii_case(host.as_str())
         });

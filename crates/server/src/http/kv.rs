@@ -202,7 +202,7 @@ async fn write(
         let ((), view) = app.previews().with(app, &name, noted).await?;
         return Ok(Json(view).into_response());
     }
-    let key = app.key(params.as_key);
+    let key = app.key(params.as_key)?;
     let pending = app
         .blocking(move |node| node.write(&key, Payload::Statements(vec![statement])))
         .await?;
@@ -227,7 +227,7 @@ pub(super) async fn run(
         let (seen, _) = app.previews().with(app, &name, read).await?;
         return Ok((seen.result, seen.height));
     }
-    let account = sql::account(app, &app.key(as_key)).await?;
+    let account = sql::account(app, &app.key(as_key)?).await?;
     let answer = sql::read(app, account, sql, parameters).await?;
     Ok((answer.result, answer.height))
 }

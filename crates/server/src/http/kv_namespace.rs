@@ -48,7 +48,7 @@ pub(super) async fn set(
 ) -> Result<Response, ApiError> {
     check_namespace(&namespace)?;
     let request: NamespaceRequest = body::json(body).await?;
-    let key = app.key(params.as_key);
+    let key = app.key(params.as_key)?;
     let pending = app
         .blocking(move |node| {
             let owner = node.keys().find(&key)?.account;

@@ -126,7 +126,7 @@ pub(super) async fn begin(
         )
         .hint("leave the header Stele-Preview out, or commit the open one first"));
     }
-    let key = app.key(params.key);
+    let key = app.key(params.key)?;
     let account = sql::account(&app, &key).await?;
     let view = app
         .previews()
@@ -228,7 +228,7 @@ pub(super) async fn commit(
     let expected = app
         .blocking(move |node| node.expected_versions(&versions))
         .await?;
-    let open = app.previews().end(&name, End::Committed).await?;
+    let open = app.previews().end(&app, &name, End::Committed).await?;
     if open.transaction.writes() == 0 {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -259,7 +259,7 @@ pub(super) async fn free(
     State(app): State<App>,
     Segments(name): Segments<String>,
 ) -> Result<Json<FreedView>, ApiError> {
-    let open = app.previews().end(&name, End::Freed).await?;
+    let open = app.previews().end(&app, &name, End::Freed).await?;
     let writes = open.transaction.writes();
     app.blocking(move |node| {
         node.forget(&open.transaction);

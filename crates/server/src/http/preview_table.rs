@@ -200,9 +200,12 @@ impl Previews {
     }
 
     /// Takes a preview out of the table, once nobody uses it.
-    pub(super) async fn end(&self, name: &str, end: End) -> Result<Open, ApiError> {
+    pub(super) async fn end(&self, app: &App, name: &str, end: End) -> Result<Open, ApiError> {
         let slot = self.find(name)?;
         let mut slot = slot.lock_owned().await;
+        if let Some(open) = &*slot {
+            app.check_key(&open.key)?;
+        }
         let mut table = self.table.lock();
         match slot.take() {
             Some(open) => {
@@ -261,9 +264,12 @@ impl Previews {
         work: impl FnOnce(&Node, &mut OpenTransaction) -> Result<T, NodeError> + Send + 'static,
     ) -> Result<(T, PreviewView), ApiError> {
         let mut slot: OwnedMutexGuard<Option<Open>> = self.find(name)?.lock_owned().await;
-        if slot.is_none() {
-            let end = self.table.lock().ended.get(name).copied();
-            return Err(self.no_longer_open(name, end));
+        match &*slot {
+            Some(open) => app.check_key(&open.key)?,
+            None => {
+                let end = self.table.lock().ended.get(name).copied();
+                return Err(self.no_longer_open(name, end));
+            }
         }
         if self.bytes_held.load(Ordering::Relaxed) > OPEN_BYTES_MAX {
             return Err(ApiError::busy("the previews hold too many bytes"));

@@ -67,7 +67,7 @@ pub(super) async fn append(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let key = app.key(params.key);
+    let key = app.key(params.key)?;
     let pending = {
         let record = body::record(&app, &headers, body).await?;
         let bytes = record.bytes;

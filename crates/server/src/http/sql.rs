@@ -105,7 +105,7 @@ pub(super) async fn run(
     body: Body,
 ) -> Result<Response, ApiError> {
     let request: SqlRequest = body::json(body).await?;
-    let key = app.key(request.key);
+    let key = app.key(request.key)?;
     match sort(&request.sql, &request.parameters)? {
         Request::Read(statement) => {
             app.reach(params.min_height).await?;

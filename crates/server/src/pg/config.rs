@@ -1,10 +1,14 @@
-//! Bounds of the PostgreSQL server.
+//! Settings of the PostgreSQL server.
 
 use std::time::Duration;
 
-/// Settings of the PostgreSQL server; each is a bound.
+use crate::access::AccessConfig;
+
+/// Settings of the PostgreSQL server: who is let in, and bounds.
 #[derive(Clone, Debug)]
 pub struct PgConfig {
+    /// How clients are let in.
+    pub access: AccessConfig,
     /// Connections at the same time; more are refused with 53300.
     pub connections_max: usize,
     /// Longest message of a client, in bytes; a longer one ends its connection.
@@ -32,6 +36,7 @@ pub struct PgConfig {
 impl Default for PgConfig {
     fn default() -> Self {
         Self {
+            access: AccessConfig::default(),
             connections_max: 256,
             message_len_max: 16 * 1024 * 1024 + 64 * 1024,
             startup_timeout: Duration::from_secs(30),

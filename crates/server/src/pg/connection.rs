@@ -1,11 +1,12 @@
 //! One connection: reads messages, hands them to the session, writes its replies.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use stele_node::{Node, NodeError};
+use stele_node::Node;
 use stele_sql::SqlError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,11 +15,14 @@ use tokio::time::timeout;
 
 use super::cancel::{Cancels, Registration};
 use super::config::PgConfig;
-use super::error::{node_error, stopping};
+use super::error::stopping;
 use super::message::{Message, MessageError, Opening};
 use super::reply::{Replies, Severity};
-use super::session::{Next, Session, blocking};
+use super::session::{Next, Session};
 use super::startup::Startup;
+use crate::access::{Access, Peer, Stream, Tls};
+
+mod authenticate;
 
 /// Bytes read at a time.
 const READ_LEN: usize = 16 * 1024;
@@ -28,11 +32,13 @@ const REPLIES_LEN_MAX: usize = 256 * 1024;
 const IDLE_BUFFER_LEN_MAX: usize = 256 * 1024;
 /// Encryption requests a client may make before its start-up message.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
-const REFUSED: &[u8] = b"N";
+const ENCRYPTION_ACCEPTED: &[u8] = b"S";
+const ENCRYPTION_REFUSED: &[u8] = b"N";
 
 /// A connection of a client.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
+    peer: Peer,
     input: BytesMut,
     config: Arc<PgConfig>,
     stopping: watch::Receiver<bool>,
@@ -56,11 +62,17 @@ impl From<io::Error> for End {
 impl Connection {
     pub(crate) fn new(
         stream: TcpStream,
+        from: IpAddr,
         config: Arc<PgConfig>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        // Without it a reply may wait for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        }
         Self {
-            stream,
+            stream: Stream::Plain(stream),
+            peer: Peer::at(from),
             input: BytesMut::new(),
             config,
             stopping,
@@ -68,12 +80,8 @@ impl Connection {
     }
 
     /// Serves the client until it leaves or must go.
-    pub(crate) async fn run(mut self, node: Node, cancels: Cancels) {
-        // Without it a reply may wait for the acknowledgement of the one before.
-        if self.stream.set_nodelay(true).is_err() {
-            return;
-        }
-        let end = match self.open(node, &cancels).await {
+    pub(crate) async fn run(mut self, node: Node, access: Access, cancels: Cancels) {
+        let end = match self.open(node, &access, &cancels).await {
             Ok((session, _registration)) => self.serve(session).await,
             Err(end) => end,
         };
@@ -83,13 +91,9 @@ impl Connection {
     }
 
     /// Waits for the client's start-up message and answers with an error.
-    pub(crate) async fn refuse(mut self, error: SqlError) {
-        match timeout(
-            self.config.startup_timeout,
-            self.opening(&Cancels::default()),
-        )
-        .await
-        {
+    pub(crate) async fn refuse(mut self, access: &Access, error: SqlError) {
+        let limit = self.config.startup_timeout;
+        match timeout(limit, self.opening(access, &Cancels::default())).await {
             Ok(Ok(_)) => self.tell(&error).await,
             Ok(Err(End::Told(other))) => self.tell(&other).await,
             Ok(Err(End::Closed)) | Err(_) => {}
@@ -108,18 +112,22 @@ impl Connection {
     async fn open(
         &mut self,
         node: Node,
+        access: &Access,
         cancels: &Cancels,
     ) -> Result<(Session, Registration), End> {
         let limit = self.config.startup_timeout;
-        let (minor, parameters) = timeout(limit, self.opening(cancels)).await.map_err(|_| {
+        let opened = timeout(limit, async {
+            let (minor, parameters) = self.opening(access, cancels).await?;
+            let startup = Startup::read(parameters).map_err(End::Told)?;
+            let key = self.authenticate(access, &startup.user).await?;
+            Ok::<_, End>((minor, startup, key))
+        });
+        let (minor, startup, key) = opened.await.map_err(|_| {
             End::Told(SqlError::new(
                 "08P01",
                 "the client did not start its session in time",
             ))
         })??;
-        let startup = Startup::read(parameters).map_err(End::Told)?;
-        let key = blocking(|| node.keys().find(&startup.user))
-            .map_err(|error| End::Told(no_such_user(&startup.user, error)))?;
         let registration = cancels.register();
         let mut replies = Replies::default();
         if minor > 0 || !startup.unknown_options.is_empty() {
@@ -145,26 +153,49 @@ impl Connection {
     }
 
     /// The start-up message: its minor protocol version and parameters.
-    async fn opening(&mut self, cancels: &Cancels) -> Result<(u16, Vec<(String, String)>), End> {
+    async fn opening(
+        &mut self,
+        access: &Access,
+        cancels: &Cancels,
+    ) -> Result<(u16, Vec<(String, String)>), End> {
         let mut requests = 0;
         loop {
-            match Opening::take(&mut self.input).map_err(End::Told)? {
-                None => self.receive().await?,
-                Some(Opening::Ssl | Opening::Gss) => {
-                    requests += 1;
-                    if requests > ENCRYPTION_REQUESTS_MAX {
-                        return Err(End::Closed);
-                    }
-                    self.stream.write_all(REFUSED).await?;
+            let opening = Opening::take(&mut self.input).map_err(End::Told)?;
+            if matches!(opening, Some(Opening::Ssl | Opening::Gss)) {
+                requests += 1;
+                if requests > ENCRYPTION_REQUESTS_MAX {
+                    return Err(End::Closed);
                 }
-                Some(Opening::Cancel { pid, secret }) => {
+            }
+            let tls = access.tls().filter(|_| !self.peer.tls);
+            match (opening, tls) {
+                (None, _) => self.receive().await?,
+                (Some(Opening::Ssl), Some(tls)) => self.encrypt(tls).await?,
+                (Some(Opening::Ssl | Opening::Gss), _) => {
+                    self.stream.write_all(ENCRYPTION_REFUSED).await?;
+                }
+                (Some(Opening::Cancel { pid, secret }), _) => {
                     let known = cancels.is_known(pid, &secret);
                     tracing::debug!(pid, known, "cancel request ignored");
                     return Err(End::Closed);
                 }
-                Some(Opening::Startup { minor, parameters }) => return Ok((minor, parameters)),
+                (Some(Opening::Startup { minor, parameters }), _) => {
+                    return Ok((minor, parameters));
+                }
             }
         }
+    }
+
+    async fn encrypt(&mut self, tls: &Tls) -> Result<(), End> {
+        // Bytes sent before the handshake would be taken for encrypted ones.
+        if !self.input.is_empty() {
+            return Err(End::Told(
+                SqlError::new("08P01", "received unencrypted data after SSL request")
+                    .hint("Wait for the server's answer before the handshake."),
+            ));
+        }
+        self.stream.write_all(ENCRYPTION_ACCEPTED).await?;
+        Ok(self.stream.encrypt(tls, &mut self.peer).await?)
     }
 
     async fn serve(&mut self, mut session: Session) -> End {
@@ -260,17 +291,10 @@ impl Connection {
                 Ok(sent) => rest = rest.get(sent?..).unwrap_or_default(),
             }
         }
-        Ok(())
-    }
-}
-
-fn no_such_user(user: &str, error: NodeError) -> SqlError {
-    match error {
-        NodeError::NotFound { hint, .. } => SqlError::new(
-            "28000",
-            format!("role {user:?} does not exist: the node's key store has no key of that name"),
-        )
-        .hint(hint),
-        other => node_error(other),
+        // Encryption holds bytes back until then.
+        match timeout(self.config.stall_timeout, self.stream.flush()).await {
+            Ok(flushed) => Ok(flushed?),
+            Err(_) => Err(End::Closed),
+        }
     }
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 pub enum ServeError {
     /// The address can be reached from other machines.
     #[error(
-        "PostgreSQL clients on {address} could come from other machines, and connections are neither encrypted nor authenticated: listen on 127.0.0.1 or [::1], and let clients in through an SSH tunnel or a TLS proxy"
+        "PostgreSQL clients on {address} could come from other machines, and connections are not encrypted: give the listener a TLS certificate and key, or listen on 127.0.0.1 or [::1]"
     )]
     NotLoopback {
         /// Where the server was to listen.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stele_node::Node;
 use stele_sql::SqlError;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -14,6 +14,7 @@ use super::cancel::Cancels;
 use super::config::PgConfig;
 use super::connection::Connection;
 use super::error::ServeError;
+use crate::access::Access;
 
 /// Connections over the bound that are told so at the same time; more are just closed.
 const REFUSALS_MAX: usize = 64;
@@ -24,7 +25,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// after what they are doing, within [`PgConfig::stop_timeout`].
 ///
 /// # Errors
-/// [`ServeError::NotLoopback`] when other machines could reach the address.
+/// [`ServeError::NotLoopback`] when other machines could reach the address and there is no TLS.
 pub async fn serve(
     listener: TcpListener,
     node: Node,
@@ -32,9 +33,10 @@ pub async fn serve(
     shutdown: impl Future,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
+    if !address.ip().is_loopback() && config.access.tls.is_none() {
         return Err(ServeError::NotLoopback { address });
     }
+    let access = Access::new(node.keys().clone(), config.access.clone());
     let config = Arc::new(config);
     let cancels = Cancels::default();
     let slots = Arc::new(Semaphore::new(config.connections_max));
@@ -54,8 +56,8 @@ pub async fn serve(
                 continue;
             }
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match accepted {
+            Ok((stream, from)) => (stream, from.ip()),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a PostgreSQL connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -63,14 +65,20 @@ pub async fn serve(
             }
         };
         if let Ok(slot) = slots.clone().try_acquire_owned() {
-            let connection = Connection::new(stream, config.clone(), stopping.clone());
-            let (node, cancels) = (node.clone(), cancels.clone());
+            let connection = Connection::new(stream, from, config.clone(), stopping.clone());
+            let (node, access, cancels) = (node.clone(), access.clone(), cancels.clone());
             sessions.spawn(async move {
-                connection.run(node, cancels).await;
+                connection.run(node, access, cancels).await;
                 drop(slot);
             });
         } else if let Ok(slot) = refusals.clone().try_acquire_owned() {
-            sessions.spawn(refuse(stream, config.clone(), stopping.clone(), slot));
+            let connection = Connection::new(stream, from, config.clone(), stopping.clone());
+            sessions.spawn(refuse(
+                connection,
+                access.clone(),
+                config.connections_max,
+                slot,
+            ));
         }
     }
     drop(listener);
@@ -87,16 +95,13 @@ pub async fn serve(
 }
 
 async fn refuse(
-    stream: TcpStream,
-    config: Arc<PgConfig>,
-    stopping: watch::Receiver<bool>,
+    connection: Connection,
+    access: Access,
+    connections_max: usize,
     _slot: tokio::sync::OwnedSemaphorePermit,
 ) {
     let error = SqlError::new("53300", "sorry, too many clients already").hint(format!(
-        "The node takes {} connections: close some, or use a pool.",
-        config.connections_max
+        "The node takes {connections_max} connections: close some, or use a pool."
     ));
-    Connection::new(stream, config, stopping)
-        .refuse(error)
-        .await;
+    connection.refuse(&access, error).await;
 }

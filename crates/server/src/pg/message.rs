@@ -4,6 +4,8 @@
 //! or reads on into the next message. Here a message is first cut out whole, its length bounded,
 //! and then read inside its own bytes only: [`Message::decode`] is total.
 
+pub(crate) mod sasl;
+
 use bytes::{Buf, Bytes, BytesMut};
 use stele_core::transaction::PARAMETERS_MAX;
 use stele_sql::SqlError;

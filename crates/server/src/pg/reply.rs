@@ -80,6 +80,21 @@ impl Replies {
         self.put(&Authentication::Ok);
     }
 
+    /// How the client may prove who it is.
+    pub(crate) fn sasl(&mut self, mechanisms: Vec<String>) {
+        self.put(&Authentication::SASL(mechanisms));
+    }
+
+    /// The next message of a SASL exchange.
+    pub(crate) fn sasl_continue(&mut self, message: String) {
+        self.put(&Authentication::SASLContinue(message.into()));
+    }
+
+    /// The last message of a SASL exchange.
+    pub(crate) fn sasl_final(&mut self, message: String) {
+        self.put(&Authentication::SASLFinal(message.into()));
+    }
+
     /// The value of a setting.
     pub(crate) fn setting(&mut self, report: Report) {
         self.put(&ParameterStatus::new(report.name.to_owned(), report.value));

@@ -36,11 +36,16 @@ pub(crate) enum ConfigError {
     #[error("environment variable {name} sets nothing; {nearest}")]
     Variable { name: String, nearest: String },
     #[error(
-        "{name} = \"{address}\" can be reached by other machines, and the node signs for whoever connects: \
-         set {name} to 127.0.0.1 or [::1], and reach it from elsewhere by `ssh -L` (TLS and authentication come in a later version)"
+        "{section}.listen = \"{address}\" can be reached by other machines, so it needs TLS: \
+         set {section}.tls_certificate and {section}.tls_key, or listen on 127.0.0.1 or [::1] and reach it by `ssh -L`"
     )]
-    NotLoopback {
-        name: &'static str,
+    NotEncrypted {
+        section: &'static str,
         address: SocketAddr,
+    },
+    #[error("TLS of {section} is half set up: {section}.{missing} is missing")]
+    HalfTls {
+        section: &'static str,
+        missing: &'static str,
     },
 }

@@ -21,6 +21,8 @@ pub(crate) enum Slot<'c> {
     Choice(&'c mut String, &'static [&'static str]),
     Texts(&'c mut Vec<String>),
     Directory(&'c mut PathBuf),
+    /// A file, or none when empty.
+    File(&'c mut Option<PathBuf>),
     Address(&'c mut SocketAddr),
     Number(&'c mut u64, RangeInclusive<u64>),
 }
@@ -33,6 +35,7 @@ impl Slot<'_> {
             Self::Choice(_, choices) => format!("one of {}", choices.join(", ")),
             Self::Texts(_) => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
             Self::Directory(_) => "a directory in double quotes".to_owned(),
+            Self::File(_) => "the name of a file in double quotes, or \"\" for none".to_owned(),
             Self::Address(_) => {
                 "an address and port in double quotes, such as \"127.0.0.1:5433\"".to_owned()
             }
@@ -52,6 +55,11 @@ impl Slot<'_> {
                 format!("[{}]", texts.join(", "))
             }
             Self::Directory(path) => quoted(&path.display().to_string()),
+            Self::File(path) => quoted(
+                &path
+                    .as_deref()
+                    .map_or(String::new(), |path| path.display().to_string()),
+            ),
             Self::Address(address) => quoted(&address.to_string()),
             Self::Number(number, _) => number.to_string(),
         }
@@ -63,6 +71,7 @@ impl Slot<'_> {
             Self::Text(slot) => text.clone_into(slot),
             Self::Choice(slot, choices) if choices.contains(&text) => text.clone_into(slot),
             Self::Directory(slot) if !text.is_empty() => *slot = PathBuf::from(text),
+            Self::File(slot) => *slot = Some(PathBuf::from(text)).filter(|_| !text.is_empty()),
             Self::Address(slot) => match text.parse() {
                 Ok(address) => *slot = address,
                 Err(_) => return false,
@@ -106,6 +115,8 @@ impl Slot<'_> {
     }
 }
 
+/// How local users without a password are treated.
+const LOOPBACK: &[&str] = &[super::TRUST, "authenticate"];
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// Every setting, in the order of the template.
@@ -125,7 +136,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         section: "postgres",
         key: "listen",
-        doc: "Address for psql and PostgreSQL drivers. Loopback only for now: the node signs for whoever\ncan connect. From elsewhere, use `ssh -L`.",
+        doc: "Address for psql and PostgreSQL drivers. One that other machines can reach needs TLS, and its\nusers a password (`stele keys password NAME`) or a client certificate.",
         slot: |c| Slot::Address(&mut c.postgres_listen),
     },
     Setting {
@@ -135,9 +146,33 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: |c| Slot::Number(&mut c.postgres_connections_max, 1..=100_000),
     },
     Setting {
+        section: "postgres",
+        key: "loopback",
+        doc: "Users without a password who connect from this machine: \"trust\" lets them in as they say,\n\"authenticate\" asks of them what it asks of others. A password that is set must be given.",
+        slot: |c| Slot::Choice(&mut c.postgres_access.loopback, LOOPBACK),
+    },
+    Setting {
+        section: "postgres",
+        key: "tls_certificate",
+        doc: "TLS: PEM file with the certificate, followed by those between it and its root,",
+        slot: |c| Slot::File(&mut c.postgres_access.tls_certificate),
+    },
+    Setting {
+        section: "postgres",
+        key: "tls_key",
+        doc: "PEM file with its private key, which its owner alone may read,",
+        slot: |c| Slot::File(&mut c.postgres_access.tls_key),
+    },
+    Setting {
+        section: "postgres",
+        key: "tls_client_ca",
+        doc: "and PEM file with the roots of client certificates: one whose common name or DNS name is a user\nstands for that user's password.",
+        slot: |c| Slot::File(&mut c.postgres_access.tls_client_ca),
+    },
+    Setting {
         section: "http",
         key: "listen",
-        doc: "Address of the HTTP API, the page for browsers, checkpoint and tiles. Loopback only for now.",
+        doc: "Address of the HTTP API, the page for browsers, checkpoint and tiles. One that other machines\ncan reach needs TLS, and whoever asks a password or a client certificate.",
         slot: |c| Slot::Address(&mut c.http_listen),
     },
     Setting {
@@ -157,6 +192,30 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "requests_max",
         doc: "Requests at the same time; beyond it clients get 503 and try again.",
         slot: |c| Slot::Number(&mut c.http_requests_max, 1..=100_000),
+    },
+    Setting {
+        section: "http",
+        key: "loopback",
+        doc: "Users without a password who connect from this machine: \"trust\" lets them in as they say,\n\"authenticate\" asks of them what it asks of others. A password that is set must be given.",
+        slot: |c| Slot::Choice(&mut c.http_access.loopback, LOOPBACK),
+    },
+    Setting {
+        section: "http",
+        key: "tls_certificate",
+        doc: "TLS: PEM file with the certificate, followed by those between it and its root,",
+        slot: |c| Slot::File(&mut c.http_access.tls_certificate),
+    },
+    Setting {
+        section: "http",
+        key: "tls_key",
+        doc: "PEM file with its private key, which its owner alone may read,",
+        slot: |c| Slot::File(&mut c.http_access.tls_key),
+    },
+    Setting {
+        section: "http",
+        key: "tls_client_ca",
+        doc: "and PEM file with the roots of client certificates: one whose common name or DNS name is a user\nstands for that user's password.",
+        slot: |c| Slot::File(&mut c.http_access.tls_client_ca),
     },
     Setting {
         section: "block",

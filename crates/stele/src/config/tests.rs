@@ -138,11 +138,33 @@ fn the_environment_goes_before_the_file() {
 }
 
 #[test]
-fn a_listener_open_to_others_is_refused() {
+fn a_listener_open_to_others_needs_tls() {
     let mut config = Config::default();
     config.check_listeners().unwrap();
     config.http_listen = "0.0.0.0:8080".parse().unwrap();
     let error = config.check_listeners().unwrap_err().to_string();
     assert!(error.contains("http.listen = \"0.0.0.0:8080\""), "{error}");
-    assert!(error.contains("ssh -L"), "{error}");
+    assert!(error.contains("http.tls_certificate"), "{error}");
+    config.http_access.tls_certificate = Some("http.pem".into());
+    let error = config.check_listeners().unwrap_err().to_string();
+    assert!(error.contains("http.tls_key is missing"), "{error}");
+    config.http_access.tls_key = Some("http.key".into());
+    config.check_listeners().unwrap();
+    config.postgres_access.tls_client_ca = Some("ca.pem".into());
+    let error = config.check_listeners().unwrap_err().to_string();
+    assert!(
+        error.contains("postgres.tls_certificate is missing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_are_taken_and_may_be_none() {
+    let config =
+        read("[http]\ntls_key = \"a.key\"\ntls_certificate = \"\"\nloopback = \"authenticate\"\n");
+    let access = config.unwrap().http_access;
+    assert_eq!(access.tls_key.as_deref(), Some(Path::new("a.key")));
+    assert_eq!(access.tls_certificate, None);
+    assert!(!access.load().unwrap().trust_loopback);
+    assert!(read("[http]\nloopback = \"nobody\"\n").is_err());
 }

@@ -1,5 +1,6 @@
 //! The connection to the node.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,12 +10,24 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 /// Longest wait for a connection.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Variable that holds the password, as for psql.
+const PASSWORD_VARIABLE: &str = "PGPASSWORD";
+
+/// The password the environment holds.
+pub(super) fn password_from_environment() -> Option<String> {
+    std::env::var(PASSWORD_VARIABLE)
+        .ok()
+        .filter(|password| !password.is_empty())
+}
+
 /// Where the node is and as whom to speak.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) user: String,
+    /// Given if the node asks for it.
+    pub(super) password: Option<String>,
 }
 
 /// An open session, made again when the node went away in between.
@@ -28,14 +41,24 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Opens a session.
-    pub(super) fn open(target: Target, cancels: bool) -> Result<Self> {
+    ///
+    /// A password that the node demands and nobody gave is asked for on a terminal.
+    pub(super) fn open(mut target: Target, cancels: bool) -> Result<Self> {
         // A thread of its own keeps the connection alive while the shell waits for a line.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .context("cannot start a thread for the connection")?;
-        let client = runtime.block_on(connect(&target))?;
+        let mut opened = runtime.block_on(connect(&target));
+        if matches!(&opened, Err(error) if error.is::<PasswordMissing>())
+            && std::io::stdin().is_terminal()
+        {
+            let prompt = format!("Password for {}: ", target.user);
+            target.password = Some(rpassword::prompt_password(prompt)?);
+            opened = runtime.block_on(connect(&target));
+        }
+        let client = opened?;
         Ok(Self {
             target,
             runtime,
@@ -80,6 +103,17 @@ impl Connection {
     }
 }
 
+fn is_password_missing(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.to_string() == "password missing")
+}
+
+/// The user has a password, and it is not known.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "user {0:?} has a password: set {PASSWORD_VARIABLE}, or run this on a terminal and be asked"
+)]
+struct PasswordMissing(String);
+
 async fn connect(target: &Target) -> Result<Client> {
     let mut config = tokio_postgres::Config::new();
     config
@@ -89,9 +123,15 @@ async fn connect(target: &Target) -> Result<Client> {
         .dbname("stele")
         .application_name("stele sql")
         .connect_timeout(CONNECT_WAIT_MAX);
+    if let Some(password) = &target.password {
+        config.password(password);
+    }
     let (client, connection) = config.connect(NoTls).await.map_err(|error| {
         let place = format!("{}:{}", target.host, target.port);
         match error.as_db_error() {
+            None if is_password_missing(&error) => {
+                anyhow::Error::new(PasswordMissing(target.user.clone()))
+            }
             Some(refusal) => anyhow::anyhow!("{}", super::failure::one_line(refusal))
                 .context(format!("the node at {place} refuses user {:?}", target.user)),
             None => anyhow::Error::from(error).context(format!(

@@ -23,7 +23,13 @@ pub(super) fn banner(node: &Node, config: &Config, listeners: &Listeners, paint:
         0 => "0, a new ledger".to_owned(),
         height => format!("{height}, {} transactions", status.transactions),
     };
-    let http = format!("http://{}", listeners.http_address);
+    let scheme = match config.http_access.tls_certificate {
+        Some(_) => "https",
+        None => "http",
+    };
+    let http = format!("{scheme}://{}", listeners.http_address);
+    // On this machine plain connections are answered too.
+    let here = format!("http://{}", Config::reached(listeners.http_address));
     let facts = [
         ("PostgreSQL", listeners.postgres_address.to_string()),
         ("HTTP", format!("{http}/")),
@@ -37,14 +43,14 @@ pub(super) fn banner(node: &Node, config: &Config, listeners: &Listeners, paint:
         ),
         ("height", height),
     ];
-    let address = listeners.postgres_address;
+    let address = Config::reached(listeners.postgres_address);
     let commands = [
         format!(
             "psql -h {} -p {} -U {OPERATOR}",
             address.ip(),
             address.port()
         ),
-        format!("curl {http}/v1/status"),
+        format!("curl {here}/v1/status"),
         shell(config, listeners),
     ];
     page(
@@ -86,7 +92,8 @@ fn shell(config: &Config, listeners: &Listeners) -> String {
         let _ = write!(command, " --port {port}");
     }
     if listeners.http_address.port() != crate::config::HTTP_PORT {
-        let _ = write!(command, " --http http://{}", listeners.http_address);
+        let here = Config::reached(listeners.http_address);
+        let _ = write!(command, " --http http://{here}");
     }
     if config.directory != Path::new("stele-data") {
         let _ = write!(command, " --dir {}", quoted(&config.directory));

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use stele_node::Node;
 use stele_node::directory::FOLLOWER_KEY;
 use stele_node::keys::OPERATOR;
+use stele_server::access::AccessConfig;
 use stele_server::http::{self, HttpConfig};
 use stele_server::pg::{self, PgConfig};
 use tokio::runtime::Runtime;
@@ -20,10 +21,12 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// Exit code after a second signal, as shells give it for SIGINT.
 const FORCED: i32 = 130;
 
-/// The two listeners, bound.
+/// The two listeners, bound, and how clients are let in.
 pub(crate) struct Listeners {
     postgres: TcpListener,
     http: TcpListener,
+    postgres_access: AccessConfig,
+    http_access: AccessConfig,
     /// Address for PostgreSQL clients.
     pub(crate) postgres_address: SocketAddr,
     /// Address of the HTTP API.
@@ -31,8 +34,10 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds both addresses; port 0 takes a free one.
+    /// Reads certificates and keys and binds both addresses; port 0 takes a free one.
     pub(crate) fn bind(config: &Config) -> Result<Self> {
+        let postgres_access = config.postgres_access.load()?;
+        let http_access = config.http_access.load()?;
         let postgres = bind(
             "postgres.listen",
             "--postgres-listen",
@@ -44,6 +49,8 @@ impl Listeners {
             http_address: http.local_addr()?,
             postgres,
             http,
+            postgres_access,
+            http_access,
         })
     }
 }
@@ -91,6 +98,7 @@ pub(crate) async fn serve(
     };
     let http_config = HttpConfig {
         key: key.to_owned(),
+        access: listeners.http_access,
         hosts: config.http_hosts.clone(),
         origins: config.http_origins.clone(),
         requests_max: usize::try_from(config.http_requests_max).unwrap_or(usize::MAX),
@@ -100,6 +108,7 @@ pub(crate) async fn serve(
     let postgres = tokio::net::TcpListener::from_std(listeners.postgres)?;
     let http = tokio::net::TcpListener::from_std(listeners.http)?;
     let pg_config = PgConfig {
+        access: listeners.postgres_access,
         connections_max: usize::try_from(config.postgres_connections_max).unwrap_or(usize::MAX),
         ..PgConfig::default()
     };

@@ -17,7 +17,13 @@ fn status(method: &Method, host: Option<&'static str>, origin: Option<&'static s
     if let Some(origin) = origin {
         headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
     }
-    match check(&config, method, &Uri::from_static("/v1/sql"), &headers) {
+    match check(
+        &config,
+        false,
+        method,
+        &Uri::from_static("/v1/sql"),
+        &headers,
+    ) {
         Ok(()) => StatusCode::OK,
         Err(error) => error.into_response().status(),
     }
