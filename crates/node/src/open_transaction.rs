@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stele_core::transaction::{ExpectedVersion, Payload, Statement, TRANSACTION_LEN_MAX};
 use stele_core::{AccountId, Encode, Value};
-use stele_sql::engine::{PreviewFailure, PreviewRequest, Previewed, result_digest};
+use stele_sql::engine::{
+    Cancel, PreviewFailure, PreviewRequest, Previewed, ReadOptions, result_digest,
+};
 use stele_sql::{Bound, Reliance, SqlError, StatementResult};
 
 use crate::error::NodeError;
@@ -66,6 +68,10 @@ pub struct OpenTransaction {
     expected: Vec<ExpectedVersion>,
     /// Set when a read could not be kept for comparison: writes are refused from then on.
     overread: bool,
+    /// Stops what is under way.
+    cancel: Option<Cancel>,
+    /// The moment reads are of, if not the newest state.
+    as_of: Option<String>,
 }
 
 /// A result, and the height of the state it was seen on.
@@ -94,7 +100,19 @@ impl OpenTransaction {
             rows: 0,
             expected: Vec::new(),
             overread: false,
+            cancel: None,
+            as_of: None,
         }
+    }
+
+    /// Reads and previews are stopped from now on with 57014 when that is asked for.
+    pub fn watch(&mut self, cancel: Cancel) {
+        self.cancel = Some(cancel);
+    }
+
+    /// Reads are from now on as of a height or time, or of the newest state again.
+    pub fn set_as_of(&mut self, as_of: Option<&str>) {
+        self.as_of = as_of.map(str::to_owned);
     }
 
     /// Whose it is.
@@ -243,6 +261,7 @@ impl OpenTransaction {
             extra,
             now_us: self.time_us,
             seed: self.seed,
+            cancel: self.cancel.as_ref(),
         }
     }
 }
@@ -282,6 +301,11 @@ impl Node {
         open: &mut OpenTransaction,
         statement: Statement,
     ) -> Result<Seen, NodeError> {
+        if open.as_of.is_some() {
+            // The past does not change: there is nothing to compare at COMMIT.
+            let (result, height) = self.read_beside(open, &statement)?;
+            return Ok(Seen { result, height });
+        }
         let bound = self.describe(open.account, &statement.sql, &[]);
         let bound = match bound {
             Ok(bound) => Some(bound),
@@ -307,16 +331,7 @@ impl Node {
             let previewed = self.preview(open, Some(&statement))?;
             return seen(previewed);
         }
-        // What it draws is drawn by no other statement.
-        let seed = self.fresh_seed();
-        let (result, height) = self.inner.readers.query_at(
-            open.account,
-            &statement.sql,
-            &[],
-            &statement.parameters,
-            open.time_us,
-            seed,
-        )?;
+        let (result, height) = self.read_beside(open, &statement)?;
         if compared {
             let digest = result_digest(self.suite(), &result);
             let kept = Statement {
@@ -348,6 +363,29 @@ impl Node {
                 self.last_of(open)
             }
         }
+    }
+
+    /// Runs a read on the committed state, or as of a moment.
+    fn read_beside(
+        &self,
+        open: &OpenTransaction,
+        statement: &Statement,
+    ) -> Result<(StatementResult, u64), NodeError> {
+        // What it draws is drawn by no other statement.
+        let seed = self.fresh_seed();
+        let options = ReadOptions {
+            cancel: open.cancel.as_ref(),
+            as_of: open.as_of.as_deref(),
+        };
+        let readers = &self.inner.readers;
+        Ok(readers.query_at(
+            open.account,
+            &statement.sql,
+            &statement.parameters,
+            open.time_us,
+            seed,
+            options,
+        )?)
     }
 
     /// Previews a statement that was just added; takes it out again when it fails.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stele_core::{AccountId, Type, Value};
-use stele_sql::engine::{Engine, EngineError};
+use stele_sql::engine::{Engine, EngineError, ReadOptions};
 use stele_sql::{Bound, SqlError};
 
 use crate::error::NodeError;
@@ -35,6 +35,34 @@ impl Node {
         self.inner.readers.describe(account, sql, declared)
     }
 
+    /// As [`Self::describe`], of a statement whose reads are as of a moment.
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub fn describe_as_of(
+        &self,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+        as_of: Option<&str>,
+    ) -> Result<Arc<Bound>, SqlError> {
+        let readers = &self.inner.readers;
+        readers.describe_as_of(account, sql, declared, as_of)
+    }
+
+    /// The plan of a statement, one line a step.
+    ///
+    /// # Errors
+    /// What is wrong with the statement; or the state cannot be read.
+    pub fn explain(
+        &self,
+        account: AccountId,
+        sql: &str,
+        options: ReadOptions<'_>,
+    ) -> Result<Vec<String>, NodeError> {
+        Ok(self.inner.readers.explain(account, sql, options)?)
+    }
+
     /// Runs a read on the newest committed state.
     ///
     /// # Errors
@@ -45,8 +73,23 @@ impl Node {
         sql: &str,
         parameters: &[Value],
     ) -> Result<Answer, NodeError> {
+        self.query_with(account, sql, parameters, ReadOptions::default())
+    }
+
+    /// As [`Self::query`], with options.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; 57014 when it was stopped.
+    pub fn query_with(
+        &self,
+        account: AccountId,
+        sql: &str,
+        parameters: &[Value],
+        options: ReadOptions<'_>,
+    ) -> Result<Answer, NodeError> {
         self.check_server()?;
-        let (result, height) = self.inner.readers.query(account, sql, parameters)?;
+        let readers = &self.inner.readers;
+        let (result, height) = readers.query_with(account, sql, parameters, options)?;
         Ok(Answer { result, height })
     }
 

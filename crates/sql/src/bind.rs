@@ -59,6 +59,7 @@ use crate::parse::{Extension, ParsedStatement};
 use common_table::CommonTable;
 pub(crate) use definition::widest;
 use parameter::Parameter;
+pub use past::check_moment;
 pub use permission::OPEN_TABLES;
 use scope::{Clause, Environment, Scope};
 
@@ -76,6 +77,8 @@ pub struct BindContext {
     pub search_path: Vec<String>,
     /// Types the client declared for `$1`…; `None`, or a shorter list, leaves them to be inferred.
     pub parameters: Vec<Option<Type>>,
+    /// The height or time as of which every table is read that names none of its own.
+    pub as_of: Option<String>,
 }
 
 impl BindContext {
@@ -87,6 +90,7 @@ impl BindContext {
             user: account.to_string(),
             search_path: vec![DEFAULT_SCHEMA.to_owned()],
             parameters: Vec::new(),
+            as_of: None,
         }
     }
 }

@@ -16,11 +16,13 @@ mod authoriser;
 mod block;
 mod budget;
 mod builtin;
+mod cancel;
 mod capture;
 mod chunk;
 mod config;
 mod digest;
 mod error;
+mod explain;
 mod foreign_key;
 mod layout;
 mod meta;
@@ -74,6 +76,7 @@ pub use audit::{
 };
 pub use block::{BlockContext, ExecutableTransaction, ExecutedBlock};
 pub use builtin::{ACCOUNTS_TABLE, KV_NAMESPACES_TABLE, KV_TABLE};
+pub use cancel::Cancel;
 pub use config::{
     CHANGED_BYTES_MAX, EngineConfig, PROOF_WINDOW, READER_CACHE_KIB, READERS, WRITER_CACHE_KIB,
 };
@@ -82,20 +85,22 @@ pub use error::EngineError;
 pub use meta::{Meta, STATE_FORMAT};
 pub use nodes::NodesAt;
 pub use preview::{PreviewFailure, PreviewRequest, Previewed};
-pub use readers::{READ_BYTES_MAX, READ_ROWS_MAX, Readers};
+pub use readers::{READ_BYTES_MAX, READ_ROWS_MAX, ReadOptions, Readers};
 pub use snapshot::{PastState, Snapshot};
 pub use transaction::TransactionResult;
 
 /// Parses and binds one statement for an account; `declared` are the types its client gave for
-/// parameters.
+/// parameters, `as_of` the moment its reads are of.
 fn bind_text(
     sql: &str,
     catalogue: &Catalogue,
     account: AccountId,
     declared: &[Option<Type>],
+    as_of: Option<&str>,
 ) -> Result<Bound, SqlError> {
     let context = BindContext {
         parameters: declared.to_vec(),
+        as_of: as_of.map(str::to_owned),
         ..BindContext::new(account)
     };
     bind(&parse_single(sql)?, catalogue, &context)

@@ -2,8 +2,10 @@
 
 pub(crate) mod copy;
 mod cursor;
+mod explain;
 mod prepare;
 pub(crate) mod proof;
+mod truncate;
 
 use stele_sql::SqlError;
 
@@ -86,6 +88,10 @@ pub(crate) enum Command {
     Close(Option<String>),
     /// COPY.
     Copy(copy::Copy),
+    /// TRUNCATE of several tables: one statement for each.
+    Truncate(Vec<String>),
+    /// EXPLAIN of a statement.
+    Explain(String),
     /// A query for a proof.
     Proof(proof::ProofQuery),
     /// PREPARE.
@@ -153,6 +159,17 @@ pub(crate) fn parse(sql: &str) -> Result<Option<Command>, SqlError> {
         "copy" => {
             words.skip();
             return copy::copy(&mut words, sql).map(|copy| Some(Command::Copy(copy)));
+        }
+        "truncate" => {
+            words.skip();
+            return truncate::truncate(&mut words, sql);
+        }
+        // There are no dead rows, and plans use no statistics that change.
+        "vacuum" => return Ok(Some(Command::Nothing("VACUUM"))),
+        "analyze" | "analyse" => return Ok(Some(Command::Nothing("ANALYZE"))),
+        "explain" => {
+            words.skip();
+            return explain::explain(&mut words, sql).map(Some);
         }
         "declare" => {
             words.skip();

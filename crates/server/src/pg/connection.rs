@@ -142,6 +142,7 @@ impl Connection {
         }
         replies.key_data(registration.pid, registration.secret);
         let session = Session::new(node, &key, self.config.clone(), startup.settings);
+        let session = session.stopped_by(registration.cancel.clone());
         replies.ready(session.status());
         self.send(&mut replies).await?;
         tracing::debug!(
@@ -175,8 +176,8 @@ impl Connection {
                     self.stream.write_all(ENCRYPTION_REFUSED).await?;
                 }
                 (Some(Opening::Cancel { pid, secret }), _) => {
-                    let known = cancels.is_known(pid, &secret);
-                    tracing::debug!(pid, known, "cancel request ignored");
+                    let known = cancels.request(pid, &secret);
+                    tracing::debug!(pid, known, "cancel request");
                     return Err(End::Closed);
                 }
                 (Some(Opening::Startup { minor, parameters }), _) => {
@@ -260,7 +261,10 @@ impl Connection {
             }
         };
         tokio::select! {
-            received = self.receive() => received,
+            received = self.receive() => {
+                session.forget_cancel();
+                received
+            }
             () = told => Err(End::Told(stopping())),
             () = silence => Err(End::Told(error)),
         }

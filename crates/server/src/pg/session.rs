@@ -11,6 +11,7 @@ mod ahead;
 mod control;
 mod copy;
 mod cursor;
+mod explain;
 mod extended;
 mod plan;
 mod prepare;
@@ -26,6 +27,7 @@ use stele_core::AccountId;
 use stele_node::keys::LocalKey;
 use stele_node::{Node, OpenTransaction};
 use stele_sql::SqlError;
+use stele_sql::engine::{Cancel, ReadOptions};
 
 use self::copy::CopyIn;
 use self::extended::Portal;
@@ -61,6 +63,8 @@ pub(crate) struct Session {
     ends: Vec<usize>,
     /// A COPY FROM STDIN that is going on.
     copying: Option<CopyIn>,
+    /// Stops what is under way.
+    cancel: Cancel,
     /// After an error, messages up to the next Sync are skipped.
     skipping: bool,
     out: Replies,
@@ -85,9 +89,21 @@ impl Session {
             deferred: Vec::new(),
             ends: Vec::new(),
             copying: None,
+            cancel: Cancel::default(),
             skipping: false,
             out: Replies::default(),
         }
+    }
+
+    /// With a wish to stop what it does that comes from elsewhere.
+    pub(crate) fn stopped_by(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// A wish to stop that came while nothing was done has come too late.
+    pub(crate) fn forget_cancel(&self) {
+        self.cancel.clear();
     }
 
     /// Does what a message asks for; replies are in [`Session::replies`] afterwards. `more` says
@@ -225,12 +241,22 @@ impl Session {
     fn fresh_open(&self) -> OpenTransaction {
         let (time_us, seed) = (self.node.now_us(), self.node.fresh_seed());
         let statements_max = self.config.transaction_statements_max;
-        OpenTransaction::new(self.account, time_us, seed, statements_max)
+        let mut open = OpenTransaction::new(self.account, time_us, seed, statements_max);
+        open.watch(self.cancel.clone());
+        open
     }
 
     fn bounds(&self) -> Bounds {
         Bounds {
             previews_max: self.config.transaction_steps_max,
+        }
+    }
+
+    /// How reads are done.
+    fn read_options(&self) -> ReadOptions<'_> {
+        ReadOptions {
+            cancel: Some(&self.cancel),
+            as_of: self.settings.as_of(),
         }
     }
 

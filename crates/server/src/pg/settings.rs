@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use stele_sql::SqlError;
+use stele_sql::bind::check_moment;
 
 /// Longest value of a setting, in bytes.
 const VALUE_LEN_MAX: usize = 1_024;
@@ -28,6 +29,8 @@ enum Rule {
     Number,
     /// Any text.
     Free,
+    /// A height or a time, or nothing.
+    Moment,
 }
 
 /// One setting Stele knows.
@@ -167,6 +170,7 @@ const KNOWN: &[Known] = &[
         Rule::Only(&["on", "true", "1", "yes"]),
     ),
     known("statement_timeout", "0", Rule::Number),
+    known(AS_OF, "", Rule::Moment),
     known("synchronize_seqscans", "on", Rule::Switch),
     known(
         "synchronous_commit",
@@ -192,6 +196,9 @@ const KNOWN: &[Known] = &[
 
 /// Table versions transactions insist on (strict mode): `table:height:index`, with commas between.
 pub(crate) const EXPECTED_VERSIONS: &str = "stele.expected_versions";
+
+/// The height or time as of which the session reads; empty for the newest state.
+pub(crate) const AS_OF: &str = "stele.as_of";
 
 /// The settings of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -329,6 +336,11 @@ impl Settings {
         self.changed.get(name).map(String::as_str)
     }
 
+    /// The height or time as of which the session reads, if it chose one.
+    pub(crate) fn as_of(&self) -> Option<&str> {
+        self.value(AS_OF).filter(|moment| !moment.is_empty())
+    }
+
     /// Whether a switch is on.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value == "on")
@@ -388,6 +400,8 @@ fn accepted(name: &str, value: &str) -> Result<String, SqlError> {
     };
     match known.rule {
         Rule::Free => Ok(value.to_owned()),
+        Rule::Moment if value.trim().is_empty() => Ok(String::new()),
+        Rule::Moment => check_moment(value).map(|()| value.trim().to_owned()),
         Rule::Fixed => Err(SqlError::new(
             "55P02",
             format!("parameter \"{}\" cannot be changed", known.spelling),

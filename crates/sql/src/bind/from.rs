@@ -172,7 +172,8 @@ impl Binder<'_> {
             }
             return self.view(&table, view, alias);
         }
-        if let Some(version) = version {
+        let of_session = self.version_of_session()?;
+        if let Some(version) = version.or(of_session.as_ref()) {
             self.check_readable(&table)?;
             self.reads.insert(table.id);
             let (select, text) = self.table_as_of(&table, version)?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, TableVersion};
 use stele_core::Type;
 use stele_core::schema::{Column as TableColumn, Table};
+use stele_core::value::text;
 
 use super::Binder;
 use super::cast::Asked;
@@ -18,6 +19,7 @@ use super::name::no_relation;
 use super::query::{Column, Select};
 use super::scope::{Clause, Environment, Scope};
 use crate::error::SqlError;
+use crate::parse::parse_expression;
 use crate::physical::{column_name, history_name, table_name};
 
 impl Binder<'_> {
@@ -45,6 +47,22 @@ impl Binder<'_> {
             history_name(table.id)
         );
         Ok((selected(shown(&table.columns, "")), text))
+    }
+
+    /// The version every table is read in that names none, if the session chose one.
+    pub(super) fn version_of_session(&self) -> Result<Option<TableVersion>, SqlError> {
+        let Some(moment) = &self.context.as_of else {
+            return Ok(None);
+        };
+        if self.writes {
+            return Err(SqlError::new(
+                "25006",
+                "cannot execute a statement that writes while stele.as_of is set",
+            )
+            .hint("RESET stele.as_of first."));
+        }
+        let at = moment_expression(moment)?;
+        Ok(Some(TableVersion::ForSystemTimeAsOf(at)))
     }
 
     /// All versions of a table's rows: superseded ones, then current ones with an open end.
@@ -274,6 +292,30 @@ impl Binder<'_> {
         }
         Ok(table)
     }
+}
+
+/// Checks that a text is a height, or a time as TIMESTAMPTZ reads it.
+///
+/// # Errors
+/// 22023 when it is neither.
+pub fn check_moment(text: &str) -> Result<(), SqlError> {
+    moment_expression(text).map(|_| ())
+}
+
+/// A height or time written as text, as FOR SYSTEM_TIME AS OF takes it.
+fn moment_expression(moment: &str) -> Result<Expr, SqlError> {
+    let moment = moment.trim();
+    if moment.parse::<i64>().is_ok_and(|height| height >= 0) {
+        return parse_expression(moment);
+    }
+    if text::parse(Type::TimestampTz, moment).is_err() {
+        return Err(SqlError::new(
+            "22023",
+            format!("\"{moment}\" is neither a height nor a time"),
+        )
+        .hint("Write a block height, or a time such as 2026-01-31 12:00+00."));
+    }
+    parse_expression(&format!("TIMESTAMPTZ '{}'", moment.replace('\'', "''")))
 }
 
 fn usage(example: &str) -> SqlError {

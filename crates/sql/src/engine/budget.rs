@@ -7,7 +7,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
+
+use super::Cancel;
 
 /// Steps of SQLite's virtual machine between two looks at the bounds.
 pub(super) const STEPS_PER_TICK: i32 = 1_000;
@@ -20,6 +23,8 @@ pub(super) struct Budget {
     stopped: AtomicBool,
     steps: AtomicU64,
     steps_max: AtomicU64,
+    cancel: Mutex<Option<Cancel>>,
+    cancelled: AtomicBool,
 }
 
 impl Budget {
@@ -41,8 +46,23 @@ impl Budget {
             steps > self.steps_max.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
         if over {
             self.stopped.store(true, Ordering::Relaxed);
+            return true;
         }
-        over
+        let cancelled = self.cancel.lock().as_ref().is_some_and(Cancel::take);
+        if cancelled {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
+        cancelled
+    }
+
+    /// Stops statements from now on when that wish is there; none for what a block executes.
+    pub(super) fn watch(&self, cancel: Option<&Cancel>) {
+        *self.cancel.lock() = cancel.cloned();
+    }
+
+    /// Whether the statement was stopped because somebody wished it.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Starts counting a statement that may take `steps_max` steps.
@@ -51,6 +71,7 @@ impl Budget {
         self.steps_max.store(steps_max, Ordering::Relaxed);
         self.stop.store(false, Ordering::Relaxed);
         self.stopped.store(false, Ordering::Relaxed);
+        self.cancelled.store(false, Ordering::Relaxed);
         self.active.store(true, Ordering::Relaxed);
     }
 

@@ -10,6 +10,7 @@ use stele_core::transaction::Statement;
 use stele_core::{AccountId, Hash};
 
 use super::Engine;
+use super::cancel::Cancel;
 use super::error::EngineError;
 use super::outcome::Failure;
 use super::row_log::{RowLog, Stamp, net};
@@ -35,6 +36,8 @@ pub struct PreviewRequest<'a> {
     pub now_us: i64,
     /// What `random()` is drawn from.
     pub seed: [u8; 16],
+    /// Stops it with 57014, as the failure of the statement under way.
+    pub cancel: Option<&'a Cancel>,
 }
 
 /// What trying gave.
@@ -87,6 +90,13 @@ impl Engine {
     /// The node's own trouble; a block must not be open. What is wrong with a statement is no error
     /// but [`Previewed::failure`].
     pub fn preview(&mut self, request: &PreviewRequest<'_>) -> Result<Previewed, EngineError> {
+        self.budget.watch(request.cancel);
+        let tried = self.try_all(request);
+        self.budget.watch(None);
+        tried
+    }
+
+    fn try_all(&mut self, request: &PreviewRequest<'_>) -> Result<Previewed, EngineError> {
         match self.preview_checking(request, Checks::AtTheEnd)? {
             Ok(previewed) => Ok(previewed),
             // A rule was broken somewhere in between: which statement did it?

@@ -12,6 +12,7 @@ use stele_core::{AccountId, Suite, Type, Value};
 use super::authoriser::Wall;
 use super::bind_text;
 use super::budget::Budget;
+use super::cancel::Cancel;
 use super::config::EngineConfig;
 use super::error::EngineError;
 use super::meta;
@@ -31,6 +32,15 @@ pub const READ_ROWS_MAX: u64 = 1_000_000;
 pub const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Longest wait for a free read connection.
 const READER_WAIT: Duration = Duration::from_secs(30);
+
+/// How a read is done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadOptions<'o> {
+    /// Stops it with 57014.
+    pub cancel: Option<&'o Cancel>,
+    /// The height or time as of which every table is read that names none of its own.
+    pub as_of: Option<&'o str>,
+}
 
 /// One read-only connection.
 pub(super) struct Reader {
@@ -118,7 +128,21 @@ impl Readers {
         sql: &str,
         declared: &[Option<Type>],
     ) -> Result<Arc<Bound>, SqlError> {
-        self.bind(&self.catalogue(), account, sql, declared)
+        self.describe_as_of(account, sql, declared, None)
+    }
+
+    /// As [`Self::describe`], of a statement whose reads are as of a moment (see [`ReadOptions`]).
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub fn describe_as_of(
+        &self,
+        account: AccountId,
+        sql: &str,
+        declared: &[Option<Type>],
+        as_of: Option<&str>,
+    ) -> Result<Arc<Bound>, SqlError> {
+        self.bind(&self.catalogue(), account, sql, declared, as_of)
     }
 
     fn bind(
@@ -127,7 +151,12 @@ impl Readers {
         account: AccountId,
         sql: &str,
         declared: &[Option<Type>],
+        as_of: Option<&str>,
     ) -> Result<Arc<Bound>, SqlError> {
+        if as_of.is_some() {
+            let bound = bind_text(sql, catalogue, account, declared, as_of)?;
+            return Ok(Arc::new(bound));
+        }
         {
             let mut statements = self.statements.lock();
             if statements.0 == catalogue.version() {
@@ -138,7 +167,7 @@ impl Readers {
                 *statements = (catalogue.version(), StatementCache::default());
             }
         }
-        let bound = Arc::new(bind_text(sql, catalogue, account, declared)?);
+        let bound = Arc::new(bind_text(sql, catalogue, account, declared, None)?);
         let mut statements = self.statements.lock();
         if statements.0 == catalogue.version() {
             statements.1.put(account, sql, declared, Arc::clone(&bound));
@@ -158,16 +187,30 @@ impl Readers {
         sql: &str,
         parameters: &[Value],
     ) -> Result<(StatementResult, u64), EngineError> {
+        self.query_with(account, sql, parameters, ReadOptions::default())
+    }
+
+    /// As [`Self::query`], with options.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; 57014 when it was stopped.
+    pub fn query_with(
+        &self,
+        account: AccountId,
+        sql: &str,
+        parameters: &[Value],
+        options: ReadOptions<'_>,
+    ) -> Result<(StatementResult, u64), EngineError> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         let mut seed = [0; 16];
         seed.copy_from_slice(&now.as_nanos().to_be_bytes());
-        self.query_at(account, sql, &[], parameters, now_us, seed)
+        self.query_at(account, sql, parameters, now_us, seed, options)
     }
 
-    /// As [`Self::query`], with declared parameter types, time and seed given.
+    /// As [`Self::query`], with time and seed given.
     ///
     /// # Errors
     /// As [`Self::query`].
@@ -175,30 +218,27 @@ impl Readers {
         &self,
         account: AccountId,
         sql: &str,
-        declared: &[Option<Type>],
         parameters: &[Value],
         now_us: i64,
         seed: [u8; 16],
+        options: ReadOptions<'_>,
     ) -> Result<(StatementResult, u64), EngineError> {
         let reader = self.take()?;
-        let done = self.run(&reader, account, sql, declared, parameters, now_us, seed);
+        reader.budget.watch(options.cancel);
+        let done = self.run(&reader, account, sql, parameters, (now_us, seed), options);
+        reader.budget.watch(None);
         self.give_back(reader);
         done.map_err(|error| error.at(&self.path))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one call site, each of another type"
-    )]
     fn run(
         &self,
         reader: &Reader,
         account: AccountId,
         sql: &str,
-        declared: &[Option<Type>],
         parameters: &[Value],
-        now_us: i64,
-        seed: [u8; 16],
+        (now_us, seed): (i64, [u8; 16]),
+        options: ReadOptions<'_>,
     ) -> Result<(StatementResult, u64), EngineError> {
         reader.begin()?;
         let (height, version) = meta::read_position(&reader.connection)?;
@@ -207,7 +247,7 @@ impl Readers {
             // A commit lies between the snapshot and what was published.
             catalogue = Arc::new(meta::read_catalogue(&reader.connection)?);
         }
-        let bound = self.bind(&catalogue, account, sql, declared)?;
+        let bound = self.bind(&catalogue, account, sql, &[], options.as_of)?;
         let Bound::Query(query) = bound.as_ref() else {
             return Err(SqlError::new(
                 "25006",
@@ -267,26 +307,15 @@ impl Readers {
         Ok((result, height))
     }
 
-    /// SQLite's plan of a read: one line a step, as `EXPLAIN QUERY PLAN` tells it.
-    ///
-    /// # Errors
-    /// What is wrong with the statement, a write among that; else the node's own trouble.
-    pub fn plan(&self, account: AccountId, sql: &str) -> Result<Vec<String>, EngineError> {
-        let bound = self.describe(account, sql, &[])?;
-        let Bound::Query(query) = bound.as_ref() else {
-            return Err(SqlError::new("25006", "only reads have a plan").into());
-        };
+    /// Works with one connection.
+    pub(super) fn with_connection<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, EngineError> {
         let reader = self.take()?;
-        let explained = reader
-            .connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {}", query.sqlite))
-            .and_then(|mut statement| {
-                // Without values for its parameters: a plan does not depend on them.
-                let steps = statement.raw_query().mapped(|row| row.get("detail"));
-                steps.collect()
-            });
+        let done = work(&reader.connection);
         self.give_back(reader);
-        explained.map_err(|error| EngineError::from(error).at(&self.path))
+        done.map_err(|error| EngineError::from(error).at(&self.path))
     }
 
     /// The newest committed state, held still until it is dropped. **Hold it shortly**: the

@@ -120,7 +120,7 @@ impl Engine {
         if let Some(bound) = self.statements.get(account, sql, &[]) {
             return Ok(bound);
         }
-        let bound = Arc::new(bind_text(sql, &self.catalogue, account, &[])?);
+        let bound = Arc::new(bind_text(sql, &self.catalogue, account, &[], None)?);
         self.statements.put(account, sql, &[], Arc::clone(&bound));
         Ok(bound)
     }
@@ -274,6 +274,7 @@ fn step_within(
             Ok(Some(row)) => results.push(read_row(row, lowered.columns, allowance)?),
             Ok(None) => break,
             Err(_) if budget.has_stopped() => return Err(too_long().into()),
+            Err(_) if budget.is_cancelled() => return Err(cancelled().into()),
             Err(error) => return Err(failed(error)),
         }
     }
@@ -364,6 +365,10 @@ pub(super) fn bind_value(
         _ => statement.raw_bind_parameter(place, physical::to_sqlite(ty, value)?),
     };
     Ok(bound.map_err(EngineError::from)?)
+}
+
+fn cancelled() -> SqlError {
+    SqlError::new("57014", "canceling statement due to user request")
 }
 
 fn too_long() -> SqlError {

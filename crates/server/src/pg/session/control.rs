@@ -115,7 +115,13 @@ impl Session {
             Command::Close(name) => self.close_cursor(name.as_deref())?,
             Command::Fetch(fetch) => return self.fetch(fetch, delivery),
             // Prepared as plans.
-            Command::Declare(_) | Command::Copy(_) | Command::Proof(_) => return Ok(()),
+            Command::Declare(_)
+            | Command::Copy(_)
+            | Command::Truncate(_)
+            | Command::Explain(_)
+            | Command::Proof(_) => {
+                return Ok(());
+            }
             Command::Prepare { name, types, sql } => {
                 self.prepare_named(name, types, sql)?;
                 "PREPARE"

@@ -111,6 +111,7 @@ impl Session {
     /// COPY … FROM STDIN: asks for the rows.
     pub(super) fn copy_in(&mut self, copy: &Copy, rest: Option<String>) -> Result<(), SqlError> {
         self.preview_deferred()?;
+        self.check_newest(|| "COPY FROM".to_owned())?;
         let What::Table { name, columns } = &copy.what else {
             return Err(SqlError::new("42601", "COPY FROM takes a table"));
         };

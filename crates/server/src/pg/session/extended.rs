@@ -5,9 +5,9 @@ use std::sync::Arc;
 use stele_core::Value;
 use stele_sql::SqlError;
 
-use super::Session;
 use super::plan::{Class, Plan, Work};
 use super::run::{Delivery, Rows};
+use super::{Session, explain};
 use crate::pg::codec::{self, Formats};
 use crate::pg::command::Command;
 use crate::pg::error::moved;
@@ -172,7 +172,12 @@ impl Session {
             Work::Command(Command::Fetch(_)) => None,
             Work::Command(command) => Some(command.columns().len()),
             Work::Proof(_, query) => Some(query.columns().len()),
-            Work::Empty | Work::Declare(..) | Work::CopyOut(..) | Work::CopyIn(_) => Some(0),
+            Work::Explain(_) => Some(explain::columns().len()),
+            Work::Empty
+            | Work::Writes(_)
+            | Work::Declare(..)
+            | Work::CopyOut(..)
+            | Work::CopyIn(_) => Some(0),
         };
         let codes = &bind.result_formats;
         let portal = Portal {
@@ -227,10 +232,15 @@ impl Session {
             self.next_replies().parameter_description(oids);
         }
         let columns = match &work {
-            Work::Empty | Work::Declare(..) | Work::CopyOut(..) | Work::CopyIn(_) => Vec::new(),
+            Work::Empty
+            | Work::Writes(_)
+            | Work::Declare(..)
+            | Work::CopyOut(..)
+            | Work::CopyIn(_) => Vec::new(),
             Work::Command(Command::Fetch(fetch)) => self.fetch_columns(fetch)?,
             Work::Command(command) => command.columns(),
             Work::Proof(_, query) => query.columns(),
+            Work::Explain(_) => explain::columns(),
             Work::Plan(plan) => match &plan.columns {
                 Some(columns) => columns.clone(),
                 None => self.columns_by_preview(plan, parameters)?,
@@ -282,6 +292,8 @@ impl Session {
                 let parameters = std::mem::take(&mut portal.parameters);
                 self.prove(&query, &plan, parameters, delivery)
             }
+            Work::Writes(plans) => self.run_all(&plans, &delivery),
+            Work::Explain(plan) => self.explain(&plan, delivery),
             Work::CopyOut(plan, copy) => self.copy_out(&copy, &plan),
             Work::CopyIn(copy) => self.copy_in(&copy, None),
             Work::Plan(plan) => {

@@ -24,6 +24,10 @@ pub(super) enum Work {
     Declare(Arc<Plan>, Declaration),
     /// A proof; the plan computes what of.
     Proof(Arc<Plan>, ProofQuery),
+    /// Several writes that are answered as one.
+    Writes(Vec<Arc<Plan>>),
+    /// EXPLAIN of something the ledger does.
+    Explain(Arc<Plan>),
     /// COPY TO STDOUT of something the ledger reads.
     CopyOut(Arc<Plan>, Copy),
     /// COPY FROM STDIN.
@@ -69,8 +73,15 @@ impl Work {
     /// Its parameters.
     pub(super) fn parameters(&self) -> &[Parameter] {
         match self {
-            Self::Plan(plan) | Self::Declare(plan, _) | Self::Proof(plan, _) => &plan.parameters,
-            Self::Empty | Self::Command(_) | Self::CopyOut(..) | Self::CopyIn(_) => &[],
+            Self::Plan(plan)
+            | Self::Explain(plan)
+            | Self::Declare(plan, _)
+            | Self::Proof(plan, _) => &plan.parameters,
+            Self::Empty
+            | Self::Command(_)
+            | Self::Writes(_)
+            | Self::CopyOut(..)
+            | Self::CopyIn(_) => &[],
         }
     }
 }
@@ -83,6 +94,15 @@ impl Session {
                 self.check_not_failed()?;
                 let plan = self.plan(&declaration.query, oids)?;
                 return Ok(Work::Declare(Arc::new(plan), declaration));
+            }
+            Some(Command::Truncate(each)) => {
+                self.check_not_failed()?;
+                let plans = each.iter().map(|sql| Ok(Arc::new(self.plan(sql, &[])?)));
+                return Ok(Work::Writes(plans.collect::<Result<_, SqlError>>()?));
+            }
+            Some(Command::Explain(query)) => {
+                self.check_not_failed()?;
+                return Ok(Work::Explain(Arc::new(self.plan(&query, oids)?)));
             }
             Some(Command::Proof(query)) => {
                 self.check_not_failed()?;
@@ -166,13 +186,15 @@ impl Session {
     /// Binds a statement. A client declares NUMERIC without precision and scale; the column a
     /// parameter meets knows better, so the binder is asked first what it would infer.
     fn bind_types(&self, sql: &str, declared: &[Option<Type>]) -> Result<Arc<Bound>, SqlError> {
+        let as_of = self.settings.as_of();
         let is_numeric = |ty: &Option<Type>| matches!(ty, Some(Type::Numeric { .. }));
         if declared.iter().any(is_numeric) {
             let open: Vec<Option<Type>> = declared
                 .iter()
                 .map(|ty| ty.filter(|_| !is_numeric(ty)))
                 .collect();
-            if let Ok(bound) = self.node.describe(self.account, sql, &open) {
+            let bound = (self.node).describe_as_of(self.account, sql, &open, as_of);
+            if let Ok(bound) = bound {
                 let inferred = bound.parameters();
                 let fits = |(place, ty): (usize, &Option<Type>)| {
                     !is_numeric(ty) || is_numeric(&inferred.get(place).copied())
@@ -182,7 +204,7 @@ impl Session {
                 }
             }
         }
-        self.node.describe(self.account, sql, declared)
+        (self.node).describe_as_of(self.account, sql, declared, as_of)
     }
 }
 

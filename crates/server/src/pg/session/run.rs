@@ -14,7 +14,7 @@ use crate::pg::codec::Formats;
 use crate::pg::error::{moved, node_error, outcome_unknown, receipt_error};
 use crate::pg::reply::Replies;
 use crate::pg::scanner::Scanner;
-use crate::pg::settings::EXPECTED_VERSIONS;
+use crate::pg::settings::{AS_OF, EXPECTED_VERSIONS};
 use crate::pg::transaction::Transaction;
 
 /// How a result is to be given.
@@ -30,6 +30,8 @@ pub(super) struct Delivery {
     pub(super) rows_max: usize,
     /// Characters before the statement in its message.
     pub(super) characters_before: u32,
+    /// Whether another statement answers for this one.
+    pub(super) silent: bool,
 }
 
 impl Delivery {
@@ -132,6 +134,22 @@ impl Session {
         }
     }
 
+    /// Runs writes that are answered as one: by the last.
+    pub(super) fn run_all(
+        &mut self,
+        plans: &[Arc<Plan>],
+        delivery: &Delivery,
+    ) -> Result<(), SqlError> {
+        for (place, plan) in plans.iter().enumerate() {
+            let delivery = Delivery {
+                silent: place + 1 < plans.len(),
+                ..delivery.clone()
+            };
+            self.run(plan, Vec::new(), delivery)?;
+        }
+        Ok(())
+    }
+
     /// Runs a read; it sees the open transaction's writes, and is compared again at COMMIT if the
     /// transaction writes.
     pub(super) fn read(
@@ -144,9 +162,11 @@ impl Session {
         let failed = |error| moved(node_error(error), characters_before);
         let (node, account) = (&self.node, self.account);
         let Some(transaction) = &mut self.transaction else {
-            let answer = blocking(|| node.query(account, &plan.sql, &parameters));
+            let options = self.read_options();
+            let answer = blocking(|| node.query_with(account, &plan.sql, &parameters, options));
             return answer.map(|answer| answer.result).map_err(failed);
         };
+        transaction.open.set_as_of(self.settings.as_of());
         if transaction.read_only {
             transaction.open.stop_comparing();
         }
@@ -165,6 +185,13 @@ impl Session {
         parameters: Vec<Value>,
         delivery: Delivery,
     ) -> Result<(), SqlError> {
+        let word = || {
+            let first = Scanner::new(&plan.sql).next_token();
+            first.map_or_else(String::new, |(token, _, _)| {
+                token.content().to_ascii_uppercase()
+            })
+        };
+        self.check_newest(word)?;
         let statement = Statement {
             sql: plan.sql.clone(),
             parameters,
@@ -172,13 +199,9 @@ impl Session {
         };
         let transaction = self.begin();
         if transaction.read_only {
-            let word = Scanner::new(&plan.sql)
-                .next_token()
-                .map(|(token, _, _)| token.content().to_ascii_uppercase())
-                .unwrap_or_default();
             return Err(SqlError::new(
                 "25006",
-                format!("cannot execute {word} in a read-only transaction"),
+                format!("cannot execute {} in a read-only transaction", word()),
             ));
         }
         transaction.open.push(statement, plan.bound.as_deref())?;
@@ -193,6 +216,18 @@ impl Session {
             self.preview_deferred()
         } else {
             Ok(())
+        }
+    }
+
+    /// Refuses to write while the session reads the past.
+    pub(super) fn check_newest(&self, what: impl Fn() -> String) -> Result<(), SqlError> {
+        match self.settings.as_of() {
+            None => Ok(()),
+            Some(_) => Err(SqlError::new(
+                "25006",
+                format!("cannot execute {} while {AS_OF} is set", what()),
+            )
+            .hint(format!("RESET {AS_OF} first: the past cannot be written."))),
         }
     }
 
@@ -382,6 +417,9 @@ impl Session {
 
     /// Gives a result.
     pub(super) fn deliver(&mut self, result: StatementResult, delivery: Delivery) {
+        if delivery.silent {
+            return;
+        }
         let out = &mut self.out;
         if delivery.describe && !result.columns.is_empty() {
             out.row_description(&result.columns, &delivery.formats);

@@ -53,6 +53,8 @@ impl Session {
                 self.declare(&plan, &declaration, Vec::new(), &delivery)
             }
             Work::Proof(plan, query) => self.prove(&query, &plan, Vec::new(), delivery),
+            Work::Writes(plans) => self.run_all(&plans, &delivery),
+            Work::Explain(plan) => self.explain(&plan, delivery),
             Work::CopyOut(plan, copy) => self.copy_out(&copy, &plan),
             Work::CopyIn(copy) => {
                 let rest: Vec<&str> = after.iter().map(|piece| piece.sql).collect();

@@ -45,6 +45,7 @@ fn preview(ledger: &mut Ledger, id: u64, statements: &[Statement], from: usize) 
         extra: None,
         now_us: 5,
         seed: [0; 16],
+        cancel: None,
     };
     ledger.engine.preview(&request).unwrap()
 }
@@ -59,6 +60,7 @@ fn extra(ledger: &mut Ledger, id: u64, statements: &[Statement], sql: &str) -> P
         extra: Some(&extra),
         now_us: 5,
         seed: [0; 16],
+        cancel: None,
     };
     ledger.engine.preview(&request).unwrap()
 }
