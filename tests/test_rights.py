@@ -123,3 +123,71 @@ class Rights(NodeCase):
         one.commit()
         with self.assertRaises(psycopg.errors.SerializationFailure):
             other.commit()
+
+    def test_a8_policies_over_the_wire(self):
+        """Rows of others are hidden in every way a client has to ask for rows."""
+        owner, bob, carol = self.owner, self.bob, self.carol
+        owner.execute("DROP TABLE IF EXISTS note")
+        owner.execute("CREATE TABLE note (id BIGINT PRIMARY KEY, author TEXT, body TEXT)")
+        owner.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON note TO PUBLIC")
+        owner.execute("ALTER TABLE note ENABLE ROW LEVEL SECURITY")
+        owner.execute("CREATE POLICY own ON note USING (author = current_user) SET (author = current_user)")
+        owner.execute("CREATE POLICY carols ON note FOR SELECT TO carol USING (body LIKE 'open%')")
+        bob.execute("INSERT INTO note VALUES (1, 'somebody', 'open to carol'), (2, NULL, 'of bob')")
+        owner.execute("INSERT INTO note VALUES (3, 'owner', 'secret')")
+        self.assertEqual(bob.execute("SELECT id FROM note ORDER BY id").fetchall(), [(1,), (2,)])
+        self.assertEqual(carol.execute("SELECT id FROM note").fetchall(), [(1,)])
+        self.assertEqual(carol.execute("UPDATE note SET body = 'x'").rowcount, 0)
+        self.assertEqual(carol.execute("DELETE FROM note").rowcount, 0)
+        with bob.cursor().copy("COPY note TO STDOUT") as copy:
+            self.assertNotIn(b"secret", b"".join(bytes(part) for part in copy))
+        with bob.cursor().copy("COPY note (id, author, body) FROM STDIN") as copy:
+            copy.write("4\tcarol\tcopied\n")
+        self.assertEqual(bob.execute("SELECT count(*) FROM note WHERE id = 4").fetchone(), (1,))
+        self.assertEqual(carol.execute("SELECT count(*) FROM note WHERE id = 4").fetchone(), (0,))
+        for past in ("stele_history('note')", "stele_changes('note')", "note FOR SYSTEM_TIME AS OF 1000000"):
+            with self.subTest(past=past):
+                rows = str(carol.execute(f"SELECT * FROM {past.replace('1000000', self.height())}").fetchall())
+                self.assertNotIn("secret", rows)
+                self.assertNotIn("of bob", rows)
+        # A transaction that stays open sees and is checked for the same.
+        with self.node.connect(user="bob", autocommit=False) as session:
+            self.assertEqual(session.execute("SELECT count(*) FROM note").fetchone(), (3,))
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege) as failed:
+                session.execute("UPDATE note SET author = 'eve' WHERE id = 1")
+            self.assertIn("violates row-level security policy", str(failed.exception))
+        shown = self.node.psql(r"\d note").stdout
+        self.assertIn("POLICY \"own\"", shown)
+        self.assertIn("POLICY \"carols\" FOR SELECT", shown)
+        policies = owner.execute("SELECT policyname, cmd, qual FROM pg_policies WHERE tablename = 'note' ORDER BY 1")
+        self.assertEqual(
+            policies.fetchall(),
+            [("carols", "SELECT", "(body LIKE 'open%')"), ("own", "ALL", "(author = current_user)")],
+        )
+
+    def height(self):
+        return str(self.node.json("/v1/status")["height"])
+
+    def test_a8_proofs_are_for_those_who_read_all(self):
+        owner, bob = self.owner, self.bob
+        owner.execute("DROP TABLE IF EXISTS proven")
+        owner.execute("CREATE TABLE proven (id BIGINT PRIMARY KEY, author TEXT)")
+        owner.execute("INSERT INTO proven VALUES (1, 'x')")
+        path = "/v1/tables/public/proven/"
+        questions = [path + "proof?key=1", path + "proof?key=2", path + "range-proof?from=1"]
+
+        def answers(name):
+            return [self.node.http("GET", f"{question}&as={name}")[0] for question in questions]
+
+        self.assertEqual(answers("operator"), [200] * 3)
+        self.assertEqual(answers("bob"), [403] * 3)
+        owner.execute("GRANT SELECT ON proven TO bob")
+        self.assertEqual(answers("bob"), [200] * 3)
+        bob.execute("SELECT stele_proof('proven', 1)")
+        owner.execute("ALTER TABLE proven ENABLE ROW LEVEL SECURITY")
+        owner.execute("CREATE POLICY p ON proven USING (true)")
+        self.assertEqual(answers("bob"), [403] * 3)
+        for sql in ("SELECT stele_proof('proven', 1)", "SELECT stele_range_proof('proven', 1, 2)"):
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                bob.execute(sql)
+        self.assertEqual(answers("operator"), [200] * 3)

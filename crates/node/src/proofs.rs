@@ -9,7 +9,8 @@ use stele_core::proof::{
 use stele_core::schema::Table;
 use stele_core::tree::TableProof;
 use stele_core::value::text;
-use stele_core::{Hash, Type, Value};
+use stele_core::{AccountId, Hash, Type, Value};
+use stele_sql::bind::check_reads_whole;
 use stele_sql::engine::Snapshot;
 
 use crate::blocks::not_stored;
@@ -49,6 +50,20 @@ impl Node {
             outcome,
         };
         self.proof_file(&Evidence::Transaction(Box::new(evidence)), leaf)
+    }
+
+    /// That an account may have proofs of a table: they tell of all its rows, by what is not there.
+    ///
+    /// # Errors
+    /// 42501 unless the account may read the whole table; nothing is said of one that is not there.
+    pub fn check_provable(
+        &self,
+        account: AccountId,
+        schema: &str,
+        table: &str,
+    ) -> Result<(), NodeError> {
+        let catalogue = self.inner.readers.catalogue();
+        Ok(check_reads_whole(&catalogue, account, schema, table)?)
     }
 
     /// Proof file of a row, or of its absence, after the newest block. The key is given as the texts

@@ -46,6 +46,7 @@ impl Node {
         declared: &[Option<Type>],
         as_of: Option<&str>,
     ) -> Result<Arc<Bound>, SqlError> {
+        self.check_server()?;
         let readers = &self.inner.readers;
         readers.describe_as_of(account, sql, declared, as_of)
     }
@@ -60,6 +61,7 @@ impl Node {
         sql: &str,
         options: ReadOptions<'_>,
     ) -> Result<Vec<String>, NodeError> {
+        self.check_server()?;
         Ok(self.inner.readers.explain(account, sql, options)?)
     }
 

@@ -19,6 +19,7 @@ mod definition;
 mod delete;
 mod distinct;
 mod expression;
+mod fence;
 mod from;
 mod functions;
 mod grouping;
@@ -32,6 +33,7 @@ mod output;
 mod parameter;
 mod past;
 mod permission;
+mod policy;
 mod quantified;
 mod query;
 mod scope;
@@ -50,7 +52,7 @@ use std::sync::Arc;
 use sqlparser::ast::{SetExpr, Statement, With};
 use stele_core::Type;
 use stele_core::account::AccountId;
-use stele_core::schema::{Column, Table, TableId};
+use stele_core::schema::{Column, ColumnId, Table, TableId};
 
 use crate::bound::{Bound, Definition, Sequences};
 use crate::catalogue::{Catalogue, DEFAULT_SCHEMA};
@@ -61,6 +63,7 @@ pub(crate) use definition::widest;
 use parameter::Parameter;
 pub use past::check_moment;
 pub use permission::OPEN_TABLES;
+pub(crate) use policy::violates;
 use scope::{Clause, Environment, Scope};
 
 /// Deepest nesting the binder follows; the parser's own bound keeps most texts below it.
@@ -110,6 +113,25 @@ pub fn bind(
     binder.extension = statement.extension();
     let bound = binder.statement(statement.statement())?;
     Ok(bound)
+}
+
+/// That an account may read all rows and columns of a table: what a proof tells.
+///
+/// # Errors
+/// 42501 when it may not; nothing is said of a table that is not there.
+pub fn check_reads_whole(
+    catalogue: &Catalogue,
+    account: AccountId,
+    schema: &str,
+    table: &str,
+) -> Result<(), SqlError> {
+    let Some(table) = catalogue.table_named(schema, table) else {
+        return Ok(());
+    };
+    let context = BindContext::new(account);
+    let binder = Binder::new(catalogue, &context);
+    binder.check_readable(table)?;
+    binder.check_unfiltered(table, "a proof")
 }
 
 /// A CHECK constraint's condition as SQLite text over the bare columns of its table.
@@ -177,6 +199,12 @@ struct Binder<'b> {
     series: array::Series,
     /// Relations of the system catalogue it reads.
     system: system::Used,
+    /// Policies being bound at the moment.
+    open_policies: policy::Open,
+    /// What policies give columns of the rows being inserted.
+    forced: Vec<(ColumnId, String)>,
+    /// Names of `$1`…, in a procedure.
+    parameter_names: Vec<String>,
 }
 
 impl<'b> Binder<'b> {
@@ -202,6 +230,9 @@ impl<'b> Binder<'b> {
             made: Vec::new(),
             series: array::Series::default(),
             system: system::Used::default(),
+            open_policies: policy::Open::default(),
+            forced: Vec::new(),
+            parameter_names: Vec::new(),
         }
     }
 

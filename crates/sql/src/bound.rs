@@ -40,6 +40,18 @@ pub struct Reliance {
 }
 
 impl Reliance {
+    fn with(self, other: Self) -> Self {
+        Self {
+            time: self.time || other.time,
+            chance: self.chance || other.chance,
+            row_order: self.row_order || other.row_order,
+            state_root: self.state_root || other.state_root,
+            table_versions: self.table_versions || other.table_versions,
+            assertion: self.assertion || other.assertion,
+            catalogue: self.catalogue || other.catalogue,
+        }
+    }
+
     pub(crate) fn of(sqlite: &str) -> Self {
         let holds = |name: &str| sqlite.contains(name);
         // Every function of ours is called by a name that starts so.
@@ -121,6 +133,62 @@ pub struct BoundWrite {
     pub reliance: Reliance,
     /// Sequences it uses.
     pub sequences: Sequences,
+    /// What row policies say of the rows it makes.
+    pub checks: RowChecks,
+}
+
+impl BoundWrite {
+    /// With what the rows it makes are checked for.
+    #[must_use]
+    pub(crate) fn checking(mut self, checks: RowChecks) -> Self {
+        let texts = [&checks.inserted, &checks.updated];
+        let texts = texts.into_iter().flatten().map(|check| &check.sqlite);
+        for text in texts.chain(checks.quotas.iter().map(|quota| &quota.sqlite)) {
+            self.reliance = self.reliance.with(Reliance::of(text));
+        }
+        self.checks = checks;
+        self
+    }
+}
+
+/// What the rows that a write makes are checked for, after it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowChecks {
+    /// Of each row that was added.
+    pub inserted: Option<RowCheck>,
+    /// Of each row that was changed, as it became.
+    pub updated: Option<RowCheck>,
+    /// Of the table afterwards.
+    pub quotas: Vec<QuotaCheck>,
+}
+
+impl RowChecks {
+    /// Whether there is nothing to check.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inserted.is_none() && self.updated.is_none() && self.quotas.is_empty()
+    }
+}
+
+/// A question about one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowCheck {
+    /// SQLite text; its parameters are the row's key. Gives NULL when all is well, 0 when no permissive
+    /// policy lets the row in, else the number of the restrictive one that does not.
+    pub sqlite: String,
+    /// Names of the restrictive policies, from 1.
+    pub restrictive: Vec<String>,
+}
+
+/// How many rows a policy lets the table hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaCheck {
+    /// The policy's name.
+    pub policy: String,
+    /// The most rows.
+    pub quota: u64,
+    /// SQLite text that counts them, no further than one above.
+    pub sqlite: String,
 }
 
 /// The sequences of a statement.

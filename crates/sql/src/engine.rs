@@ -30,6 +30,7 @@ mod namespace;
 mod nodes;
 mod open;
 mod outcome;
+mod policy;
 mod preview;
 mod prune;
 mod readers;

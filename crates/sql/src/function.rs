@@ -56,6 +56,7 @@ pub fn register(
     bytes::register(connection)?;
     datetime::register(connection)?;
     generic::register(connection)?;
+    generic::register_refusal(connection)?;
     json::register(connection)?;
     past::register(connection, context)?;
     sequence::register(connection, context)?;

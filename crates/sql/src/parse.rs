@@ -20,7 +20,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use stele_core::transaction::{PARAMETERS_MAX, STATEMENT_LEN_MAX, STATEMENTS_MAX};
 
 pub use accounts::with_accounts;
-pub use extension::Extension;
+pub use extension::{Extension, PolicyClauses};
 pub use kind::StatementKind;
 
 use crate::error::SqlError;
@@ -125,7 +125,8 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         }
         check_chains(segment)?;
         let parameter_count = count_parameters(segment)?;
-        let (segment, extension) = extension::taken(segment);
+        let (segment, extension) =
+            extension::taken(segment).map_err(|error| syntax_error(text, &error))?;
         let statement = parse_one(&segment).map_err(|error| syntax_error(text, &error))?;
         statements.push(ParsedStatement {
             text: source.to_owned(),

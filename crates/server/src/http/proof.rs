@@ -1,10 +1,11 @@
-//! Proof files of rows, absences and ranges.
+//! Proof files of rows, absences and ranges, for accounts that may read the whole table.
 
 use axum::extract::State;
 
 use super::context::App;
 use super::error::{ApiError, Refusals};
 use super::extract::{Params, Segments};
+use super::sql;
 
 /// Most values of one key; a key has far fewer columns.
 const KEY_VALUES_MAX: usize = 64;
@@ -17,7 +18,8 @@ const KEY_VALUES_MAX: usize = 64;
     params(
         ("schema" = String, Path, description = "Schema, such as public"),
         ("table" = String, Path, description = "Table"),
-        ("key" = Vec<String>, Query, description = "Primary key value as text; once for each column, in key order")
+        ("key" = Vec<String>, Query, description = "Primary key value as text; once for each column, in key order"),
+        ("as" = Option<String>, Query, description = "Name of the key-store key whose account asks; the operator's when absent")
     ),
     responses((status = 200, description = "Proof file", body = String, content_type = "text/plain"), Refusals)
 )]
@@ -26,13 +28,17 @@ pub(super) async fn row(
     Segments((schema, table)): Segments<(String, String)>,
     Params(params): Params<Vec<(String, String)>>,
 ) -> Result<String, ApiError> {
-    let [key] = sort(params, ["key"])?;
+    let [key, asks] = sort(params, ["key", "as"])?;
     let Some(key) = key else {
         return Err(ApiError::invalid("the request names no key")
             .hint("add ?key=… once for each primary key column, in key order"));
     };
-    app.blocking(move |node| node.prove_row(&schema, &table, &key))
-        .await
+    let account = sql::account(&app, &app.key(one(asks)?)).await?;
+    app.blocking(move |node| {
+        node.check_provable(account, &schema, &table)?;
+        node.prove_row(&schema, &table, &key)
+    })
+    .await
 }
 
 /// Proof of all rows from a key (included) to another (excluded), that none is left out.
@@ -44,7 +50,8 @@ pub(super) async fn row(
         ("schema" = String, Path, description = "Schema, such as public"),
         ("table" = String, Path, description = "Table"),
         ("from" = Option<Vec<String>>, Query, description = "First key, included; from the start when absent"),
-        ("to" = Option<Vec<String>>, Query, description = "Key to end before; to the end when absent")
+        ("to" = Option<Vec<String>>, Query, description = "Key to end before; to the end when absent"),
+        ("as" = Option<String>, Query, description = "Name of the key-store key whose account asks; the operator's when absent")
     ),
     responses((status = 200, description = "Proof file", body = String, content_type = "text/plain"), Refusals)
 )]
@@ -53,9 +60,22 @@ pub(super) async fn range(
     Segments((schema, table)): Segments<(String, String)>,
     Params(params): Params<Vec<(String, String)>>,
 ) -> Result<String, ApiError> {
-    let [from, to] = sort(params, ["from", "to"])?;
-    app.blocking(move |node| node.prove_range(&schema, &table, from.as_deref(), to.as_deref()))
-        .await
+    let [from, to, asks] = sort(params, ["from", "to", "as"])?;
+    let account = sql::account(&app, &app.key(one(asks)?)).await?;
+    app.blocking(move |node| {
+        node.check_provable(account, &schema, &table)?;
+        node.prove_range(&schema, &table, from.as_deref(), to.as_deref())
+    })
+    .await
+}
+
+/// The one value of a parameter, if it was given.
+fn one(values: Option<Vec<String>>) -> Result<Option<String>, ApiError> {
+    let mut values = values.unwrap_or_default();
+    match values.len() {
+        0 | 1 => Ok(values.pop()),
+        _ => Err(ApiError::invalid("as is given more than once")),
+    }
 }
 
 /// The values given for each name, in order; none for a name that is not given.

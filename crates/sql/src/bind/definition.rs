@@ -7,6 +7,7 @@ mod foreign_key;
 mod grant;
 mod index;
 mod namespace;
+mod policy;
 mod sequence;
 mod view;
 
@@ -28,6 +29,7 @@ impl Binder<'_> {
         let change = self.define(statement)?;
         if let SchemaChange::Define { definitions, .. } = &change {
             self.check_views(definitions)?;
+            self.check_policies(definitions)?;
         }
         Ok(change)
     }
@@ -69,6 +71,9 @@ impl Binder<'_> {
                 comment,
                 ..
             } => self.comment(*object_type, object_name, comment.as_deref()),
+            Statement::CreatePolicy(create) => self.create_policy(create),
+            Statement::AlterPolicy(alter) => self.alter_policy(alter),
+            Statement::DropPolicy(drop) => self.drop_policy(drop),
             Statement::Grant(grant) => self.grant(grant),
             Statement::Revoke(revoke) => self.revoke(revoke),
             Statement::Drop {

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{CascadeOption, Delete, FromTable, Truncate, TruncateIdentityOption};
 
-use stele_core::schema::Privileges;
+use stele_core::schema::{PolicyCommand, Privileges};
 
 use super::Binder;
 use super::scope::{Clause, Environment, Relation, Scope};
@@ -45,6 +45,21 @@ impl Binder<'_> {
                 };
                 conditions.push(format!("EXISTS (SELECT 1 FROM {from} WHERE {condition})"));
             }
+        }
+        let column = format!("{alias}.c");
+        let reads = delete.returning.is_some()
+            || delete.using.is_some()
+            || conditions
+                .iter()
+                .any(|condition| condition.contains(&column));
+        let policy = self.target_condition(&table, PolicyCommand::Delete, &alias, reads)?;
+        if let Some(policy) = policy {
+            let bound = match conditions.pop() {
+                Some(condition) => condition,
+                None => "1".to_owned(),
+            };
+            let selection = delete.selection.as_ref().filter(|_| delete.using.is_none());
+            conditions.push(self.guarded(&environment, selection, &bound, &policy)?);
         }
         // Always true: every write takes the two hidden parameters.
         let (height, index) = self.hidden();
@@ -89,6 +104,7 @@ impl Binder<'_> {
         self.writes = true;
         let table = self.table(&target.name)?;
         self.check_writable(&table, Privileges::DELETE, &[])?;
+        self.check_unfiltered(&table, "TRUNCATE")?;
         let (height, index) = self.hidden();
         let sqlite = format!(
             "DELETE FROM {} WHERE ({height} >= 0 AND {index} >= 0)",

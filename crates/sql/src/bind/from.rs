@@ -183,6 +183,11 @@ impl Binder<'_> {
         self.check_read_as(&table, &own)?;
         self.reads.insert(table.id);
         let shown = alias.map_or_else(|| table.name.clone(), |alias| folded(&alias.name));
+        let text = if self.has_policies(&table) {
+            self.fence(&table, &own)?
+        } else {
+            format!("{} AS {own}", table_name(table.id))
+        };
         let mut relation = Relation::of_table(&table, Some(&own), &shown, false);
         if let Some(alias) = alias {
             relation.schema = None;
@@ -193,7 +198,7 @@ impl Binder<'_> {
                 relations: vec![relation],
                 merged: Vec::new(),
             },
-            format!("{} AS {own}", table_name(table.id)),
+            text,
         ))
     }
 

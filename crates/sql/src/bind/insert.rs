@@ -12,7 +12,7 @@ use super::Binder;
 use super::expression::{Expression, Ty};
 use super::name::{folded, parts};
 use super::scope::{Clause, Environment, Relation, Scope};
-use crate::bound::{BoundWrite, Operation, Reliance};
+use crate::bound::{BoundWrite, Operation, Reliance, RowChecks};
 use crate::error::SqlError;
 use crate::parse::Extension;
 use crate::physical::{column_name, table_name};
@@ -37,17 +37,26 @@ impl Binder<'_> {
         }
         self.check_writable(&table, Privileges::INSERT, &targets)?;
         let alias = self.fresh('r');
+        let forced = self.forced_values(&table)?;
+        let outer = std::mem::replace(&mut self.forced, forced);
         let source = match &insert.source {
-            None => self.default_row(&table)?,
-            Some(query) => self.source(&table, &targets, insert.columns.is_empty(), query)?,
+            None => {
+                targets.clear();
+                self.default_row(&table)
+            }
+            Some(query) => self.source(&table, &mut targets, insert.columns.is_empty(), query),
         };
+        self.forced = outer;
+        let source = source?;
         let shown = insert
             .table_alias
             .as_ref()
             .map_or_else(|| table.name.clone(), |alias| folded(&alias.alias));
         let on_conflict = match &insert.on {
             None => String::new(),
-            Some(OnInsert::OnConflict(on)) => self.on_conflict(&table, &alias, &shown, on)?,
+            Some(OnInsert::OnConflict(on)) => {
+                self.on_conflict(&table, &alias, &shown, on, &targets)?
+            }
             Some(_) => {
                 return Err(
                     SqlError::new("42601", "syntax error at or near \"DUPLICATE\"")
@@ -57,6 +66,18 @@ impl Binder<'_> {
         };
         let (columns, returning) =
             self.returning(&table, &shown, false, insert.returning.as_deref())?;
+        let changed = match &insert.on {
+            Some(OnInsert::OnConflict(OnConflict {
+                action: OnConflictAction::DoUpdate(update),
+                ..
+            })) => {
+                let changed: Vec<_> = update.assignments.iter().map(|one| &one.target).collect();
+                Some(super::update::assigned(&table, &changed))
+            }
+            _ => None,
+        };
+        let reads = insert.returning.is_some() || changed.is_some();
+        let checks = self.row_checks(&table, Some(&targets), changed.as_deref(), reads)?;
         let names: Vec<String> = table.columns.iter().map(|c| column_name(c.id)).collect();
         let sqlite = format!(
             "INSERT INTO {} AS {alias}({},_h,_x) {source}{on_conflict}{returning}",
@@ -65,17 +86,11 @@ impl Binder<'_> {
         );
         let is_certain =
             source.starts_with("VALUES") && on_conflict.is_empty() && columns.is_empty();
-        let rows_once = matches!(
-            &insert.on,
-            Some(OnInsert::OnConflict(OnConflict {
-                action: OnConflictAction::DoUpdate(_),
-                ..
-            }))
-        );
+        let write = self.bound_write(&table, Operation::Insert, sqlite, columns);
         Ok(BoundWrite {
             is_certain,
-            rows_once,
-            ..self.bound_write(&table, Operation::Insert, sqlite, columns)
+            rows_once: changed.is_some(),
+            ..write.checking(checks)
         })
     }
 
@@ -98,6 +113,7 @@ impl Binder<'_> {
             rows_once: false,
             is_certain: false,
             sequences: self.used_sequences(),
+            checks: RowChecks::default(),
         }
     }
 
@@ -111,7 +127,7 @@ impl Binder<'_> {
     fn source(
         &mut self,
         table: &Arc<Table>,
-        targets: &[ColumnId],
+        targets: &mut Vec<ColumnId>,
         unnamed: bool,
         query: &Query,
     ) -> Result<String, SqlError> {
@@ -136,14 +152,13 @@ impl Binder<'_> {
         }
         let mut select = self.query(query, None)?;
         let given = select.columns.len();
-        let targets = match targets.get(..given) {
-            Some(first) if unnamed => first,
-            _ => targets,
-        };
+        if unnamed {
+            targets.truncate(given);
+        }
         check_count(targets.len(), select.columns.len())?;
         select.make_castable(self);
         let alias = self.fresh('r');
-        for (column, target) in select.columns.iter_mut().zip(targets) {
+        for (column, target) in select.columns.iter_mut().zip(targets.iter()) {
             let column_definition = known(table, *target)?;
             let expression = std::mem::replace(&mut column.expression, Expression::unknown(""));
             column.expression = self.assign(expression, column_definition)?;
@@ -155,6 +170,9 @@ impl Binder<'_> {
         for column in &table.columns {
             let given = targets.iter().position(|target| *target == column.id);
             match given.filter(|_| self.takes_value(column).unwrap_or(true)) {
+                _ if self.forced_of(column).is_some() => {
+                    values.extend(self.forced_of(column));
+                }
                 Some(place) => {
                     self.takes_value(column)?;
                     let text = format!("{alias}.k{}", place + 1);
@@ -215,10 +233,17 @@ impl Binder<'_> {
                     self.assign(value, column)?
                 }
             };
-            values.push(value.sql);
+            values.push(self.forced_of(column).unwrap_or(value.sql));
         }
         let (height, index) = self.hidden();
         Ok(format!("({},{height},{index})", values.join(",")))
+    }
+
+    /// What a policy gives a column of a new row.
+    fn forced_of(&self, column: &Column) -> Option<String> {
+        let mut forced = self.forced.iter();
+        let found = forced.find(|(id, _)| *id == column.id);
+        found.map(|(_, value)| value.clone())
     }
 
     /// Whether a value given for a column is taken: not so for an identity column with OVERRIDING USER
@@ -248,7 +273,11 @@ impl Binder<'_> {
     fn default_row(&mut self, table: &Arc<Table>) -> Result<String, SqlError> {
         let mut values = Vec::with_capacity(table.columns.len());
         for column in &table.columns {
-            values.push(self.default_of(column)?.sql);
+            let value = match self.forced_of(column) {
+                Some(value) => value,
+                None => self.default_of(column)?.sql,
+            };
+            values.push(value);
         }
         let (height, index) = self.hidden();
         Ok(format!("VALUES ({},{height},{index})", values.join(",")))
@@ -275,6 +304,7 @@ impl Binder<'_> {
         alias: &str,
         shown: &str,
         on: &OnConflict,
+        given: &[ColumnId],
     ) -> Result<String, SqlError> {
         let target = match &on.conflict_target {
             None => None,
@@ -296,7 +326,7 @@ impl Binder<'_> {
             )
             .hint("For example, ON CONFLICT (column_name).")),
             (OnConflictAction::DoUpdate(update), Some(target)) => {
-                let update = self.do_update(table, alias, shown, update)?;
+                let update = self.do_update(table, alias, shown, update, given)?;
                 Ok(format!(" ON CONFLICT{target} DO UPDATE SET {update}"))
             }
         }
@@ -308,6 +338,7 @@ impl Binder<'_> {
         alias: &str,
         shown: &str,
         update: &DoUpdate,
+        given: &[ColumnId],
     ) -> Result<String, SqlError> {
         let changed: Vec<_> = update.assignments.iter().map(|one| &one.target).collect();
         let columns = super::update::assigned(table, &changed);
@@ -323,10 +354,17 @@ impl Binder<'_> {
         let environment = Environment::new(&scope, Clause::Set);
         let others = std::mem::take(&mut self.reads);
         let mut text = self.assignments(table, &environment, &update.assignments)?;
+        let mut selection = None;
         if let Some(condition) = &update.selection {
             let environment = environment.with_clause(Clause::Where);
-            let condition = self.condition(&environment, condition)?;
-            text.push_str(&format!(" WHERE {}", condition.sql));
+            selection = Some(self.condition(&environment, condition)?.sql);
+        }
+        if let Some(cases) = self.conflict_cases(table, alias, given)? {
+            let condition = selection.as_deref().unwrap_or("1");
+            selection = Some(format!("CASE {cases} ELSE {condition} END"));
+        }
+        if let Some(condition) = selection {
+            text.push_str(&format!(" WHERE {condition}"));
         }
         self.refuse_own_rows(table, "DO UPDATE")?;
         self.reads.extend(others);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, TableVersion};
 use stele_core::Type;
-use stele_core::schema::{Column as TableColumn, Table};
+use stele_core::schema::{Column as TableColumn, PolicyCommand, Table};
 use stele_core::value::text;
 
 use super::Binder;
@@ -39,12 +39,15 @@ impl Binder<'_> {
         let height = self.height(at)?;
         let at = self.fresh('a');
         let values = listed(table);
+        let Versions {
+            with,
+            rows,
+            history,
+        } = self.versions(table)?;
         let text = format!(
-            "WITH {at}(h) AS MATERIALIZED (SELECT {height}) \
-             SELECT {values} FROM {at} CROSS JOIN {} WHERE _h <= h \
-             UNION ALL SELECT {values} FROM {at} CROSS JOIN {} WHERE _h <= h AND _h2 > h",
-            table_name(table.id),
-            history_name(table.id)
+            "WITH {with}{at}(h) AS MATERIALIZED (SELECT {height}) \
+             SELECT {values} FROM {at} CROSS JOIN {rows} WHERE _h <= h \
+             UNION ALL SELECT {values} FROM {at} CROSS JOIN {history} WHERE _h <= h AND _h2 > h"
         );
         Ok((selected(shown(&table.columns, "")), text))
     }
@@ -86,11 +89,13 @@ impl Binder<'_> {
         let count = table.columns.len();
         let values = listed(&table);
         let (a, b, c, d) = (count + 1, count + 2, count + 3, count + 4);
+        let versions = self.versions(&table)?;
         let text = format!(
-            "SELECT {values},_h AS k{a},_x AS k{b},_h2 AS k{c},_x2 AS k{d} FROM {} \
+            "{}SELECT {values},_h AS k{a},_x AS k{b},_h2 AS k{c},_x2 AS k{d} FROM {} \
              UNION ALL SELECT {values},_h,_x,NULL,NULL FROM {}",
-            history_name(table.id),
-            table_name(table.id)
+            versions.alone(),
+            versions.history,
+            versions.rows
         );
         Ok((selected(columns), text))
     }
@@ -123,7 +128,8 @@ impl Binder<'_> {
                  {operation} AS k6"
             )
         };
-        let (rows, history) = (table_name(table.id), history_name(table.id));
+        let versions = self.versions(&table)?;
+        let (rows, history) = (&versions.rows, &versions.history);
         let (olds, news) = (7 + key.len(), 7 + key.len() + rest.len());
         let predecessor = same(&key, "o", "n");
         let made = |from: &str| {
@@ -142,11 +148,12 @@ impl Binder<'_> {
         };
         let successor = same(&key, "s", "o");
         let text = format!(
-            "{} UNION ALL {} UNION ALL {}{}{}{} FROM {history} AS o WHERE NOT EXISTS \
+            "{}{} UNION ALL {} UNION ALL {}{}{}{} FROM {history} AS o WHERE NOT EXISTS \
              (SELECT 1 FROM {history} AS s WHERE {successor} AND s._h = o._h2 AND s._x = o._x2) AND NOT EXISTS \
              (SELECT 1 FROM {rows} AS s WHERE {successor} AND s._h = o._h2 AND s._x = o._x2)",
-            made(&history),
-            made(&rows),
+            versions.alone(),
+            made(history),
+            made(rows),
             head("o._h2", "o._x2", "'DELETE'"),
             numbered(&key, "o", 7),
             numbered(&rest, "o", olds),
@@ -175,14 +182,18 @@ impl Binder<'_> {
         columns.extend(shown(key.iter().copied(), ""));
         columns.extend(shown(rest.iter().copied(), "old_"));
         columns.extend(shown(rest.iter().copied(), "new_"));
-        let (rows, history) = (table_name(table.id), history_name(table.id));
+        let Versions {
+            with,
+            rows,
+            history,
+        } = self.versions(&table)?;
         let values = table.columns.iter().map(|column| column_name(column.id));
         let values = values.collect::<Vec<_>>().join(",");
         let [limits, before, after] = ['a', 'b', 'b'].map(|letter| self.fresh(letter));
         let (olds, news) = (2 + key.len(), 2 + key.len() + rest.len());
         // A version in force at both ends is no difference: those that began or ended in between are.
         let text = format!(
-            "WITH {limits}(f,t) AS MATERIALIZED (SELECT {},st_not_before({},{})), \
+            "WITH {with}{limits}(f,t) AS MATERIALIZED (SELECT {},st_not_before({},{})), \
              {before} AS MATERIALIZED (SELECT {values} FROM {limits} CROSS JOIN {history} \
                WHERE _h <= f AND _h2 > f AND _h2 <= t), \
              {after} AS MATERIALIZED (SELECT {values} FROM {limits} CROSS JOIN {history} \
@@ -208,6 +219,36 @@ impl Binder<'_> {
             changed = differs(&rest),
         );
         Ok((selected(columns), text))
+    }
+
+    /// Where the versions of a table's rows are: those the acting account may see. A version is hidden
+    /// or not by its own values, so a row that came into sight was inserted for who asks.
+    fn versions(&mut self, table: &Table) -> Result<Versions, SqlError> {
+        let (rows, history) = (table_name(table.id), history_name(table.id));
+        if !self.has_policies(table) {
+            return Ok(Versions {
+                with: String::new(),
+                rows,
+                history,
+            });
+        }
+        // SQLite neither takes a materialized table apart nor pushes conditions into it.
+        let mut with = String::new();
+        let mut seen = |binder: &mut Self, from: &str| {
+            let (name, inner) = (binder.fresh('m'), binder.fresh('r'));
+            let condition = binder.visible(table, PolicyCommand::Select, &inner)?;
+            with.push_str(&format!(
+                "{name} AS MATERIALIZED (SELECT * FROM {from} AS {inner} WHERE {condition}), "
+            ));
+            Ok::<_, SqlError>(name)
+        };
+        let rows = seen(self, &rows)?;
+        let history = seen(self, &history)?;
+        Ok(Versions {
+            with,
+            rows,
+            history,
+        })
     }
 
     /// Notes that the statement reads the past, which none that writes may.
@@ -316,6 +357,24 @@ fn moment_expression(moment: &str) -> Result<Expr, SqlError> {
         .hint("Write a block height, or a time such as 2026-01-31 12:00+00."));
     }
     parse_expression(&format!("TIMESTAMPTZ '{}'", moment.replace('\'', "''")))
+}
+
+/// The relations that hold the versions of a table's rows.
+struct Versions {
+    /// What they need in WITH, each with a comma behind it.
+    with: String,
+    rows: String,
+    history: String,
+}
+
+impl Versions {
+    /// WITH, where nothing else stands in it.
+    fn alone(&self) -> String {
+        match self.with.strip_suffix(", ") {
+            Some(with) => format!("WITH {with} "),
+            None => String::new(),
+        }
+    }
 }
 
 fn usage(example: &str) -> SqlError {

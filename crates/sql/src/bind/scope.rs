@@ -72,6 +72,8 @@ pub(super) enum Clause {
     Returning,
     Check,
     Default,
+    /// A row policy's condition.
+    Policy,
 }
 
 impl Clause {
@@ -89,6 +91,7 @@ impl Clause {
             Self::Returning => "RETURNING",
             Self::Check => "check constraints",
             Self::Default => "DEFAULT expressions",
+            Self::Policy => "policy expressions",
         }
     }
 
@@ -97,6 +100,7 @@ impl Clause {
         match self {
             Self::On => "JOIN/ON",
             Self::Check => "CHECK",
+            Self::Policy => "POLICY",
             Self::Select | Self::OrderBy | Self::Set | Self::Returning => "FILTER",
             other => other.words(),
         }

@@ -9,6 +9,7 @@ use stele_core::Type;
 use super::Binder;
 use super::aggregate::holds_aggregate;
 use super::expression::{Expression, Kind, Ty};
+use super::fence;
 use super::grouping::{GroupingSet, grouping_sets};
 use super::name::{folded, qualified};
 use super::output::column_label;
@@ -55,15 +56,22 @@ impl Binder<'_> {
         outer: Option<&Environment<'_>>,
         set: Option<&GroupingSet<'_>>,
     ) -> Result<(Select, Vec<OrderKey>), SqlError> {
-        let (scope, from) = self.from(&tree.from, outer)?;
+        let (scope, mut from) = self.from(&tree.from, outer)?;
         let mut condition_text = String::new();
         let place = Environment::new(&scope, Clause::Select)
             .with_outer(outer)
             .with_windows(&tree.named_window);
         if let Some(condition) = &tree.selection {
             let environment = place.with_clause(Clause::Where);
-            let condition = self.condition(&environment, condition)?;
-            condition_text = format!(" WHERE {}", condition.sql);
+            let bound = self.condition(&environment, condition)?;
+            condition_text = format!(" WHERE {}", bound.sql);
+            if from.contains(fence::SLOT) {
+                for passing in self.passing(&environment, condition)? {
+                    if let Some(relation) = fence::compared(&passing) {
+                        from = fence::filled(&from, relation, &passing);
+                    }
+                }
+            }
         }
         let grouping = self.grouping(tree, order, &place, set)?;
         let place = Environment {

@@ -15,6 +15,7 @@ mod functions;
 mod grants;
 mod names;
 mod objects;
+mod policies;
 mod rows;
 mod shape;
 mod tables;
@@ -170,6 +171,7 @@ impl Binder<'_> {
             "pg_index" => self.pg_index(shape),
             "pg_language" => fixed::pg_language(shape),
             "pg_namespace" => self.pg_namespace(shape),
+            "pg_policy" => self.pg_policy(shape),
             "pg_proc" => fixed::pg_proc(shape),
             "pg_sequence" => self.pg_sequence(shape),
             "pg_settings" => self.pg_settings(shape),

@@ -4,7 +4,7 @@ use sqlparser::ast::{
     AssignmentTarget, SelectItem, TableAlias, TableFactor, TableWithJoins, Update,
     UpdateTableFromKind,
 };
-use stele_core::schema::{ColumnId, Privileges, Table};
+use stele_core::schema::{ColumnId, PolicyCommand, Privileges, Table};
 
 use super::Binder;
 use super::from::merge;
@@ -58,6 +58,28 @@ impl Binder<'_> {
         };
         let environment = Environment::new(&scope, Clause::Set);
         let assignments = self.assignments(&table, &environment, &update.assignments)?;
+        let environment = environment.with_clause(Clause::Where);
+        let mut condition = match &update.selection {
+            None => String::new(),
+            Some(tree) => self.condition(&environment, tree)?.sql,
+        };
+        let column = format!("{alias}.c");
+        let reads = update.returning.is_some()
+            || assignments.contains(&column)
+            || condition.contains(&column);
+        let policy = self.target_condition(&table, PolicyCommand::Update, &alias, reads)?;
+        if let Some(policy) = policy {
+            let bound = if condition.is_empty() {
+                "1"
+            } else {
+                &condition
+            };
+            let selection = update.selection.as_ref();
+            condition = self.guarded(&environment, selection, bound, &policy)?;
+        }
+        if !condition.is_empty() {
+            condition.insert_str(0, " WHERE ");
+        }
         // With FROM, SQLite computes all new values before it changes the first row. A sub-select of
         // the same table then sees the rows as they were, as in PostgreSQL.
         let before = if self.reads.contains(&table.id) {
@@ -65,20 +87,15 @@ impl Binder<'_> {
         } else {
             String::new()
         };
-        let condition = match &update.selection {
-            None => String::new(),
-            Some(tree) => {
-                let environment = environment.with_clause(Clause::Where);
-                format!(" WHERE {}", self.condition(&environment, tree)?.sql)
-            }
-        };
         let (columns, returning) =
             self.returning(&table, &shown, false, update.returning.as_deref())?;
+        let checks = self.row_checks(&table, None, Some(&assigned(&table, &changed)), reads)?;
         let sqlite = format!(
             "UPDATE {} AS {alias} SET {assignments}{before}{condition}{returning}",
             table_name(table.id)
         );
-        Ok(self.bound_write(&table, Operation::Update, sqlite, columns))
+        let write = self.bound_write(&table, Operation::Update, sqlite, columns);
+        Ok(write.checking(checks))
     }
 
     /// UPDATE … FROM. A row that several rows of FROM match must get the same values from each, else
@@ -111,6 +128,16 @@ impl Binder<'_> {
         };
         let (columns, returning) =
             self.returning(table, shown, true, update.returning.as_deref())?;
+        let target = match self.target_condition(table, PolicyCommand::Update, &inner, true)? {
+            None => format!("{} AS {inner}", table_name(table.id)),
+            Some(policy) => {
+                let rows = table_name(table.id);
+                format!("(SELECT * FROM {rows} AS {inner} WHERE {policy} LIMIT -1) AS {inner}")
+            }
+        };
+        let changed: Vec<_> = update.assignments.iter().map(|one| &one.target).collect();
+        let given = self::assigned(table, &changed);
+        let checks = self.row_checks(table, None, Some(&given), true)?;
         let (outer, matched) = (self.fresh('r'), self.fresh('r'));
         let mut list = Vec::new();
         let mut joined = Vec::new();
@@ -126,13 +153,14 @@ impl Binder<'_> {
         let (height, index) = self.hidden();
         let name = table_name(table.id);
         let sqlite = format!(
-            "UPDATE {name} AS {outer} SET {},_h={height},_x={index} FROM (SELECT {} FROM {from} JOIN {name} AS {inner}{condition} GROUP BY {}) AS {matched} WHERE {}{returning}",
+            "UPDATE {name} AS {outer} SET {},_h={height},_x={index} FROM (SELECT {} FROM {from} JOIN {target}{condition} GROUP BY {}) AS {matched} WHERE {}{returning}",
             sets.join(","),
             list.join(","),
             keys.join(","),
             joined.join(" AND ")
         );
-        Ok(self.bound_write(table, Operation::Update, sqlite, columns))
+        let write = self.bound_write(table, Operation::Update, sqlite, columns);
+        Ok(write.checking(checks))
     }
 
     /// The table an UPDATE or DELETE names, and what it calls it.

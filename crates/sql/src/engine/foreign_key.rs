@@ -396,7 +396,7 @@ impl Engine {
         Ok(!rows.is_empty())
     }
 
-    fn run_internal(
+    pub(super) fn run_internal(
         &self,
         sqlite: &str,
         types: &[Type],

@@ -1,6 +1,7 @@
 mod blocks;
 mod bounds;
 mod history;
+mod policies;
 mod previews;
 mod reads;
 mod replay;

@@ -289,6 +289,7 @@ impl Engine {
                     let values = &statement.parameters;
                     let touched = self.writer.sink(|log| log.len());
                     let result = self.run_write(&mut prepared, write, values, stamp, allowance)?;
+                    self.keep_policies(write, touched, allowance)?;
                     self.keep_foreign_keys(&keys, touched, false, stamp, allowance)?;
                     results.push(self.as_seen(statement, result)?);
                 }

@@ -3,9 +3,11 @@
 use std::cmp::Ordering;
 
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Value, ValueRef};
 
 use super::arguments::{Arguments, VARIADIC, lenient};
+use super::failure::raise;
 use crate::error::SqlError;
 
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
@@ -25,6 +27,20 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
             _ => arguments.text(1)?,
         };
         Err(SqlError::new("P0004", message))
+    })
+}
+
+/// `st_refuse(words, row)`: fails. It depends on a row, so that SQLite does not call it before the
+/// rows are looked at.
+pub(super) fn register_refusal(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("st_refuse", 2, flags, |context| {
+        let arguments = Arguments(context);
+        let refused: rusqlite::Result<Value> = Err(raise(SqlError::new(
+            "42501",
+            arguments.text(0).map_err(raise)?,
+        )));
+        refused
     })
 }
 

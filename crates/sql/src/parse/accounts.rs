@@ -43,7 +43,10 @@ pub fn with_accounts(text: &str, account_of: impl Fn(&str) -> Option<AccountId>)
     let second = words.get(1).map_or("", |(name, _)| name.as_str());
     // The word after which names of users come, and whether several may.
     let begins = |at: usize, name: &str| match (first.as_str(), second) {
-        ("grant", _) | ("create" | "alter", "policy") => name == "to",
+        ("grant", _) => name == "to",
+        ("create" | "alter", "policy") => {
+            name == "to" && at > 0 && words.get(at - 1).is_some_and(|(word, _)| word != "rename")
+        }
         ("revoke", _) => name == "from",
         ("alter", _) => {
             name == "to" && at > 0 && words.get(at - 1).is_some_and(|(word, _)| word == "owner")
@@ -60,7 +63,7 @@ pub fn with_accounts(text: &str, account_of: impl Fn(&str) -> Option<AccountId>)
     for (name, place) in words.get(start + 1..)? {
         if matches!(
             name.as_str(),
-            ";" | "with" | "using" | "granted" | "cascade" | "restrict"
+            ";" | "with" | "using" | "set" | "granted" | "cascade" | "restrict"
         ) {
             break;
         }

@@ -1,6 +1,12 @@
-//! PostgreSQL's forms that the parser does not know: taken out of the tokens before it sees them.
+//! PostgreSQL's forms that the parser does not know, and our own: taken out of the tokens before it sees
+//! them.
 
+mod policy;
+
+use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+pub use policy::PolicyClauses;
 
 /// What a statement says beside its tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,19 +23,43 @@ pub enum Extension {
         /// Whether it is USER VALUE: what is given for an identity column is passed over.
         user: bool,
     },
+    /// What CREATE or ALTER POLICY says beyond PostgreSQL.
+    Policy(PolicyClauses),
 }
 
 /// The tokens the parser gets, and what was taken out of them.
-pub(super) fn taken(tokens: &[TokenWithSpan]) -> (Vec<TokenWithSpan>, Option<Extension>) {
+pub(super) fn taken(
+    tokens: &[TokenWithSpan],
+) -> Result<(Vec<TokenWithSpan>, Option<Extension>), ParserError> {
     let tokens = &start_last(tokens);
     let words = Words::of(tokens);
-    match (words.at(0), words.at(1)) {
+    Ok(match (words.at(0), words.at(1)) {
+        ("create" | "alter", "policy") => policy::taken(tokens)?,
         ("alter", "sequence") => alter_sequence(tokens, &words),
         ("alter", "view") => (words.with(tokens, 1, "TABLE"), None),
         ("insert", _) => overriding(tokens, &words),
         ("grant" | "revoke", _) => (role_grant(tokens, &words), None),
+        ("assert", _) => (assertion(tokens), None),
         _ => (tokens.to_vec(), None),
+    })
+}
+
+/// `ASSERT condition, message` is for the parser `ASSERT condition AS message`.
+fn assertion(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let mut tokens = tokens.to_vec();
+    let mut depth = 0usize;
+    for token in &mut tokens {
+        match token.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => {
+                token.token = Token::make_keyword("AS");
+                break;
+            }
+            _ => {}
+        }
     }
+    tokens
 }
 
 /// The parser takes the options of a sequence in one order, with START after INCREMENT, MINVALUE and

@@ -98,6 +98,8 @@ impl Session {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let sql = format!("SELECT * FROM {}.{}", quoted(&schema), quoted(&table));
         self.plan(&sql, &[])?;
+        let provable = self.node.check_provable(self.account, &schema, &table);
+        provable.map_err(node_error)?;
         Ok((schema, table))
     }
 }

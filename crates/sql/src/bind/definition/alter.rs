@@ -4,7 +4,7 @@ use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, GeneratedAs, Ident,
     ObjectNamePart, RenameTableNameKind, SequenceOptions,
 };
-use stele_core::schema::{ColumnId, Index, IndexPart, Kind as Defined, Table};
+use stele_core::schema::{ColumnId, Index, IndexPart, Kind as Defined, RowSecurity, Table};
 use stele_core::{Type, Value};
 
 use super::constraint::already_exists;
@@ -111,6 +111,22 @@ impl Binder<'_> {
             AlterTableOperation::DropConstraint {
                 if_exists, name, ..
             } => return drop_constraint(table, name, *if_exists),
+            AlterTableOperation::EnableRowLevelSecurity => {
+                if table.rights.row_security == RowSecurity::Off {
+                    table.rights.row_security = RowSecurity::Enabled;
+                }
+            }
+            AlterTableOperation::DisableRowLevelSecurity => {
+                table.rights.row_security = RowSecurity::Off;
+            }
+            AlterTableOperation::ForceRowLevelSecurity => {
+                table.rights.row_security = RowSecurity::Forced;
+            }
+            AlterTableOperation::NoForceRowLevelSecurity => {
+                if table.rights.row_security == RowSecurity::Forced {
+                    table.rights.row_security = RowSecurity::Enabled;
+                }
+            }
             AlterTableOperation::OwnerTo { new_owner } => self.give_away(table, new_owner)?,
             AlterTableOperation::AlterColumn { column_name, op } => {
                 self.alter_column(table, column_name, op)?;
@@ -118,7 +134,7 @@ impl Binder<'_> {
             other => {
                 return Err(SqlError::unsupported(
                     format!("ALTER TABLE … {other}"),
-                    "ALTER TABLE takes ADD, DROP and RENAME COLUMN, ALTER COLUMN SET or DROP DEFAULT and NOT NULL, ADD and DROP CONSTRAINT, RENAME TO.",
+                    "ALTER TABLE takes ADD, DROP and RENAME COLUMN, ALTER COLUMN SET or DROP DEFAULT and NOT NULL, ADD and DROP CONSTRAINT, RENAME TO, ENABLE, DISABLE, FORCE and NO FORCE ROW LEVEL SECURITY.",
                 ));
             }
         }

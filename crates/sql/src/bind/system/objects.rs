@@ -238,6 +238,15 @@ impl Binder<'_> {
                 Grantee::Account(account) => Some(account),
                 Grantee::Public | Grantee::Role(_) => None,
             }));
+            let policies = definition.rights.policies.iter();
+            accounts.extend(
+                policies
+                    .flat_map(|policy| &policy.grantees)
+                    .filter_map(|grantee| match grantee {
+                        Grantee::Account(account) => Some(*account),
+                        Grantee::Public | Grantee::Role(_) => None,
+                    }),
+            );
         }
         accounts.sort_unstable();
         accounts.dedup();

@@ -1,6 +1,6 @@
 //! Rows that describe relations: `pg_class`, `pg_attribute`, `pg_sequence` and their kin.
 
-use stele_core::schema::{Kind, Privileges};
+use stele_core::schema::{Kind, Privileges, RowSecurity};
 
 use super::grants::PRIVILEGES;
 use super::objects::{
@@ -42,6 +42,12 @@ impl Binder<'_> {
             cells.push(("relhastriggers", truth(!table.foreign_keys.is_empty())));
             cells.push(("relchecks", int(table.checks.len() as i64)));
             cells.push(("relacl", self.acl(table)));
+            let security = table.rights.row_security;
+            cells.push(("relrowsecurity", truth(security != RowSecurity::Off)));
+            cells.push((
+                "relforcerowsecurity",
+                truth(security == RowSecurity::Forced),
+            ));
             rows.push(&cells);
             for key in keys(table) {
                 rows.push(&common(key.oid, key.name, "i", BTREE, key.parts.len()));

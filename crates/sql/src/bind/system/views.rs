@@ -8,7 +8,7 @@ pub(super) const VIEWS: &[(&str, &str, &str)] = &[
         "pg_catalog",
         "pg_tables",
         "SELECT n.nspname AS schemaname, c.relname AS tablename, pg_catalog.pg_get_userbyid(c.relowner) AS tableowner,
-            c.relhasindex AS hasindexes, false AS hasrules, false AS hastriggers, false AS rowsecurity
+            c.relhasindex AS hasindexes, false AS hasrules, false AS hastriggers, c.relrowsecurity AS rowsecurity
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p')",
     ),
@@ -19,6 +19,18 @@ pub(super) const VIEWS: &[(&str, &str, &str)] = &[
             pg_catalog.pg_get_viewdef(c.oid) AS definition
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'v'",
+    ),
+    (
+        "pg_catalog",
+        "pg_policies",
+        "SELECT n.nspname AS schemaname, c.relname AS tablename, p.polname AS policyname,
+            CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END AS permissive,
+            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS cmd,
+            pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS qual,
+            pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS with_check
+        FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
     ),
     (
         "pg_catalog",
