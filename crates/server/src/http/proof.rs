@@ -33,7 +33,7 @@ pub(super) async fn row(
         return Err(ApiError::invalid("the request names no key")
             .hint("add ?key=… once for each primary key column, in key order"));
     };
-    let account = sql::account(&app, &app.key(one(asks)?)).await?;
+    let account = sql::account(&app, &app.key(one(asks)?)?).await?;
     app.blocking(move |node| {
         node.check_provable(account, &schema, &table)?;
         node.prove_row(&schema, &table, &key)
@@ -61,7 +61,7 @@ pub(super) async fn range(
     Params(params): Params<Vec<(String, String)>>,
 ) -> Result<String, ApiError> {
     let [from, to, asks] = sort(params, ["from", "to", "as"])?;
-    let account = sql::account(&app, &app.key(one(asks)?)).await?;
+    let account = sql::account(&app, &app.key(one(asks)?)?).await?;
     app.blocking(move |node| {
         node.check_provable(account, &schema, &table)?;
         node.prove_range(&schema, &table, from.as_deref(), to.as_deref())
