@@ -1,5 +1,7 @@
 """Grants over the wire: several users of one node, each with a connection of its own (A7)."""
 
+import json
+
 import psycopg
 
 from stele_node import NodeCase, stele
@@ -191,3 +193,84 @@ class Rights(NodeCase):
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
                 bob.execute(sql)
         self.assertEqual(answers("operator"), [200] * 3)
+        # A transaction's proof holds its statements.
+        changes = "SELECT _transaction FROM stele_changes('proven') ORDER BY _height DESC LIMIT 1"
+        (other,) = owner.execute(changes).fetchone()
+        bob.execute("CREATE TABLE IF NOT EXISTS bobs (id BIGINT PRIMARY KEY)")
+        bob.execute("INSERT INTO bobs VALUES (1)")
+        (own,) = bob.execute(changes.replace("proven", "bobs")).fetchone()
+        proof = "SELECT stele_transaction_proof(%s)"
+        self.assertIn("c2sp.org/tlog-proof", bob.execute(proof, (own,)).fetchone()[0])
+        with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+            bob.execute(proof, (other,))
+        owner.execute("ALTER TABLE proven DISABLE ROW LEVEL SECURITY")
+        bob.execute(proof, (other,))
+
+    def test_a6_assert_statements(self):
+        """A row exists, how many there are, what a value is: all tables or none."""
+        owner = self.owner
+        owner.execute("DROP TABLE IF EXISTS stock, sold")
+        owner.execute("CREATE TABLE stock (id BIGINT PRIMARY KEY, left_over INT)")
+        owner.execute("CREATE TABLE sold (id BIGINT PRIMARY KEY, stock BIGINT)")
+        owner.execute("INSERT INTO stock VALUES (1, 1)")
+
+        def sell(number):
+            with self.node.connect(autocommit=False) as session:
+                session.execute("ASSERT EXISTS (SELECT 1 FROM stock WHERE id = 1), 'there is no stock 1'")
+                session.execute("INSERT INTO sold VALUES (%s, 1)", (number,))
+                session.execute("UPDATE stock SET left_over = left_over - 1 WHERE id = 1")
+                session.execute("ASSERT (SELECT left_over FROM stock WHERE id = 1) >= 0, 'none are left'")
+                session.commit()
+
+        sell(1)
+        with self.assertRaises(psycopg.errors.AssertFailure) as failed:
+            sell(2)
+        self.assertIn("none are left", str(failed.exception))
+        self.assertEqual(owner.execute("SELECT left_over, (SELECT count(*) FROM sold) FROM stock").fetchall(), [(0, 1)])
+        with self.assertRaises(psycopg.errors.AssertFailure):
+            owner.execute("INSERT INTO sold VALUES (3, 1); ASSERT (SELECT count(*) FROM sold) = 1")
+        self.assertEqual(owner.execute("SELECT count(*) FROM sold").fetchone(), (1,))
+        self.assertEqual(self.node.sql("ASSERT 1 = 1; INSERT INTO sold VALUES (4, 1)")[0], 200)
+        self.assertEqual(owner.execute("ASSERT true").statusmessage, "ASSERT")
+
+    def test_a27_a_table_is_reached_by_a_procedure_only(self):
+        owner, bob, carol = self.owner, self.bob, self.carol
+        owner.execute("DROP TABLE IF EXISTS purse")
+        owner.execute("CREATE TABLE purse (holder VARCHAR(100) PRIMARY KEY, coins BIGINT CHECK (coins >= 0))")
+        owner.execute("""
+            CREATE OR REPLACE PROCEDURE pay(receiver VARCHAR(100), amount BIGINT) LANGUAGE SQL AS $$
+                ASSERT amount > 0, 'an amount is positive';
+                ASSERT EXISTS (SELECT 1 FROM purse WHERE holder = session_user), 'the payer has no purse';
+                UPDATE purse SET coins = coins - amount WHERE holder = session_user;
+                INSERT INTO purse VALUES (receiver, amount) ON CONFLICT (holder) DO UPDATE SET coins = purse.coins + excluded.coins
+            $$""")
+        name = {}
+        for user, connection in (("bob", bob), ("carol", carol)):
+            (name[user],) = connection.execute("SELECT session_user").fetchone()
+        owner.execute("INSERT INTO purse VALUES (%s, 10)", (name["bob"],))
+        with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+            bob.execute("CALL pay(%s, 1)", (name["carol"],))
+        owner.execute("GRANT EXECUTE ON PROCEDURE pay TO PUBLIC")
+        self.assertEqual(bob.execute("CALL pay(%s, 3)", (name["carol"],)).statusmessage, "CALL")
+        with self.assertRaises(psycopg.errors.AssertFailure):
+            bob.execute("CALL pay(%s, -3)", (name["carol"],))
+        with self.assertRaises(psycopg.errors.CheckViolation):
+            carol.execute("CALL pay(receiver => %s, amount => 4)", (name["bob"],))
+        for connection in (bob, carol):
+            for sql in ("SELECT * FROM purse", "UPDATE purse SET coins = 100", "DELETE FROM purse"):
+                with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(sql)
+        body = json.dumps({"sql": f"CALL pay('{name['carol']}', 2)", "key": "bob"})
+        answer = self.node.http("POST", "/v1/sql", body, {"Content-Type": "application/json"})
+        self.assertEqual(answer[0], 200, answer[2])
+        # In an open transaction, with what else it writes: all or nothing.
+        with self.node.connect(user="bob", autocommit=False) as session:
+            session.execute("CALL pay(%s, 1)", (name["carol"],))
+            session.rollback()
+            session.execute("CALL pay(%s, 1)", (name["carol"],))
+            session.commit()
+        purses = owner.execute("SELECT coins FROM purse ORDER BY holder = %s", (name["carol"],)).fetchall()
+        self.assertEqual(purses, [(4,), (6,)])
+        writers = owner.execute("SELECT DISTINCT _account FROM stele_changes('purse') WHERE _operation = 'UPDATE'").fetchall()
+        self.assertEqual(writers, [(name["bob"],)])
+        self.assertIn("pay", self.node.psql(r"\df pay").stdout)

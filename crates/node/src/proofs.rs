@@ -3,6 +3,7 @@
 use stele_core::key::encode_key;
 use stele_core::log::inclusion_proof;
 use stele_core::note::{SignedNote, TlogProof};
+use stele_core::outcome::{Change, RowChange};
 use stele_core::proof::{
     Evidence, RANGE_ROWS_MAX, RowClaim, RowEvidence, RowPath, TransactionEvidence,
 };
@@ -10,6 +11,7 @@ use stele_core::schema::Table;
 use stele_core::tree::TableProof;
 use stele_core::value::text;
 use stele_core::{AccountId, Hash, Type, Value};
+use stele_sql::SqlError;
 use stele_sql::bind::check_reads_whole;
 use stele_sql::engine::Snapshot;
 
@@ -64,6 +66,43 @@ impl Node {
     ) -> Result<(), NodeError> {
         let catalogue = self.inner.readers.catalogue();
         Ok(check_reads_whole(&catalogue, account, schema, table)?)
+    }
+
+    /// That an account may have the proof of a transaction, which holds its statements: one of its own, or
+    /// one that succeeded and of which it may read all that was changed. Nothing is said of one that is
+    /// not there.
+    ///
+    /// # Errors
+    /// 42501 for others.
+    pub fn check_transaction_provable(
+        &self,
+        account: AccountId,
+        id: &Hash,
+    ) -> Result<(), NodeError> {
+        let Ok((height, index)) = self.place_of_transaction(id) else {
+            return Ok(());
+        };
+        if self.transaction_at(height, index)?.transaction.account == account {
+            return Ok(());
+        }
+        let denied = || {
+            SqlError::new("42501", format!("permission denied for transaction {id}")).hint(
+                "Ask for one of your own, or one that changed only tables you may read whole.",
+            )
+        };
+        let effects = self.inner.effects(height)?.transactions;
+        let effects = effects.get(index as usize).ok_or_else(denied)?;
+        if effects.changes.is_empty() {
+            return Err(denied().into());
+        }
+        let catalogue = self.inner.readers.catalogue();
+        for change in &effects.changes {
+            let (Change::Row(RowChange { table, .. }) | Change::Schema { table, .. }) = change;
+            let table = catalogue.table(*table).ok_or_else(denied)?;
+            check_reads_whole(&catalogue, account, &table.schema, &table.name)
+                .map_err(|_| denied())?;
+        }
+        Ok(())
     }
 
     /// Proof file of a row, or of its absence, after the newest block. The key is given as the texts

@@ -15,6 +15,7 @@ mod call;
 mod cast;
 mod common_table;
 mod conditional;
+mod conflict;
 mod definition;
 mod delete;
 mod distinct;
@@ -34,6 +35,7 @@ mod parameter;
 mod past;
 mod permission;
 mod policy;
+mod procedure;
 mod quantified;
 mod query;
 mod scope;
@@ -64,6 +66,7 @@ use parameter::Parameter;
 pub use past::check_moment;
 pub use permission::OPEN_TABLES;
 pub(crate) use policy::violates;
+pub(crate) use procedure::bind_statement;
 use scope::{Clause, Environment, Scope};
 
 /// Deepest nesting the binder follows; the parser's own bound keeps most texts below it.
@@ -204,7 +207,7 @@ struct Binder<'b> {
     /// What policies give columns of the rows being inserted.
     forced: Vec<(ColumnId, String)>,
     /// Names of `$1`…, in a procedure.
-    parameter_names: Vec<String>,
+    parameter_names: procedure::ParameterNames,
 }
 
 impl<'b> Binder<'b> {
@@ -232,7 +235,7 @@ impl<'b> Binder<'b> {
             system: system::Used::default(),
             open_policies: policy::Open::default(),
             forced: Vec::new(),
-            parameter_names: Vec::new(),
+            parameter_names: procedure::ParameterNames::default(),
         }
     }
 
@@ -249,6 +252,7 @@ impl<'b> Binder<'b> {
         match &bound {
             Bound::Query(query) => self.check_limited(&query.sqlite)?,
             Bound::Write(write) => self.check_limited(&write.sqlite)?,
+            Bound::Call(call) => self.check_limited(&call.arguments.sqlite)?,
             Bound::Schema(_) => {}
         }
         Ok(bound)
@@ -275,6 +279,10 @@ impl<'b> Binder<'b> {
                 self.delete(delete).map(Bound::Write)
             }
             Statement::Truncate(truncate) => self.truncate(truncate).map(Bound::Write),
+            Statement::Call(function) => self.call_procedure(function).map(Bound::Call),
+            Statement::Assert { condition, message } => self
+                .assertion(condition, message.as_ref())
+                .map(Bound::Query),
             other => self.definition(other).map(Bound::Schema),
         }
     }

@@ -3,6 +3,7 @@
 use stele_core::schema::{Table, TableId};
 use stele_core::{Type, Value};
 
+use crate::error::SqlError;
 use crate::result::OutputColumn;
 use crate::system_type::Element;
 
@@ -15,6 +16,17 @@ pub enum Bound {
     Write(BoundWrite),
     /// Changes the catalogue.
     Schema(SchemaChange),
+    /// Runs a procedure.
+    Call(BoundCall),
+}
+
+/// A CALL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoundCall {
+    /// The procedure.
+    pub procedure: TableId,
+    /// A query of one row: the arguments, each of the parameter's type.
+    pub arguments: BoundQuery,
 }
 
 /// What a statement's result follows from besides the rows it names.
@@ -89,6 +101,20 @@ pub struct BoundQuery {
     pub reliance: Reliance,
     /// Sequences it uses; with `nextval` or `setval` it changes them.
     pub sequences: Sequences,
+    /// Whether it is ASSERT: it gives no rows, and fails where it would give one.
+    pub asserts: bool,
+}
+
+impl BoundQuery {
+    /// PostgreSQL's command tag for so many rows.
+    #[must_use]
+    pub(crate) fn tag(&self, rows: usize) -> String {
+        if self.asserts {
+            "ASSERT".to_owned()
+        } else {
+            format!("SELECT {rows}")
+        }
+    }
 }
 
 /// What a write does.
@@ -266,7 +292,7 @@ impl Bound {
         match self {
             Self::Query(query) => &query.columns,
             Self::Write(write) => &write.columns,
-            Self::Schema(_) => &[],
+            Self::Schema(_) | Self::Call(_) => &[],
         }
     }
 
@@ -276,6 +302,7 @@ impl Bound {
         match self {
             Self::Query(query) => &query.parameters,
             Self::Write(write) => &write.parameters,
+            Self::Call(call) => &call.arguments.parameters,
             Self::Schema(_) => &[],
         }
     }
@@ -286,6 +313,7 @@ impl Bound {
         match self {
             Self::Query(query) => query.reliance,
             Self::Write(write) => write.reliance,
+            Self::Call(call) => call.arguments.reliance,
             Self::Schema(_) => Reliance::default(),
         }
     }
@@ -293,7 +321,8 @@ impl Bound {
     /// Whether its result can only be one when it succeeds.
     #[must_use]
     pub fn is_result_certain(&self) -> bool {
-        matches!(self, Self::Schema(_)) || matches!(self, Self::Write(write) if write.is_certain)
+        matches!(self, Self::Schema(_) | Self::Call(_))
+            || matches!(self, Self::Write(write) if write.is_certain)
     }
 
     /// Elements of user parameters that are arrays.
@@ -302,8 +331,26 @@ impl Bound {
         match self {
             Self::Query(query) => &query.arrays,
             Self::Write(write) => &write.arrays,
+            Self::Call(call) => &call.arguments.arrays,
             Self::Schema(_) => &[],
         }
+    }
+
+    /// Refuses what no transaction that the ledger executes may depend on.
+    pub(crate) fn check_executable(&self) -> Result<(), SqlError> {
+        if self.reliance().catalogue {
+            return Err(SqlError::unsupported(
+                "the system catalogue in what the ledger executes",
+                "Read it in a statement of its own.",
+            ));
+        }
+        if self.reliance().state_root {
+            return Err(SqlError::unsupported(
+                "stele_state_root() in what the ledger executes",
+                "The root follows from the whole block: read it in a statement of its own.",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether it only reads.

@@ -16,6 +16,7 @@ mod authoriser;
 mod block;
 mod budget;
 mod builtin;
+mod call;
 mod cancel;
 mod capture;
 mod chunk;

@@ -17,7 +17,7 @@ pub mod physical;
 pub mod result;
 pub mod system_type;
 
-pub use bound::{Bound, BoundQuery, BoundWrite, Operation, Reliance, SchemaChange};
+pub use bound::{Bound, BoundCall, BoundQuery, BoundWrite, Operation, Reliance, SchemaChange};
 pub use catalogue::Catalogue;
 pub use error::SqlError;
 pub use result::{OutputColumn, StatementResult};

@@ -20,7 +20,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use stele_core::transaction::{PARAMETERS_MAX, STATEMENT_LEN_MAX, STATEMENTS_MAX};
 
 pub use accounts::with_accounts;
-pub use extension::{Extension, PolicyClauses};
+pub use extension::{Extension, PolicyClauses, ProcedureClauses};
 pub use kind::StatementKind;
 
 use crate::error::SqlError;

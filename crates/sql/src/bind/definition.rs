@@ -8,6 +8,7 @@ mod grant;
 mod index;
 mod namespace;
 mod policy;
+mod procedure;
 mod sequence;
 mod view;
 
@@ -74,6 +75,16 @@ impl Binder<'_> {
             Statement::CreatePolicy(create) => self.create_policy(create),
             Statement::AlterPolicy(alter) => self.alter_policy(alter),
             Statement::DropPolicy(drop) => self.drop_policy(drop),
+            Statement::DropProcedure {
+                if_exists,
+                proc_desc,
+                ..
+            } => match (self.extension, proc_desc.as_slice()) {
+                (Some(Extension::Procedure(clauses)), [one]) => {
+                    self.create_procedure(&one.name, clauses)
+                }
+                _ => self.drop_procedure(proc_desc, *if_exists),
+            },
             Statement::Grant(grant) => self.grant(grant),
             Statement::Revoke(revoke) => self.revoke(revoke),
             Statement::Drop {

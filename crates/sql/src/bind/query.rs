@@ -144,7 +144,12 @@ impl Select {
 impl Binder<'_> {
     /// The outermost query of a statement.
     pub(super) fn top_query(&mut self, query: &Query) -> Result<BoundQuery, SqlError> {
-        let mut select = self.query(query, None)?;
+        let select = self.query(query, None)?;
+        self.bound_query(select)
+    }
+
+    /// A bound query as the engine takes it.
+    pub(super) fn bound_query(&mut self, mut select: Select) -> Result<BoundQuery, SqlError> {
         let columns = self.output_columns(&mut select)?;
         let sqlite = select.text(self)?;
         let catalogue = self.reads_system_relations();
@@ -161,6 +166,7 @@ impl Binder<'_> {
             reads: self.reads.iter().copied().collect(),
             past: self.past,
             sequences: self.used_sequences(),
+            asserts: false,
         })
     }
 

@@ -16,6 +16,7 @@ mod grants;
 mod names;
 mod objects;
 mod policies;
+mod procedures;
 mod rows;
 mod shape;
 mod tables;
@@ -172,7 +173,7 @@ impl Binder<'_> {
             "pg_language" => fixed::pg_language(shape),
             "pg_namespace" => self.pg_namespace(shape),
             "pg_policy" => self.pg_policy(shape),
-            "pg_proc" => fixed::pg_proc(shape),
+            "pg_proc" => self.pg_proc(shape),
             "pg_sequence" => self.pg_sequence(shape),
             "pg_settings" => self.pg_settings(shape),
             "pg_tablespace" => fixed::pg_tablespace(shape),

@@ -73,7 +73,7 @@ impl Binder<'_> {
         match tree {
             Expr::Nested(inner) => self.typed(environment, inner),
             Expr::Identifier(ident) => self.identifier(environment, ident),
-            Expr::CompoundIdentifier(idents) => environment.column(idents),
+            Expr::CompoundIdentifier(idents) => self.column_or_parameter(environment, idents),
             Expr::Value(value) => self.literal(environment.clause, &value.value),
             Expr::BinaryOp { .. } => self.chain(environment, tree),
             Expr::UnaryOp { op, expr } => self.unary_node(environment, *op, expr),
@@ -195,7 +195,22 @@ impl Binder<'_> {
             environment.check_volatile(&folded(ident))?;
             return value;
         }
-        environment.column(std::slice::from_ref(ident))
+        self.column_or_parameter(environment, std::slice::from_ref(ident))
+    }
+
+    /// A column, or in a procedure a parameter where there is no column of that name.
+    fn column_or_parameter(
+        &mut self,
+        environment: &Environment<'_>,
+        idents: &[Ident],
+    ) -> Result<Expression, SqlError> {
+        match environment.column(idents) {
+            Err(error) if matches!(error.code.as_str(), "42703" | "42P01") => {
+                let parameter = self.named_parameter(environment.clause, idents);
+                parameter.unwrap_or(Err(error))
+            }
+            found => found,
+        }
     }
 
     /// Binary operators associate to the left: a long chain is walked, not recursed into.

@@ -299,7 +299,7 @@ impl Readers {
             Failure::Engine(error) => error,
         })?;
         let result = StatementResult {
-            tag: format!("SELECT {}", rows.len()),
+            tag: query.tag(rows.len()),
             columns: query.columns.clone(),
             rows,
             rows_affected: 0,

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, StatementStatus};
 use stele_core::genesis::Limits;
+use stele_core::schema::TableId;
 use stele_core::value::{check, coerce};
 use stele_core::{AccountId, Type, Value};
 
 use super::Engine;
 use super::bind_text;
 use super::budget::Budget;
+use super::call::{Body, CALL_STATEMENTS_MAX};
 use super::error::EngineError;
 use super::foreign_key::ForeignKeys;
 use super::outcome::Failure;
@@ -23,6 +25,8 @@ use crate::result::{OutputColumn, StatementResult};
 
 /// Bound statements kept.
 const STATEMENTS_MAX: usize = 4_096;
+/// Bound procedures kept.
+const PROCEDURES_MAX: usize = 256;
 
 /// Statements bound against the catalogue as it is. Emptied when the catalogue changes.
 #[derive(Debug, Default)]
@@ -30,6 +34,7 @@ pub(super) struct StatementCache {
     bound: HashMap<AccountId, HashMap<String, Vec<Declared>>>,
     count: usize,
     foreign_keys: Option<Arc<ForeignKeys>>,
+    procedures: HashMap<TableId, Arc<Body>>,
 }
 
 /// A statement bound with the parameter types a client declared.
@@ -44,6 +49,18 @@ impl StatementCache {
         self.bound.clear();
         self.count = 0;
         self.foreign_keys = None;
+        self.procedures.clear();
+    }
+
+    pub(super) fn procedure(&self, id: TableId) -> Option<Arc<Body>> {
+        self.procedures.get(&id).cloned()
+    }
+
+    pub(super) fn set_procedure(&mut self, id: TableId, body: Arc<Body>) {
+        if self.procedures.len() >= PROCEDURES_MAX {
+            self.procedures.clear();
+        }
+        self.procedures.insert(id, body);
     }
 
     pub(super) fn foreign_keys(&self) -> Option<Arc<ForeignKeys>> {
@@ -91,6 +108,10 @@ pub(super) struct Allowance {
     pub(super) vm_steps: u64,
     pub(super) result_rows: u64,
     pub(super) result_bytes: u64,
+    /// Statements of procedures.
+    pub(super) call_statements: u32,
+    /// How deep procedures are in each other.
+    pub(super) call_depth: u32,
 }
 
 impl Allowance {
@@ -100,6 +121,8 @@ impl Allowance {
             vm_steps: limits.vm_steps_max,
             result_rows: limits.result_rows_max,
             result_bytes: limits.result_bytes_max,
+            call_statements: CALL_STATEMENTS_MAX,
+            call_depth: 0,
         }
     }
 }
@@ -152,7 +175,7 @@ impl Engine {
         let rows = self.run_lowered(prepared, &lowered, parameters, allowance)?;
         self.return_sequences(&query.sequences, stamp)?;
         Ok(StatementResult {
-            tag: format!("SELECT {}", rows.len()),
+            tag: query.tag(rows.len()),
             columns: query.columns.clone(),
             rows,
             rows_affected: 0,
@@ -339,7 +362,9 @@ pub(super) fn bind_parameters(
         )
         .into());
     }
-    for (place, (ty, value)) in types.iter().zip(parameters).enumerate() {
+    // A statement of a procedure need not use the last ones.
+    let used = statement.parameter_count();
+    for (place, (ty, value)) in types.iter().zip(parameters).enumerate().take(used) {
         if check(*ty, value).is_ok() {
             bind_value(statement, place + 1, *ty, value)?;
         } else {

@@ -3,6 +3,7 @@ mod bounds;
 mod history;
 mod policies;
 mod previews;
+mod procedures;
 mod reads;
 mod replay;
 mod scripts;

@@ -192,20 +192,7 @@ impl Engine {
                 // Only a preview may: what nodes keep of the past may differ.
                 self.context.tip()?;
             }
-            if bound.reliance().catalogue {
-                return Err(SqlError::unsupported(
-                    "the system catalogue in what the ledger executes",
-                    "Read it in a statement of its own.",
-                )
-                .into());
-            }
-            if bound.reliance().state_root {
-                return Err(SqlError::unsupported(
-                    "stele_state_root() in what the ledger executes",
-                    "The root follows from the whole block: read it in a statement of its own.",
-                )
-                .into());
-            }
+            bound.check_executable()?;
             let ran = self.run_alike(
                 account,
                 &bound,
@@ -272,6 +259,13 @@ impl Engine {
                         let result = self.change_schema(change, stamp, allowance, changes)?;
                         results.push(self.as_seen(statement, result)?);
                     }
+                }
+            }
+            Bound::Call(call) => {
+                for statement in statements {
+                    let result =
+                        self.run_call(account, call, statement, stamp, allowance, changes)?;
+                    results.push(self.as_seen(statement, result)?);
                 }
             }
             Bound::Query(query) => {

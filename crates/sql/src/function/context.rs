@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
+use stele_core::account::AccountId;
 use stele_core::hash::{Hash, Suite};
 use stele_core::schema::TableId;
 
@@ -41,6 +42,8 @@ struct State {
     taken: BTreeMap<u32, i64>,
     /// The sequence it took from last.
     latest: Option<u32>,
+    /// Who called the procedure under way.
+    caller: String,
 }
 
 impl TransactionContext {
@@ -95,6 +98,11 @@ impl TransactionContext {
     /// Forgets the random values drawn after the first so many.
     pub(crate) fn draw_again_from(&self, drawn: u64) {
         self.state.lock().drawn = drawn;
+    }
+
+    /// Says what `session_user` gives in a procedure.
+    pub(crate) fn set_caller(&self, account: AccountId) {
+        self.state.lock().caller = account.to_string();
     }
 
     /// Says what `stele_state_root()` gives.
@@ -188,6 +196,10 @@ pub(super) fn register(
         // 53 bits, as many as a double holds exactly.
         let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11;
         Ok(bits as f64 / (1u64 << 53) as f64)
+    })?;
+    let own = Arc::clone(context);
+    connection.create_scalar_function("st_caller", 0, flags, move |_| {
+        Ok(own.state.lock().caller.clone())
     })?;
     let own = Arc::clone(context);
     connection.create_scalar_function("st_state_root", 0, flags, move |_| {

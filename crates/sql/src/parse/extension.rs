@@ -2,11 +2,13 @@
 //! them.
 
 mod policy;
+mod procedure;
 
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use policy::PolicyClauses;
+pub use procedure::ProcedureClauses;
 
 /// What a statement says beside its tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub enum Extension {
     },
     /// What CREATE or ALTER POLICY says beyond PostgreSQL.
     Policy(PolicyClauses),
+    /// CREATE PROCEDURE; the tree is the DROP PROCEDURE of the same name.
+    Procedure(ProcedureClauses),
 }
 
 /// The tokens the parser gets, and what was taken out of them.
@@ -35,6 +39,8 @@ pub(super) fn taken(
     let words = Words::of(tokens);
     Ok(match (words.at(0), words.at(1)) {
         ("create" | "alter", "policy") => policy::taken(tokens)?,
+        ("create", "procedure") => procedure::taken(tokens)?,
+        ("create", "or") if words.at(3) == "procedure" => procedure::taken(tokens)?,
         ("alter", "sequence") => alter_sequence(tokens, &words),
         ("alter", "view") => (words.with(tokens, 1, "TABLE"), None),
         ("insert", _) => overriding(tokens, &words),

@@ -7,7 +7,7 @@ use sqlparser::ast::{SetExpr, Statement};
 pub enum StatementKind {
     /// SELECT, VALUES, TABLE: reads.
     Query,
-    /// INSERT, UPDATE, DELETE.
+    /// INSERT, UPDATE, DELETE, CALL, ASSERT.
     Write,
     /// Changes the catalogue.
     Schema,
@@ -67,7 +67,10 @@ pub(super) fn of(statement: &Statement) -> StatementKind {
         | Statement::Update(_)
         | Statement::Delete(_)
         | Statement::Merge(_)
-        | Statement::Truncate(_) => StatementKind::Write,
+        | Statement::Truncate(_)
+        // What a client insists on belongs to what is written.
+        | Statement::Assert { .. }
+        | Statement::Call(_) => StatementKind::Write,
         Statement::CreateTable(_)
         | Statement::CreateIndex(_)
         | Statement::AlterTable(_)

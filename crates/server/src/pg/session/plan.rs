@@ -166,7 +166,7 @@ impl Session {
         let class = match bound.as_ref() {
             Bound::Query(_) if bound.is_read_only() => Class::Read,
             Bound::Query(_) => Class::Write,
-            Bound::Write(_) => Class::Write,
+            Bound::Write(_) | Bound::Call(_) => Class::Write,
             Bound::Schema(SchemaChange::Nothing { tag, notice }) if !unsure => Class::Nothing {
                 tag,
                 notice: notice.clone(),

@@ -58,6 +58,8 @@ impl Session {
                 let id = Hash::from_hex(&id.concat()).ok_or_else(|| {
                     SqlError::new("22P02", "a transaction is named by 64 hexadecimal digits")
                 })?;
+                let provable = self.node.check_transaction_provable(self.account, &id);
+                provable.map_err(node_error)?;
                 blocking(|| self.node.prove_transaction(&id))
             }
             (ProofOf::Row, [Some(table), key @ ..]) if !key.is_empty() => {

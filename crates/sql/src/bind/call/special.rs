@@ -29,6 +29,10 @@ impl Binder<'_> {
             }
             "random" => Ok(Expression::new("st_random()", Type::Double).not_null()),
             "gen_random_uuid" => Ok(Expression::new("st_random_uuid()", Type::Uuid).not_null()),
+            // In a procedure, who called it; else the same as the current user.
+            "session_user" if self.parameter_names.is_procedure() => {
+                Ok(Expression::new("st_caller()", Type::Text).not_null())
+            }
             "current_user" | "session_user" | "user" | "current_role" => {
                 text(&self.context.user.clone())
             }

@@ -251,7 +251,7 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn procedure_named(&self, name: &ObjectName) -> Result<Table, SqlError> {
+    pub(in crate::bind) fn procedure_named(&self, name: &ObjectName) -> Result<Table, SqlError> {
         let (schema, bare) = qualified(name)?;
         let named = |schema: &str| self.catalogue.named(Class::Procedure, schema, &bare);
         let found = match &schema {

@@ -182,13 +182,11 @@ impl Binder<'_> {
                     .of_system(SystemType::Name)
             }
             "pg_get_function_arguments" | "pg_get_function_identity_arguments" => {
-                let signatures =
-                    self.look_up("signatures", |_| super::fixed::function_signatures());
+                let signatures = self.look_up("signatures", |binder| binder.signatures());
                 text(found(&signatures, &oid, "0"))
             }
             "pg_get_function_result" => {
-                let signatures =
-                    self.look_up("signatures", |_| super::fixed::function_signatures());
+                let signatures = self.look_up("signatures", |binder| binder.signatures());
                 text(found(&signatures, &oid, "1"))
             }
             "pg_get_viewdef" => {

@@ -96,6 +96,7 @@ impl Harness {
             Bound::Query(query) => (&query.sqlite, &query.parameters, &query.columns, false),
             Bound::Write(write) => (&write.sqlite, &write.parameters, &write.columns, true),
             Bound::Schema(change) => return self.change(change),
+            Bound::Call(_) => panic!("the harness runs no procedures"),
         };
         let mut values = Vec::new();
         let missing = std::iter::repeat(&Value::Null);

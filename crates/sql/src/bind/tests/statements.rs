@@ -118,7 +118,7 @@ fn plan(harness: &Harness, sql: &str) -> String {
     let sql = match &bound {
         Bound::Query(query) => &query.sqlite,
         Bound::Write(write) => &write.sqlite,
-        Bound::Schema(_) => panic!("no plan"),
+        Bound::Schema(_) | Bound::Call(_) => panic!("no plan"),
     };
     let mut statement = harness
         .connection
