@@ -158,7 +158,7 @@ class Rights(NodeCase):
             with self.assertRaises(psycopg.errors.InsufficientPrivilege) as failed:
                 session.execute("UPDATE note SET author = 'eve' WHERE id = 1")
             self.assertIn("violates row-level security policy", str(failed.exception))
-        shown = self.node.psql(r"\d note").stdout
+        shown = self.node.psql(r"\d note", "--pset=tuples_only=off").stdout
         self.assertIn("POLICY \"own\"", shown)
         self.assertIn("POLICY \"carols\" FOR SELECT", shown)
         policies = owner.execute("SELECT policyname, cmd, qual FROM pg_policies WHERE tablename = 'note' ORDER BY 1")
