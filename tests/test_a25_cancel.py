@@ -75,14 +75,14 @@ class Cancel(NodeCase):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(),
         )
         self.addCleanup(psql.kill)
-        psql.stdin.write(f"{ENDLESS};\nSELECT 'went on';\n")
+        psql.stdin.write(f"SELECT 1;\n\\warn connected\n{ENDLESS};\n")
         psql.stdin.close()
-        time.sleep(0.15)
+        self.assertEqual(psql.stderr.readline(), "connected\n")
+        time.sleep(0.2)
         psql.send_signal(signal.SIGINT)
         said, complained = psql.stdout.read(), psql.stderr.read()
         psql.wait(30)
         self.assertIn("canceling statement due to user request", complained)
-        # Without a terminal psql ends its script at Ctrl-C; the node is as it was.
         self.assertNotIn(BOUND, complained)
         self.assertEqual(self.node.query("SELECT 1"), ["1"], said)
 

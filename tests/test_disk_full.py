@@ -176,7 +176,7 @@ class UnwritableDirectory(DirectoryCase):
         self.node().start().stop()
         data = self.home / "data"
         for path in [data, *data.rglob("*")]:
-            path.chmod(0o555 if path.is_dir() else 0o444)
+            path.chmod(0o500 if path.is_dir() else 0o400)
         self.assert_names(self.start(data), data)
 
     def test_segments_of_somebody_else(self):

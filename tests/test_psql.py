@@ -147,7 +147,7 @@ class Sessions(NodeCase):
             ("CREATE TABLE keyless (v TEXT)", "0A000|42P16", "PRIMARY KEY"),
             ("CREATE TABLE odd (id GEOMETRY PRIMARY KEY)", "42704", "NUMERIC"),
             ("LISTEN channel", "0A000", "HINT"),
-            ("EXPLAIN SELECT 1", "0A000", "HINT"),
+            ("EXPLAIN ANALYZE SELECT 1", "0A000", "HINT"),
         ]:
             with self.subTest(sql):
                 said = self.errors(sql)

@@ -53,7 +53,12 @@ fn c6_a_prefix_is_searched_in_the_key_and_never_scanned() {
     let suite = Suite::Ed25519Sha256;
     let engine = Engine::open(EngineConfig::new(None, Hash([1; 32]), suite)).unwrap();
     let account = AccountId::of_key(suite, &SecretKey::from_seed(&[1; 32]).public());
-    let steps = |sql: &str| engine.readers().plan(account, sql).unwrap();
+    let steps = |sql: &str| {
+        let readers = engine.readers();
+        readers
+            .explain(account, sql, stele_sql::engine::ReadOptions::default())
+            .unwrap()
+    };
     let prefix = |prefix: Option<&str>| LookupParams {
         prefix: prefix.map(str::to_owned),
         suffix: None,
@@ -81,11 +86,11 @@ fn c6_a_prefix_is_searched_in_the_key_and_never_scanned() {
         );
     };
     for sql in [RANGE.keys, RANGE.values] {
-        searched(sql, "c1=? AND c2>? AND c2<?");
+        searched(sql, "namespace=? AND key>? AND key<?");
     }
     // A suffix reads the keys of the namespace: from the cursor on, no others.
     for sql in [MATCH.keys, MATCH.values] {
-        searched(sql, "c1=? AND c2>?");
+        searched(sql, "namespace=? AND key>?");
     }
     // The test can tell a scan.
     let scan = steps("SELECT key FROM stele.kv WHERE value = $1 ORDER BY value");
