@@ -44,9 +44,9 @@ impl Readers {
                 let head = format!("{verb} on {}", name.unwrap_or_default());
                 (&write.sqlite, vec![head])
             }
-            Bound::Schema(_) => {
+            Bound::Schema(_) | Bound::Call(_) => {
                 return Err(SqlError::unsupported(
-                    "EXPLAIN of a statement that changes the schema",
+                    "EXPLAIN of CALL or of a statement that changes the schema",
                     "Only statements that read or change rows have a plan.",
                 )
                 .into());
