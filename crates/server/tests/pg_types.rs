@@ -163,3 +163,84 @@ async fn a_declared_decimal_keeps_every_digit() {
         assert_eq!(row.get::<_, Binary>(0), exact);
     }
 }
+
+/// What could go wrong: a type only the client's message names is forgotten when the text is executed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_declared_type_holds_wherever_its_parameter_stands() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client
+        .batch_execute(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, n BIGINT); INSERT INTO t VALUES (1, 0)",
+        )
+        .await
+        .unwrap();
+    let samples = [
+        (Type::BOOL, "01"),
+        (Type::INT2, "0001"),
+        (Type::INT4, "00000001"),
+        (Type::INT8, "00000000b2d05e00"),
+        (Type::NUMERIC, "000200000000000100011388"),
+        (Type::FLOAT8, "3ff8000000000000"),
+        (Type::TEXT, "78"),
+        (Type::BYTEA, "00ff"),
+        (Type::DATE, "00000001"),
+        (Type::TIMESTAMP, "0000000000000001"),
+        (Type::TIMESTAMPTZ, "0000000000000001"),
+        (Type::UUID, "000102030405060708090a0b0c0d0e0f"),
+        (Type::JSON, "7b7d"),
+    ];
+    let texts = [
+        "SELECT $1",
+        "SELECT $1 AS a, 1 AS b",
+        "SELECT $1 WHERE true",
+        "SELECT * FROM (VALUES ($1)) v",
+        "SELECT $1, id FROM t",
+        "WITH w AS (SELECT $1) SELECT * FROM w",
+    ];
+    for (ty, sample) in samples {
+        let value = Binary(hex::decode(sample).unwrap());
+        for text in texts {
+            let declared = std::slice::from_ref(&ty);
+            let statement = client.prepare_typed(text, declared).await.unwrap();
+            assert_eq!(statement.columns()[0].type_(), &ty, "{text}");
+            let rows = client.query(&statement, &[&value]).await;
+            let rows = rows.unwrap_or_else(|error| panic!("{text}, {ty}: {error:?}"));
+            if ty != Type::NUMERIC {
+                assert_eq!(rows[0].get::<_, Binary>(0), value, "{text}, {ty}");
+            }
+            // Inside a transaction it is compared again when the ledger executes it.
+            let transaction = client.transaction().await.unwrap();
+            transaction.query(&statement, &[&value]).await.unwrap();
+            transaction
+                .batch_execute("UPDATE t SET n = n + 1")
+                .await
+                .unwrap();
+            transaction.commit().await.unwrap();
+        }
+    }
+    let column = client
+        .prepare_typed("SELECT $1", &[Type::INT4])
+        .await
+        .unwrap();
+    assert_eq!(column.columns()[0].name(), "?column?");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arithmetic_is_that_of_the_declared_type() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let create = "CREATE TABLE t (id INTEGER PRIMARY KEY, n BIGINT)";
+    client.batch_execute(create).await.unwrap();
+    let large = 3_000_000_000i64;
+    let typed = |text: &'static str| client.prepare_typed(text, &[Type::INT8]);
+    let sum = typed("SELECT $1 + 1").await.unwrap();
+    let row = client.query_one(&sum, &[&large]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), large + 1);
+    // A write is executed from the text that was signed.
+    let insert = typed("INSERT INTO t SELECT 1, $1 + 1").await.unwrap();
+    client.execute(&insert, &[&large]).await.unwrap();
+    let found = typed("SELECT n FROM t WHERE id < $1").await.unwrap();
+    let row = client.query_one(&found, &[&large]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), large + 1);
+}

@@ -11,6 +11,7 @@ mod ahead;
 mod control;
 mod copy;
 mod cursor;
+mod declared;
 mod explain;
 mod extended;
 mod plan;

@@ -39,7 +39,7 @@ pub(super) enum Work {
 /// A statement for the ledger.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Its text.
+    /// Its text, as it is executed.
     pub(super) sql: String,
     /// What it does.
     pub(super) class: Class,
@@ -47,6 +47,8 @@ pub(super) struct Plan {
     pub(super) parameters: Vec<Parameter>,
     /// Columns of its result; none when only execution can tell.
     pub(super) columns: Option<Vec<OutputColumn>>,
+    /// The same as execution gives them: a declared type put into the text may give another name.
+    pub(super) executed_columns: Option<Vec<OutputColumn>>,
     /// What the binder made of it; none when only execution can tell.
     pub(super) bound: Option<Arc<Bound>>,
 }
@@ -173,11 +175,17 @@ impl Session {
             },
             Bound::Schema(_) => Class::Schema,
         };
+        let columns = Some(bound.columns().to_vec());
+        let (sql, bound) = match self.with_declared(sql, &declared, &bound) {
+            Some((text, bound)) => (text, bound),
+            None => (sql.to_owned(), bound),
+        };
         Ok(Plan {
-            sql: sql.to_owned(),
+            sql,
             class,
             parameters,
-            columns: Some(bound.columns().to_vec()),
+            columns,
+            executed_columns: Some(bound.columns().to_vec()),
             // Under a changed catalogue it may turn out to be something else.
             bound: Some(bound).filter(|_| !unsure),
         })
@@ -258,6 +266,7 @@ fn unbound(sql: &str, oids: &[u32], declared: &[Option<Type>]) -> Plan {
         class,
         parameters,
         columns: None,
+        executed_columns: None,
         bound: None,
     }
 }

@@ -125,8 +125,11 @@ impl Session {
             }
             Class::Read => {
                 let before = delivery.characters_before;
-                let result = self.read(plan, parameters, before)?;
+                let mut result = self.read(plan, parameters, before)?;
                 self.check_columns(plan, &result)?;
+                if let Some(columns) = &plan.columns {
+                    result.columns.clone_from(columns);
+                }
                 self.deliver(result, delivery);
                 Ok(())
             }
@@ -233,7 +236,7 @@ impl Session {
 
     /// A prepared read whose table has changed since gives other columns than were described.
     fn check_columns(&self, plan: &Plan, result: &StatementResult) -> Result<(), SqlError> {
-        match &plan.columns {
+        match &plan.executed_columns {
             Some(columns) if *columns != result.columns => Err(SqlError::new(
                 "0A000",
                 "cached plan must not change result type",
