@@ -164,6 +164,22 @@ async fn a_message_over_the_bound_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_all_of_a_message_over_the_bound_still_hears_why() {
+    const LEN: usize = 24 * 1024 * 1024;
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    let mut message = vec![b' '; LEN];
+    message[0] = b'Q';
+    message[1..5].copy_from_slice(&(LEN as u32 - 1).to_be_bytes());
+    raw.stream.write_all(&message).await.unwrap();
+    let reply = raw.next().await.unwrap();
+    assert_eq!(reply.field(b'S').unwrap(), "FATAL");
+    assert_eq!(reply.field(b'C').unwrap(), "08P01");
+    assert_eq!(raw.next().await, None);
+    check_alive(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_error_messages_are_skipped_up_to_sync() {
     let server = Server::start().await;
     let mut raw = server.raw().await;

@@ -30,6 +30,10 @@ const READ_LEN: usize = 16 * 1024;
 const REPLIES_LEN_MAX: usize = 256 * 1024;
 /// An empty input buffer larger than this is given back.
 const IDLE_BUFFER_LEN_MAX: usize = 256 * 1024;
+/// Bytes of a client that are read and forgotten once its connection ends (256 MiB).
+const DISCARD_LEN_MAX: usize = 256 * 1024 * 1024;
+/// Longest wait for a client to close a connection that has ended.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 /// Encryption requests a client may make before its start-up message.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
 const ENCRYPTION_ACCEPTED: &[u8] = b"S";
@@ -42,6 +46,8 @@ pub(crate) struct Connection {
     input: BytesMut,
     config: Arc<PgConfig>,
     stopping: watch::Receiver<bool>,
+    /// Whether the client may still send what nobody reads any more.
+    unread: bool,
 }
 
 /// Why a connection ends.
@@ -76,6 +82,7 @@ impl Connection {
             input: BytesMut::new(),
             config,
             stopping,
+            unread: false,
         }
     }
 
@@ -105,8 +112,24 @@ impl Connection {
         replies.error(Severity::Fatal, error);
         // The client may be gone already; there is nobody else to tell.
         if self.send(&mut replies).await.is_ok() {
-            let _ = timeout(Duration::from_secs(1), self.stream.shutdown()).await;
+            let _ = timeout(DISCARD_TIME_MAX, self.close_gently()).await;
         }
+    }
+
+    /// Ends what is sent, then reads what the client still sends and forgets it. A socket closed with
+    /// unread bytes resets the connection, and the client would lose the error it was just told.
+    async fn close_gently(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let mut left = if self.unread { DISCARD_LEN_MAX } else { 0 };
+        while left > 0 {
+            self.input.clear();
+            self.input.reserve(READ_LEN);
+            match self.stream.read_buf(&mut self.input).await? {
+                0 => return Ok(()),
+                read => left = left.saturating_sub(read),
+            }
+        }
+        Ok(())
     }
 
     async fn open(
@@ -218,6 +241,7 @@ impl Connection {
                     if let Err(end) = self.send(session.replies()).await {
                         return end;
                     }
+                    self.unread = true;
                     return End::Told(error);
                 }
             }
