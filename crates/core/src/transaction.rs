@@ -6,9 +6,7 @@
 use thiserror::Error;
 
 use crate::account::AccountId;
-use crate::codec::{
-    BYTES_LEN_MAX, Decode, DecodeError, Encode, Reader, put_bytes, put_list, put_option,
-};
+use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_list, put_option};
 use crate::crypto::{PublicKey, SecretKey, Signature};
 use crate::hash::{Domain, Hash, Suite};
 use crate::schema::TableId;
@@ -341,7 +339,7 @@ impl Encode for SignedTransaction {
 
 impl Decode for SignedTransaction {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let body = reader.bytes("transaction", BYTES_LEN_MAX)?;
+        let body = reader.bytes("transaction", TRANSACTION_LEN_MAX)?;
         Ok(Self {
             transaction: Transaction::decode_all(body)?,
             key: PublicKey::decode(reader)?,

@@ -366,7 +366,7 @@ impl Inner {
         if let Role::Follows(followed) = &self.role {
             followed.fail_all(self, || match error {
                 NodeError::Stopping => NodeError::Stopping,
-                other => NodeError::Halted(other.to_string()),
+                other => halted(other),
             });
         }
         let Some((_, waiting)) = self.proposed.lock().take() else {
@@ -377,7 +377,7 @@ impl Inner {
         for waiting in waiting {
             let _ = waiting.sender.send(Err(match error {
                 NodeError::Stopping => NodeError::Stopping,
-                other => NodeError::Halted(other.to_string()),
+                other => halted(other),
             }));
         }
     }
@@ -471,6 +471,14 @@ impl Application for Inner {
                 .send(Err(NodeError::Halted(reason.to_owned())));
         }
     }
+}
+
+/// What those are told whose transaction met that trouble.
+fn halted(error: &NodeError) -> NodeError {
+    NodeError::Halted(match error {
+        NodeError::Halted(reason) => reason.clone(),
+        other => other.to_string(),
+    })
 }
 
 /// The transactions of a block that this node did not put together itself.

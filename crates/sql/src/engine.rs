@@ -22,6 +22,7 @@ mod capture;
 mod chunk;
 mod config;
 mod digest;
+mod duplicate;
 mod error;
 mod explain;
 mod foreign_key;

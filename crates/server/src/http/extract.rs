@@ -25,8 +25,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(params)| Self(params))
             .map_err(|error| {
-                ApiError::invalid(error.body_text())
-                    .hint("/openapi.json lists the parameters of each path")
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map_or_else(|| error.body_text(), ToString::to_string);
+                ApiError::invalid(format!(
+                    "the query of the address does not fit this path: {cause}"
+                ))
+                .hint("/openapi.json lists the parameters of each path")
             })
     }
 }

@@ -47,7 +47,7 @@ impl Startup {
                 "replication" => {
                     return Err(SqlError::unsupported(
                         "PostgreSQL replication",
-                        "Replicas and exports are made by `stele replica` and `stele export`.",
+                        "A copy that checks every block is kept by `stele proxy`; changes are read with stele_changes() and stele_diff().",
                     ));
                 }
                 "options" => {

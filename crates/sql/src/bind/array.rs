@@ -203,6 +203,14 @@ impl Binder<'_> {
                 | "array_position"
                 | "string_to_array"
         );
+        if name == "generate_series" {
+            let (ty, [from, to, step]) = self.series_bounds(environment, trees)?;
+            let step = format!("st_step({step})");
+            let count = format!("st_series_count({from},{to},{step})");
+            let row = self.series_row(environment, count.clone())?;
+            let sql = format!("iif({row} <= {count},st_series_at({from},{step},{row}),NULL)");
+            return Ok(Some(Expression::new(sql, ty)));
+        }
         if !known {
             return Ok(None);
         }

@@ -140,11 +140,11 @@ impl Binder<'_> {
             )),
             Statement::Copy { .. } => Err(SqlError::unsupported(
                 "COPY",
-                "Write with INSERT of many rows (drivers: executemany, a pipeline, addBatch); read with SELECT.",
+                "COPY goes over a PostgreSQL connection, from STDIN and to STDOUT. Here write with INSERT of many rows and read with SELECT.",
             )),
             other => Err(SqlError::unsupported(
                 command_name(&other.to_string()),
-                "Stele takes SELECT, INSERT, UPDATE, DELETE, CREATE and ALTER TABLE, CREATE INDEX, DROP, and transactions.",
+                "Stele takes SELECT, WITH and VALUES, INSERT, UPDATE, DELETE and TRUNCATE, CREATE, ALTER and DROP of tables, indexes, views, sequences, schemas, roles and policies, COMMENT, GRANT and REVOKE; on a PostgreSQL connection also EXPLAIN, transactions, savepoints, cursors, PREPARE, COPY, SET and SHOW.",
             )),
         }
     }

@@ -67,7 +67,7 @@ pub enum EngineError {
     },
     /// Belongs to another ledger.
     #[error(
-        "the state database {path} belongs to ledger {found}, not {expected}: point to the right data directory"
+        "the state database {path} belongs to ledger {found}, not {expected}: if the directory is the right one, move the file away, it is made anew from the block files"
     )]
     WrongLedger {
         /// The database.

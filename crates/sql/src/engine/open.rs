@@ -1,6 +1,8 @@
 //! Opening a state, and making a new one.
 
 use std::collections::BTreeMap;
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,7 +39,16 @@ const BUSY_WAIT_MS: u64 = 5_000;
 const LOWERED_LEN_MAX: i32 = 16 * 1024 * 1024;
 
 /// What the engine relies on in SQLite's build.
-const COMPILE_OPTIONS: [&str; 3] = ["ENABLE_PREUPDATE_HOOK", "DQS=0", "OMIT_LOAD_EXTENSION"];
+const COMPILE_OPTIONS: [&str; 4] = [
+    "ENABLE_PREUPDATE_HOOK",
+    "DQS=0",
+    "OMIT_LOAD_EXTENSION",
+    "MAX_VARIABLE_NUMBER=65537",
+];
+
+/// Rights of the database and the files beside it.
+const OWNER_ONLY: u32 = 0o600;
+const GROUP_AND_OTHERS: u32 = 0o077;
 
 static IN_MEMORY: AtomicU64 = AtomicU64::new(0);
 
@@ -66,6 +77,32 @@ impl Place {
                 }
             }
         }
+    }
+
+    /// Makes the file, if it is not there, and lets its owner alone read it; SQLite gives the files
+    /// beside it the same rights.
+    fn make_private(&self) -> Result<(), EngineError> {
+        if self.in_memory {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| EngineError::Io {
+            path: self.shown.clone(),
+            cause: error.to_string(),
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(OWNER_ONLY)
+            .open(&self.uri);
+        // SQLite has words for what cannot be opened.
+        if let Ok(file) = file
+            && file.metadata().map_err(failed)?.mode() & GROUP_AND_OTHERS != 0
+        {
+            file.set_permissions(Permissions::from_mode(OWNER_ONLY))
+                .map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Opens a connection with the settings all of them share.
@@ -109,6 +146,7 @@ impl Engine {
     }
 
     fn open_at(config: &EngineConfig, place: &Place) -> Result<Self, EngineError> {
+        place.make_private()?;
         let mut connection = place.connect(config.cache_kib)?;
         check_build(&connection)?;
         prepare_file(&connection, place)?;

@@ -7,6 +7,9 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::function::error_from_sqlite;
 
+/// SQLSTATE of an internal error.
+const INTERNAL_ERROR: &str = "XX000";
+
 /// How a statement failed.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -55,9 +58,23 @@ impl Failure {
                 format!("the statement reaches what no statement may: {text}"),
             )),
             ErrorCode::Unknown | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange => {
-                Self::Outcome(SqlError::new("XX000", text))
+                Self::Outcome(SqlError::new(INTERNAL_ERROR, text))
             }
             _ => Self::Engine(error.into()),
         }
     }
+}
+
+/// The outcome for a failure that has no place in the ledger's list: the statement met a defect of the
+/// program. All nodes run the same program and so meet it alike, but "internal error" is nothing that
+/// a ledger records of a statement.
+pub(super) fn recordable(error: SqlError) -> SqlError {
+    if error.code.as_str() != INTERNAL_ERROR {
+        return error;
+    }
+    SqlError::new(
+        "0A000",
+        format!("the ledger cannot execute the statement: {}", error.message),
+    )
+    .hint("Write it another way, and please report the statement.")
 }

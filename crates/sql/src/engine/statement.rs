@@ -198,7 +198,9 @@ impl Engine {
             rows_once: write.rows_once,
         };
         self.lend_sequences(&write.sequences)?;
-        let rows = self.run_lowered(prepared, &lowered, parameters, allowance)?;
+        let rows = self
+            .run_lowered(prepared, &lowered, parameters, allowance)
+            .map_err(|failure| self.with_key(failure, write, parameters, stamp))?;
         let rows_affected = self.writer.changes();
         self.return_sequences(&write.sequences, stamp)?;
         let tag = match write.operation {

@@ -12,7 +12,7 @@ use super::block::ExecutableTransaction;
 use super::builtin::ACCOUNTS_TABLE;
 use super::digest::result_digest;
 use super::error::EngineError;
-use super::outcome::Failure;
+use super::outcome::{Failure, recordable};
 use super::row_log::{Net, NetChange, RowLog, Stamp, net};
 use super::state::{RowUpdate, StateError, StateMark};
 use super::statement::Allowance;
@@ -63,10 +63,13 @@ impl Engine {
                 );
                 Ok((effects, Ok(done.results)))
             }
-            Err(Failure::Outcome(error)) => Ok((
-                TransactionEffects::failed(self.suite, error.code),
-                Err(error),
-            )),
+            Err(Failure::Outcome(error)) => {
+                let error = recordable(error);
+                Ok((
+                    TransactionEffects::failed(self.suite, error.code),
+                    Err(error),
+                ))
+            }
             Err(failure) => Err(failure),
         }
     }
@@ -107,10 +110,12 @@ impl Engine {
                 "this version of the ledger has none",
             )
             .into()),
-            Payload::Record(_)
-            | Payload::Chunk(_)
-            | Payload::Manifest(_)
-            | Payload::Commitment { .. } => Ok(nothing),
+            Payload::Commitment { .. } => Err(SqlError::unsupported(
+                "a commitment to an erasable record",
+                "this version of the ledger has none",
+            )
+            .into()),
+            Payload::Record(_) | Payload::Chunk(_) | Payload::Manifest(_) => Ok(nothing),
         }
     }
 

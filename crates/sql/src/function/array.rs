@@ -126,6 +126,21 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
             .position(|one| one.as_deref() == Some(wanted));
         Ok(found.map_or(Value::Null, |place| Value::Integer(place as i64 + 1)))
     })?;
+    // (from, to, step): how many values generate_series gives
+    strict(connection, "st_series_count", 3, |arguments| {
+        let (from, to) = (i128::from(arguments.int(0)?), i128::from(arguments.int(1)?));
+        let step = i128::from(arguments.int(2)?);
+        let count = if step == 0 { 0 } else { (to - from) / step + 1 };
+        let ends = (step > 0 && from > to) || (step < 0 && from < to);
+        let count = if ends { 0 } else { count };
+        Ok(Value::Integer(i64::try_from(count).unwrap_or(i64::MAX)))
+    })?;
+    // (from, step, place from 1): a place that st_series_count counts, so it is in range
+    strict(connection, "st_series_at", 3, |arguments| {
+        let places = i128::from(arguments.int(2)?) - 1;
+        let value = i128::from(arguments.int(0)?) + places * i128::from(arguments.int(1)?);
+        Ok(i64::try_from(value).map_or(Value::Null, Value::Integer))
+    })?;
     // `[1,2,…]` up to the largest argument
     lenient(connection, "st_count_to", VARIADIC, |arguments| {
         let mut most = 0;
@@ -135,7 +150,10 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
             }
         }
         if most > SERIES_MAX {
-            return Err(SqlError::new("54000", "too many rows from one array"));
+            return Err(SqlError::new(
+                "54000",
+                "too many rows from a function in the select list",
+            ));
         }
         let numbers: Vec<String> = (1..=most).map(|number| number.to_string()).collect();
         text(format!("[{}]", numbers.join(",")))

@@ -106,6 +106,7 @@ fn bound(message: &str) -> Option<SqlError> {
         "too many references to",
         "too many FROM clause terms",
         "too many SQL variables",
+        "variable number must be between",
     ];
     complex
         .iter()

@@ -368,7 +368,7 @@ impl Recovery<'_> {
         }
         (last < durable_end).then(|| Damage {
             kind: DamageKind::Missing,
-            segment: last.segment,
+            segment: last.segment.max(1),
             offset: last.offset,
             height: reached + 1,
             detail: format!(

@@ -212,3 +212,52 @@ fn namespaces_belong_to_their_first_writer() {
         "28000"
     );
 }
+
+#[test]
+fn a_statement_takes_as_many_parameters_as_it_may_hold() {
+    use stele_core::transaction::PARAMETERS_MAX;
+    let mut ledger = bounded(|_| {});
+    let count = PARAMETERS_MAX / 3;
+    let tuples: Vec<String> = (0..count)
+        .map(|row| format!("(${},${},${})", row * 3 + 1, row * 3 + 2, row * 3 + 3))
+        .collect();
+    let insert = format!("INSERT INTO account VALUES {}", tuples.join(","));
+    let values: Vec<Value> = (0..count)
+        .flat_map(|row| [int(1_000 + row as i64), Value::Null, int(0)])
+        .collect();
+    assert_eq!(count * 3, PARAMETERS_MAX);
+    assert_eq!(ledger.one(&[(&insert, values)]), Code::SUCCESS);
+    let places: Vec<String> = (1..=PARAMETERS_MAX).map(|at| format!("${at}")).collect();
+    let select = format!(
+        "SELECT count(*) FROM account WHERE id IN ({})",
+        places.join(",")
+    );
+    let values = (0..PARAMETERS_MAX).map(|id| int(id as i64)).collect();
+    assert_eq!(ledger.one(&[(&select, values)]), Code::SUCCESS);
+}
+
+#[test]
+fn no_internal_error_is_an_outcome() {
+    let mut ledger = bounded(|_| {});
+    // Over a fixed bound of SQLite's that the binder has no word of.
+    let sums = vec!["id"; 2_100].join(",");
+    let code = ledger.one(&[(&format!("SELECT {sums} FROM account"), vec![])]);
+    assert_ne!(code, Code::SUCCESS);
+    assert_ne!(code.as_str(), "XX000");
+}
+
+#[test]
+fn reserved_payloads_are_refused() {
+    use stele_core::transaction::Payload;
+    let mut ledger = bounded(|_| {});
+    let commitment = Payload::Commitment {
+        commitment: Hash([7; 32]),
+        len: 1,
+    };
+    for payload in [commitment, Payload::Governance(vec![1])] {
+        let signed = ledger.sign_payload(payload);
+        let block = ledger.block(&[signed]);
+        let code = block.transactions[0].outcome.code;
+        assert_eq!(code.as_str(), "0A000");
+    }
+}
