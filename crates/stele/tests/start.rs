@@ -309,6 +309,28 @@ fn the_shell_shows_where_a_statement_fails() {
     let output = piped.wait_with_output().unwrap();
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("(1 row)"));
+    // COPY would wait for data that this shell has not.
+    let copy = "COPY t FROM STDIN";
+    let copied = node.sql(directory.path(), &["-c", copy, "-c", "SELECT 1"]);
+    assert_eq!(copied.status.code(), Some(1));
+    assert!(text(&copied.stderr).contains("psql"));
+    let described = node.sql(
+        directory.path(),
+        &[
+            "-c",
+            "CREATE TABLE d (a INTEGER, b VARCHAR(40), c NUMERIC(10,2), PRIMARY KEY (c, a))",
+            "-c",
+            "\\d d",
+        ],
+    );
+    let shown = text(&described.stdout);
+    for part in ["character varying(40)", "numeric(10,2)", "primary key"] {
+        assert!(
+            shown.contains(part),
+            "{part} in\n{shown}{}",
+            text(&described.stderr)
+        );
+    }
     let nobody = node.sql(directory.path(), &["-U", "nobody", "-c", "SELECT 1"]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(

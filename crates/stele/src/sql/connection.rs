@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Longest wait for a connection.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for the answer of a statement that was cancelled.
+const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Variable that holds the password, as for psql.
 const PASSWORD_VARIABLE: &str = "PGPASSWORD";
@@ -35,6 +38,8 @@ pub(super) struct Connection {
     target: Target,
     runtime: Runtime,
     client: Client,
+    /// What carries the connection's messages.
+    carrier: JoinHandle<()>,
     /// Whether Ctrl-C cancels the statement instead of ending the program.
     cancels: bool,
 }
@@ -58,11 +63,12 @@ impl Connection {
             target.password = Some(rpassword::prompt_password(prompt)?);
             opened = runtime.block_on(connect(&target));
         }
-        let client = opened?;
+        let (client, carrier) = opened?;
         Ok(Self {
             target,
             runtime,
             client,
+            carrier,
             cancels,
         })
     }
@@ -77,11 +83,12 @@ impl Connection {
         if !self.client.is_closed() {
             return Ok(false);
         }
-        self.client = self.runtime.block_on(connect(&self.target))?;
+        (self.client, self.carrier) = self.runtime.block_on(connect(&self.target))?;
         Ok(true)
     }
 
-    /// Runs one statement.
+    /// Runs one statement. Ctrl-C asks the node to cancel it; a second one, or no answer in time, gives
+    /// the connection up.
     pub(super) fn run(
         &self,
         statement: &str,
@@ -98,6 +105,12 @@ impl Connection {
             }
             // Whether it came in time shows in the statement's own answer.
             let _ = self.client.cancel_token().cancel_query(NoTls).await;
+            tokio::select! {
+                result = &mut query => return result,
+                _ = tokio::signal::ctrl_c() => {}
+                () = tokio::time::sleep(CANCEL_WAIT_MAX) => {}
+            }
+            self.carrier.abort();
             query.await
         })
     }
@@ -114,7 +127,7 @@ fn is_password_missing(error: &tokio_postgres::Error) -> bool {
 )]
 struct PasswordMissing(String);
 
-async fn connect(target: &Target) -> Result<Client> {
+async fn connect(target: &Target) -> Result<(Client, JoinHandle<()>)> {
     let mut config = tokio_postgres::Config::new();
     config
         .host(&target.host)
@@ -139,9 +152,9 @@ async fn connect(target: &Target) -> Result<Client> {
             )),
         }
     })?;
-    tokio::spawn(async move {
+    let carrier = tokio::spawn(async move {
         // Its end shows in the client, which is asked before each statement.
         let _ = connection.await;
     });
-    Ok(client)
+    Ok((client, carrier))
 }

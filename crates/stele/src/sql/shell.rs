@@ -10,7 +10,7 @@ use rustyline::error::ReadlineError;
 use super::connection::{Connection, Target};
 use super::meta::{HELP, Meta};
 use super::proof::Prover;
-use super::split::{is_blank, split};
+use super::split::{is_blank, is_copy, split};
 use super::{failure, history, output};
 use crate::paint::Paint;
 use crate::trust::read_bounded;
@@ -157,6 +157,16 @@ impl Shell {
     }
 
     fn statement(&mut self, statement: &str) -> Result<Flow> {
+        if is_copy(statement) {
+            let paint = self.complaint_paint();
+            let Target { host, port, user } = self.connection.target();
+            self.complain(&format!(
+                "{} this shell has no data to COPY from or to\n{} use psql: psql -h {host} -p {port} -U {user} stele, and there \\copy\n",
+                paint.bad("ERROR"),
+                paint.strong("hint:")
+            ))?;
+            return Ok(Flow::Failed);
+        }
         if self.connection.revive()? {
             self.say("(the connection had ended; this is a new one)\n")?;
         }
@@ -268,10 +278,18 @@ impl Shell {
 fn columns_of(table: &str) -> String {
     let (schema, table) = table.split_once('.').unwrap_or(("public", table));
     let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let (schema, table) = (literal(schema), literal(table));
     format!(
-        "SELECT column_name AS column, data_type AS type, is_nullable AS nullable, column_default AS \"default\" \
-         FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
-        literal(schema),
-        literal(table)
+        "SELECT c.column_name AS column, format_type(a.atttypid, a.atttypmod) AS type, c.is_nullable AS nullable, \
+         c.column_default AS \"default\", k.ordinal_position AS \"primary key\" \
+         FROM information_schema.columns c \
+         JOIN pg_namespace n ON n.nspname = c.table_schema \
+         JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = c.table_name \
+         JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c.column_name \
+         LEFT JOIN information_schema.table_constraints p ON p.table_schema = c.table_schema \
+         AND p.table_name = c.table_name AND p.constraint_type = 'PRIMARY KEY' \
+         LEFT JOIN information_schema.key_column_usage k ON k.constraint_schema = p.constraint_schema \
+         AND k.constraint_name = p.constraint_name AND k.table_name = c.table_name AND k.column_name = c.column_name \
+         WHERE c.table_schema = {schema} AND c.table_name = {table} ORDER BY c.ordinal_position"
     )
 }

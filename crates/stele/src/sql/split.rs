@@ -36,6 +36,24 @@ pub(super) fn is_blank(text: &str) -> bool {
     true
 }
 
+/// Whether a statement is a COPY, which would carry data beside its text.
+pub(super) fn is_copy(statement: &str) -> bool {
+    let mut scanner = Scanner {
+        text: statement,
+        at: 0,
+    };
+    while let Some(byte) = scanner.byte(0) {
+        if byte.is_ascii_whitespace() {
+            scanner.at += 1;
+        } else if !scanner.skip_comment() {
+            break;
+        }
+    }
+    let rest = statement.get(scanner.at..).unwrap_or_default();
+    let word = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    word.take(1).any(|word| word.eq_ignore_ascii_case("copy"))
+}
+
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
