@@ -1,6 +1,8 @@
 """psql, as people use it: the README's tour word for word, both protocols, errors and their hints."""
 
+import contextlib
 import re
+import sqlite3
 import subprocess
 import unittest
 
@@ -36,8 +38,8 @@ class ReadmeTour(DirectoryCase):
 
     def test_tour(self):
         blocks = tour()
-        self.assertEqual([language for language, _ in blocks], ["sh", "sql", "sh"])
-        (_, client), (_, statements), (_, proof) = blocks
+        self.assertEqual([language for language, _ in blocks], ["sh", "sql", "sh", "sh"])
+        (_, client), (_, statements), (_, proof), (_, villain) = blocks
 
         answer = self.shell(client, stdin=statements)
         self.assertEqual(answer.stderr, "")
@@ -63,6 +65,17 @@ class ReadmeTour(DirectoryCase):
         absent = self.shell(proof.replace("1001", "1003"))
         self.assertEqual(absent.returncode, 0, absent.stderr)
         self.assertRegex(absent.stdout, r"no (such )?row")
+
+        # "It names the table and the key."
+        self.running.stop()
+        edit, check = villain.splitlines()
+        file, statement = re.fullmatch(r'sqlite3 (\S+) "(.*)"', edit).groups()
+        with contextlib.closing(sqlite3.connect(self.home / file)) as database, database:
+            self.assertEqual(database.execute(statement).rowcount, 1)
+        found = self.shell(check)
+        self.assertNotEqual(found.returncode, 0, found.stdout)
+        self.assertIn("orders", found.stdout)
+        self.assertIn("1001", found.stdout)
 
 
 class Sessions(NodeCase):
