@@ -159,7 +159,9 @@ impl Shell {
     fn statement(&mut self, statement: &str) -> Result<Flow> {
         if is_copy(statement) {
             let paint = self.complaint_paint();
-            let Target { host, port, user } = self.connection.target();
+            let Target {
+                host, port, user, ..
+            } = self.connection.target();
             self.complain(&format!(
                 "{} this shell has no data to COPY from or to\n{} use psql: psql -h {host} -p {port} -U {user} stele, and there \\copy\n",
                 paint.bad("ERROR"),
