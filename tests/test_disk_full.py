@@ -35,6 +35,17 @@ class FullDisk(DirectoryCase):
         self.disk = disk
         self.addCleanup(subprocess.run, ["umount", "-l", str(disk)], check=False)
 
+    def test_a_backup_that_cannot_be_written_is_verified(self):
+        node = self.node("copied").start()
+        node.query("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+        # With a write-ahead log that was not copied into the database.
+        node.kill()
+        shutil.copytree(node.directory, self.disk / "copy", ignore=shutil.ignore_patterns("index", "log"))
+        subprocess.run(["mount", "-o", "remount,ro", str(self.disk)], check=True)
+        checked = stele("verify", "--data", self.disk / "copy", "--execute")
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""), checked.stdout)
+        self.assertIn("1 rows of the state", checked.stdout)
+
     def fill(self):
         """Takes the room that is left; gives the file."""
         ballast = self.disk / "ballast"

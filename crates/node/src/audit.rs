@@ -154,15 +154,24 @@ impl Inner {
     }
 }
 
-/// Checks a whole data directory that no node uses, such as a copy, without changing it. With `scratch`,
-/// a file that is not there yet, every block is also executed again on a state kept there, and its
-/// effects compared; `progress` then starts over, in blocks.
+/// Where an offline check finds and puts states.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offline<'p> {
+    /// A copy of the directory's state database, for a directory that cannot be written: SQLite reads
+    /// a write-ahead log only where it can write.
+    pub state: Option<&'p Path>,
+    /// A file that is not there yet: then every block is also executed again on a state kept there, and
+    /// its effects compared; the progress starts over, in blocks.
+    pub scratch: Option<&'p Path>,
+}
+
+/// Checks a whole data directory that no node uses, such as a copy, without changing it.
 ///
 /// # Errors
 /// When a file cannot be read. Damage is no error: it is in the report.
 pub fn verify_directory(
     path: &Path,
-    scratch: Option<&Path>,
+    offline: Offline<'_>,
     runtime: &Runtime,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<AuditReport, NodeError> {
@@ -193,7 +202,10 @@ pub fn verify_directory(
     }
     if report.findings.is_empty() {
         check_genesis(&store, &genesis, &mut report)?;
-        let state = path.join(STATE_FILE);
+        let state = match offline.state {
+            Some(copy) => copy.to_owned(),
+            None => path.join(STATE_FILE),
+        };
         if runtime.files.exists(&state)? {
             let engine = Engine::open(EngineConfig::new(Some(state), ledger, suite))?;
             let effects = |height| store.effects(height)?.ok_or_else(|| not_stored(height));
@@ -204,7 +216,7 @@ pub fn verify_directory(
                 check_state(&engine.readers(), runtime, effects, &mut report)?;
             }
         }
-        if let Some(scratch) = scratch {
+        if let Some(scratch) = offline.scratch {
             endorse(&store, &genesis, scratch, progress, &mut report)?;
         }
     }

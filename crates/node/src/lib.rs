@@ -31,7 +31,7 @@ pub mod status;
 mod syncer;
 mod tip;
 
-pub use audit::verify_directory;
+pub use audit::{Offline, verify_directory};
 pub use blocks::{BlockLocation, StoredBlock};
 pub use config::{BlockPolicy, MempoolConfig, NodeConfig};
 pub use error::NodeError;

@@ -15,7 +15,7 @@ use stele_core::outcome::{BlockEffects, Change, Code, changes_digest};
 use stele_core::{Decode, Encode, Hash};
 use stele_flow::Runtime;
 use stele_node::directory::FIRST_VALIDATOR;
-use stele_node::{AuditReport, verify_directory};
+use stele_node::{AuditReport, Offline, verify_directory};
 use stele_store::{Access, BlockRecord, BlockStore, MemoryIndex, StoreConfig};
 
 use common::{must, run, start};
@@ -90,8 +90,11 @@ fn forge(from: &Path, to: &Path, change: &dyn Fn(&mut BlockEffects)) {
 fn verify(directory: &Path, execute: bool) -> AuditReport {
     let folder = tempfile::tempdir().unwrap();
     let scratch = folder.path().join("state.db");
-    let scratch = execute.then_some(scratch.as_path());
-    verify_directory(directory, scratch, &Runtime::real(), &|_, _| {}).unwrap()
+    let offline = Offline {
+        scratch: execute.then_some(scratch.as_path()),
+        ..Offline::default()
+    };
+    verify_directory(directory, offline, &Runtime::real(), &|_, _| {}).unwrap()
 }
 
 /// A forged outcome passes every check of hashes and signatures, and executing finds it in the place named.

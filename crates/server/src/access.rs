@@ -7,7 +7,7 @@
 //!   give it.
 //! - **From elsewhere** a connection is encrypted by TLS, and its user proves to be who he says, by his
 //!   password or by a client certificate that names him. An unknown user, one without a password and a
-//!   wrong password look the same. Tries are bounded ([`attempts`]).
+//!   wrong password look the same. Tries are bounded (in `attempts`).
 
 mod attempts;
 mod config;

@@ -1,14 +1,14 @@
 //! A whole data directory, read again from its first byte to its last row.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use stele_core::trust::Trust;
 use stele_flow::Runtime;
 use stele_node::directory::read_genesis;
-use stele_node::verify_directory;
+use stele_node::{Offline, verify_directory};
 
 use crate::config::Config;
 use crate::paint::Paint;
@@ -51,17 +51,15 @@ pub(super) fn run(
         bar.set_length(total);
         bar.set_position(done);
     };
-    let scratch = match execute {
-        true => Some(
-            tempfile::tempdir()
-                .context("cannot make a folder for the state; TMPDIR names where")?,
-        ),
-        false => None,
+    let folder =
+        tempfile::tempdir().context("cannot make a folder for states; TMPDIR names where")?;
+    let copy = copied_state(directory, folder.path())?;
+    let scratch = folder.path().join("executed.db");
+    let offline = Offline {
+        state: copy.as_deref(),
+        scratch: execute.then_some(scratch.as_path()),
     };
-    let file = scratch
-        .as_ref()
-        .map(|folder| folder.path().join("state.db"));
-    let report = verify_directory(directory, file.as_deref(), &runtime, &progress)
+    let report = verify_directory(directory, offline, &runtime, &progress)
         .map_err(|error| anyhow!(error).context(format!("cannot check {}", directory.display())))?;
     bar.finish_and_clear();
     let report = Report::from(report);
@@ -90,4 +88,31 @@ pub(super) fn run(
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A copy of the state, if it lies where nothing can be written.
+fn copied_state(directory: &Path, folder: &Path) -> Result<Option<PathBuf>> {
+    const STATE: &str = "state.db";
+    let state = directory.join(STATE);
+    let opened = std::fs::OpenOptions::new().write(true).open(&state);
+    match opened.map_err(|error| error.kind()) {
+        Err(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {}
+        _ => return Ok(None),
+    }
+    for ending in ["", "-wal"] {
+        let from = directory.join(format!("{STATE}{ending}"));
+        if from.is_file() {
+            let to = folder.join(format!("{STATE}{ending}"));
+            std::fs::copy(&from, &to).with_context(|| {
+                format!(
+                    "cannot copy {} to {}; TMPDIR names where",
+                    from.display(),
+                    folder.display()
+                )
+            })?;
+            // SQLite writes beside it; the copy keeps the original's mode otherwise.
+            std::fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        }
+    }
+    Ok(Some(folder.join(STATE)))
 }
