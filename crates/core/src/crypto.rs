@@ -25,8 +25,7 @@ pub struct Signature(pub [u8; 64]);
 /// A secret key. Wiped from memory when dropped; never printed.
 pub struct SecretKey(SigningKey);
 
-/// A public key that checks many signatures: with a table of its multiples (30 KiB, made in about the
-/// time of three checks), a check costs half as much.
+/// A public key that checks many signatures: a table of its multiples (30 KiB) makes each check cheaper.
 pub struct PreparedKey {
     key: PublicKey,
     negated: Box<EdwardsBasepointTable>,

@@ -9,8 +9,6 @@
 
 use std::path::Path;
 
-use stele_consensus::OrderedBlock;
-use stele_core::Suite;
 use stele_core::genesis::Genesis;
 use stele_core::outcome::{BlockEffects, Change, TransactionEffects};
 use stele_sql::engine::{Engine, EngineConfig, key_text};
@@ -19,8 +17,8 @@ use stele_store::BlockStore;
 use crate::apply::{BlockTransaction, execute, leaf, remember};
 use crate::blocks::not_stored;
 use crate::error::NodeError;
-use crate::node::decode;
 use crate::recent::RecentIds;
+use crate::recover::stored_block;
 use crate::status::{AuditReport, Finding};
 
 /// Most findings; one wrong outcome makes many that follow from it.
@@ -42,7 +40,7 @@ pub(crate) fn endorse(
     let mut recent = RecentIds::default();
     let last = store.effects_height();
     for height in 1..=last {
-        let (block, transactions) = block_of(store, suite, height)?;
+        let (block, transactions) = stored_block(store, suite, height)?;
         let recorded = store.effects(height)?.ok_or_else(|| not_stored(height))?;
         for (index, transaction) in transactions.iter().enumerate() {
             if let Err(error) = transaction.signed.verify(suite, &ledger) {
@@ -69,24 +67,6 @@ pub(crate) fn endorse(
     }
     engine.close()?;
     Ok(())
-}
-
-fn block_of(
-    store: &BlockStore,
-    suite: Suite,
-    height: u64,
-) -> Result<(OrderedBlock, Vec<BlockTransaction>), NodeError> {
-    let stored = store.block(height)?.ok_or_else(|| not_stored(height))?;
-    let header = stored.decode()?.header;
-    let transactions = decode(suite, &stored.bytes)
-        .map_err(|error| NodeError::Storage(format!("block {height}: {error}")))?;
-    let block = OrderedBlock {
-        hash: header.hash(suite),
-        header,
-        bytes: stored.bytes,
-        certificate: None,
-    };
-    Ok((block, transactions))
 }
 
 fn compare(

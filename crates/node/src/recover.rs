@@ -15,7 +15,7 @@ use stele_core::note::{SignedNote, verify_certificate};
 use stele_core::outcome::BlockEffects;
 use stele_core::transaction::EXPIRY_AHEAD_MAX_US;
 use stele_core::trust::Trust;
-use stele_core::{Encode, Hash};
+use stele_core::{Encode, Hash, Suite};
 use stele_flow::Runtime;
 use stele_sql::engine::{BlockContext, Engine, EngineConfig};
 use stele_store::{BlockStore, FjallIndex, StoreConfig, TileStore};
@@ -252,20 +252,7 @@ impl Inner {
     }
 
     fn stored(&self, height: u64) -> Result<(OrderedBlock, Vec<BlockTransaction>), NodeError> {
-        let stored = self
-            .store
-            .block(height)?
-            .ok_or_else(|| not_stored(height))?;
-        let header = stored.decode()?.header;
-        let transactions = decode(self.suite, &stored.bytes)
-            .map_err(|error| NodeError::Storage(error.to_string()))?;
-        let block = OrderedBlock {
-            hash: header.hash(self.suite),
-            header,
-            bytes: stored.bytes,
-            certificate: None,
-        };
-        Ok((block, transactions))
+        stored_block(&self.store, self.suite, height)
     }
 
     fn publish(
@@ -297,6 +284,25 @@ impl Inner {
         });
         Ok(())
     }
+}
+
+/// A block as it was ordered, with its transactions.
+pub(crate) fn stored_block(
+    store: &BlockStore,
+    suite: Suite,
+    height: u64,
+) -> Result<(OrderedBlock, Vec<BlockTransaction>), NodeError> {
+    let stored = store.block(height)?.ok_or_else(|| not_stored(height))?;
+    let header = stored.decode()?.header;
+    let transactions = decode(suite, &stored.bytes)
+        .map_err(|error| NodeError::Storage(format!("block {height}: {error}")))?;
+    let block = OrderedBlock {
+        hash: header.hash(suite),
+        header,
+        bytes: stored.bytes,
+        certificate: None,
+    };
+    Ok((block, transactions))
 }
 
 /// Opens the block store of a node; a damaged one is refused by name.

@@ -57,7 +57,7 @@ impl CertificateVerifier {
         })
     }
 
-    /// For many certificates: each costs half as much to check, the preparation a few.
+    /// For many certificates: see [`crate::crypto::PreparedKey`].
     #[must_use]
     pub fn prepared(mut self) -> Self {
         self.keys = self.keys.into_iter().map(VerifierKey::prepared).collect();
