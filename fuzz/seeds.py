@@ -82,6 +82,7 @@ def inputs():
     yield "core_text", b"\x00" + note
     yield "core_text", b"\x02" + note.rpartition(b"\n\n")[0] + b"\n"
     yield "core_text", b"\x01" + (FIXTURES / "log/entry.tlog-proof").read_bytes()
+    yield "core_text", b"\x0b" + b"old 5\n" + base64.b64encode(bytes(32)) + b"\n\n" + note
     for line in lines("log/validators.txt"):
         if "+" in line:
             yield "core_text", b"\x03" + line.encode()

@@ -51,7 +51,7 @@ def seeded(name, usual=None):
     return random.Random(seed)
 
 
-def stele(*arguments, cwd=None, stdin=None, prefix=()):
+def stele(*arguments, cwd=None, stdin=None, prefix=(), environment=None):
     """Runs a command of the program to its end."""
     return subprocess.run(
         [*prefix, binary(), *map(str, arguments)],
@@ -61,7 +61,7 @@ def stele(*arguments, cwd=None, stdin=None, prefix=()):
         text=True,
         errors="replace",
         timeout=COMMAND_SECONDS_MAX,
-        env=clean_environment(),
+        env=clean_environment(**(environment or {})),
     )
 
 

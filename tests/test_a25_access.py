@@ -395,6 +395,13 @@ class Configuration(DirectoryCase):
             self.assertEqual(connection.execute("SELECT 1").fetchone(), (1,))
         basic = {"Authorization": "Basic " + base64.b64encode(b"operator:pencil").decode()}
         self.assertEqual(node.http("GET", "/v1/status", headers=basic)[0], 200)
+        http = ("--http", f"http://127.0.0.1:{node.http_port}")
+        for command in ("status", "audit"):
+            done = stele(command, *http, environment={"PGPASSWORD": "pencil"})
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            done = stele(command, *http, environment={"PGPASSWORD": "pen"})
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("28P01", done.stderr)
         done = stele("keys", "--dir", node.directory, "password", "operator", "--remove")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(node.http("GET", "/v1/status", headers=basic)[0], 401)

@@ -69,6 +69,30 @@ class Cancel(NodeCase):
         self.assertEqual(connection.execute("SELECT count(*) FROM digits").fetchone(), (10,))
         connection.rollback()
 
+    def test_a25_statement_timeout(self):
+        connection = self.connect()
+        connection.execute("SET statement_timeout = '50ms'")
+        begun = time.monotonic()
+        with self.assertRaises(errors.QueryCanceled) as caught:
+            connection.execute(ENDLESS)
+        self.assertGreaterEqual(time.monotonic() - begun, 0.05)
+        self.assertEqual(caught.exception.diag.message_primary, "canceling statement due to statement timeout")
+        # Each statement has its own time, and a write is not cut off.
+        for number in range(6):
+            connection.execute("INSERT INTO digits VALUES (%s)", (100 + number,))
+            time.sleep(0.07)
+        with connection.transaction():
+            connection.execute("DELETE FROM digits WHERE d >= 100")
+            time.sleep(0.4)
+        self.assertEqual(connection.execute("SELECT count(*) FROM digits").fetchone(), (10,))
+        connection.execute("RESET statement_timeout")
+        self.assertIn(BOUND, str(self.assert_fails(connection)))
+
+    def assert_fails(self, connection):
+        with self.assertRaises(errors.Error) as caught:
+            connection.execute(ENDLESS)
+        return caught.exception
+
     def test_a25_psql_ctrl_c(self):
         psql = subprocess.Popen(
             ["psql", "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(self.node.postgres_port), "-U", "operator", "stele"],

@@ -119,6 +119,44 @@ class Agreement(NodeCase):
                     self.assertEqual(believed, [], f"{program.__name__} believes changed files")
         print(f"flipped_proof_byte: {len(changed)} changed proofs of {len(self.proofs)} kinds refused by both")
 
+    def test_a19_growth_since_a_kept_checkpoint_is_shown_by_both(self):
+        kept, growth = self.home / "kept.checkpoint", self.home / "growth.proof"
+        kept.write_bytes(self.node.get("/checkpoint"))
+        size = kept.read_text().splitlines()[1]
+        for number in range(5):
+            self.node.query(f"INSERT INTO orders VALUES ({20_000 + number}, 'later', 1, now())")
+        good = self.node.get(f"/v1/checkpoint/proof?from={size}")
+        growth.write_bytes(good)
+
+        def both(growth, kept=kept):
+            arguments = ["--trust", self.trust, "--since", kept, growth]
+            rust = stele("verify", *arguments)
+            python = subprocess.run([sys.executable, PYTHON_VERIFIER, *arguments], capture_output=True, text=True)
+            self.assertNotIn("Traceback", python.stderr)
+            self.assertEqual(rust.returncode, python.returncode, (rust.stdout, python.stdout))
+            return rust.returncode == 0
+
+        self.assertTrue(both(growth))
+        flipped = self.home / "growth.flipped"
+        random = seeded("flipped_growth_byte")
+        for place in random.sample(range(len(good)), count(10, len(good))):
+            bad = bytearray(good)
+            bad[place] ^= 1 << random.randrange(8)
+            flipped.write_bytes(bad)
+            self.assertFalse(both(flipped), f"byte {place} is changed")
+        # From another size than the kept checkpoint's.
+        flipped.write_bytes(self.node.get("/v1/checkpoint/proof?from=1"))
+        self.assertFalse(both(flipped))
+        # A checkpoint of another ledger.
+        other = Node(self.home / "other-ledger").start()
+        self.addCleanup(other.kill)
+        other.query("CREATE TABLE t (id INT PRIMARY KEY)")
+        foreign = self.home / "foreign.checkpoint"
+        foreign.write_bytes(other.get("/checkpoint"))
+        self.assertFalse(both(growth, foreign))
+        status, answer = self.node.http("GET", "/v1/checkpoint/proof?from=99999999")[:2]
+        self.assertEqual(status, 404, answer)
+
     def test_a19_a_proof_of_another_ledger_fails_in_both(self):
         other = self.home / "other.txt"
         trust = self.trust.read_text()

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use libfuzzer_sys::fuzz_target;
 use stele_core::log::TilePath;
-use stele_core::note::{Checkpoint, SignedNote, TlogProof, VerifierKey};
+use stele_core::note::{Checkpoint, ConsistencyProof, SignedNote, TlogProof, VerifierKey};
 use stele_core::trust::Trust;
 use stele_core::value::{check, format_double, json, text};
 use stele_core::{AccountId, Decode, Encode, Hash, Numeric, Type, Value};
@@ -44,6 +44,11 @@ fuzz_target!(|data: &[u8]| {
         }
         1 => {
             if let Ok(proof) = TlogProof::parse(bytes) {
+                assert!(proof.to_string().as_bytes() == bytes);
+            }
+        }
+        11 => {
+            if let Ok(proof) = ConsistencyProof::parse(bytes) {
                 assert!(proof.to_string().as_bytes() == bytes);
             }
         }

@@ -914,6 +914,39 @@ def root_of_inclusion(leaf_hash, index, size, path):
     return found
 
 
+H_EMPTY = hashlib.sha256(b"").digest()
+
+
+def check_growth(old, new, path):
+    """RFC 9162, section 2.1.4.2."""
+    need(old.size <= new.size, "the kept checkpoint is the newer one")
+    if old.size in (0, new.size):
+        need(not path, "a hash of the log path is left over")
+        same = H_EMPTY if old.size == 0 else new.root
+        need(old.root == same, "two checkpoints of one size have different roots")
+        return
+    path = list(path)
+    if old.size & (old.size - 1) == 0:
+        path.insert(0, old.root)
+    need(path, "the log path is too short")
+    node, last = old.size - 1, new.size - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    old_root = new_root = path[0]
+    for sibling in path[1:]:
+        need(last != 0, "the log path is too long")
+        if node & 1 or node == last:
+            old_root, new_root = H(0x01, sibling, old_root), H(0x01, sibling, new_root)
+            while node & 1 == 0 and node != 0:
+                node, last = node >> 1, last >> 1
+        else:
+            new_root = H(0x01, new_root, sibling)
+        node, last = node >> 1, last >> 1
+    need(last == 0, "the log path is too short")
+    need(old_root == old.root, "the kept checkpoint is not the beginning of the newer log")
+    need(new_root == new.root, "the log path does not lead to the newer checkpoint")
+
+
 # 15. Notes, checkpoints, certificates
 
 
@@ -1037,6 +1070,19 @@ class Trust:
 EXTRA_LEN_MAX = 32 << 20
 
 
+def hash_lines(rest):
+    """Hashes, one a line, up to an empty line; and what follows it."""
+    hashes = []
+    while True:
+        line, newline, rest = rest.partition("\n")
+        need(newline, "the file ends too early")
+        if line == "":
+            return hashes, rest
+        need(len(hashes) < 64, "the log path is too long")
+        hashes.append(from_base64(line))
+        need(len(hashes[-1]) == 32, "a hash has not 32 bytes")
+
+
 class ProofFile:
     def __init__(self, data):
         try:
@@ -1052,15 +1098,7 @@ class ProofFile:
         line, _, rest = rest.partition("\n")
         need(line.startswith("index "), "the proof names no index")
         self.index = decimal_number(line.removeprefix("index "))
-        self.path = []
-        while True:
-            line, newline, rest = rest.partition("\n")
-            need(newline, "the file ends too early")
-            if line == "":
-                break
-            need(len(self.path) < 64, "the log path is too long")
-            self.path.append(from_base64(line))
-            need(len(self.path[-1]) == 32, "a hash has not 32 bytes")
+        self.path, rest = hash_lines(rest)
         self.note = Note(rest)
 
     def evidence(self):
@@ -1068,6 +1106,34 @@ class ProofFile:
         encoding, check = self.extra[:-32], self.extra[-32:]
         need(H(0x1D, encoding) == check, "the check value does not fit: the file was changed")
         return decode_all(encoding, decode_evidence)
+
+
+class GrowthProof:
+    """From the size of an older checkpoint to a newer one (C2SP tlog-witness)."""
+
+    def __init__(self, data):
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Refused("the file is not UTF-8") from None
+        line, _, rest = text.partition("\n")
+        need(line.startswith("old "), "not a consistency proof")
+        self.old = decimal_number(line.removeprefix("old "))
+        self.path, rest = hash_lines(rest)
+        self.note = Note(rest)
+
+
+def verify_growth(trust, kept, data):
+    """That the log of a kept checkpoint is the beginning of a newer one's."""
+    proof = GrowthProof(data)
+    try:
+        old = trust.certify(Note(kept.decode("utf-8")))
+    except UnicodeDecodeError:
+        raise Refused("the kept checkpoint is not UTF-8") from None
+    new = trust.certify(proof.note)
+    need(proof.old == old.size, "the proof starts from another size than the kept checkpoint's")
+    check_growth(old, new, proof.path)
+    return {"kind": "growth", "kept_size": old.size, "checkpoint_size": new.size}
 
 
 def decode_evidence(reader):
@@ -1330,16 +1396,29 @@ def read_bounded(name, most):
 def main():
     parser = argparse.ArgumentParser(description="Verify Stele proof files offline.")
     parser.add_argument("--trust", required=True, type=Path, help="trust file of the ledger")
+    parser.add_argument(
+        "--since",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a checkpoint kept earlier; the files are proofs that the log has only grown since",
+    )
     parser.add_argument("files", nargs="+", metavar="FILE", help="proof file; - for standard input")
     arguments = parser.parse_args()
     try:
         trust = Trust(read_bounded(arguments.trust, 64 << 10))
     except (Refused, OSError) as error:
         sys.exit(f"cannot use {arguments.trust}: {error}")
+    check = lambda data: verify(trust, data)
+    if arguments.since is not None:
+        try:
+            kept = read_bounded(arguments.since, 1 << 20)
+        except OSError as error:
+            sys.exit(f"cannot read {arguments.since}: {error}")
+        check = lambda data: verify_growth(trust, kept, data)
     all_shown = True
     for name in arguments.files:
         try:
-            result = {"file": name, "ok": True, "shows": verify(trust, read_bounded(name, FILE_LEN_MAX))}
+            result = {"file": name, "ok": True, "shows": check(read_bounded(name, FILE_LEN_MAX))}
         except (Refused, OSError) as error:
             result = {"file": name, "ok": False, "reason": str(error)}
             all_shown = False

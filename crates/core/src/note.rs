@@ -4,6 +4,8 @@
 //! - [`Checkpoint`] (`c2sp.org/tlog-checkpoint`): origin, size and root of the log; nothing else.
 //! - [`Certificate`]: a checkpoint signed by a quorum of the validators in force.
 //! - [`TlogProof`] (`c2sp.org/tlog-proof`): an inclusion proof together with its checkpoint.
+//! - [`ConsistencyProof`] (`c2sp.org/tlog-witness`): that the log of an older checkpoint is the beginning of
+//!   a newer one's.
 //!
 //! Parsers are total and bounded, and accept one form of each value only: formatting what was parsed
 //! gives the same text again. Nothing in a note may be believed before its signatures are verified.
@@ -14,12 +16,14 @@
 
 mod certificate;
 mod checkpoint;
+mod consistency;
 mod key;
 mod signed;
 mod tlog_proof;
 
 pub use certificate::{Certificate, CertificateError, CertificateVerifier, verify_certificate};
 pub use checkpoint::{Checkpoint, ORIGIN_LEN_MAX};
+pub use consistency::ConsistencyProof;
 pub use key::{KEY_NAME_LEN_MAX, KeyId, SignerKey, VerifierKey, is_key_name};
 pub use signed::{NOTE_LEN_MAX, NOTE_SIGNATURES_MAX, NoteSignature, SignedNote};
 pub use tlog_proof::{EXTRA_LEN_MAX, TlogProof};

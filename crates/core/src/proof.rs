@@ -14,7 +14,7 @@ mod evidence;
 mod verify;
 
 pub use evidence::{Evidence, RANGE_ROWS_MAX, RowClaim, RowEvidence, RowPath, TransactionEvidence};
-pub use verify::{Proven, ProvenRows, ProvenTransaction, Verifier, VerifyError};
+pub use verify::{Proven, ProvenGrowth, ProvenRows, ProvenTransaction, Verifier, VerifyError};
 
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,9 @@ use stele_core::transaction::{
     TRANSACTION_LEN_MAX, Transaction,
 };
 use stele_core::trust::Trust;
-use stele_core::{Decode, Encode, Hash, Suite};
+use stele_core::{AccountId, Decode, Encode, Hash, Suite};
 use stele_flow::{FileLock, Runtime};
+use stele_sql::SqlError;
 use stele_sql::engine::{Engine, Readers};
 use stele_store::{BlockStore, TileStore};
 
@@ -262,6 +263,15 @@ impl Node {
         if body.expiry_us <= now_us || skewed {
             return Err(NodeError::Expired);
         }
+        // One that is no longer the account's is found out by whoever executes it.
+        let fits = AccountId::of_key(self.inner.suite, &signed.key) == body.account
+            || self.inner.readers.may_sign(body.account, &signed.key)?;
+        if !fits {
+            let message = format!("the signing key is no current key of {}", body.account);
+            return Err(SqlError::new("28000", message)
+                .hint("sign with the account's own key; an account is the hash of its first key")
+                .into());
+        }
         if let Ok(place) = self.place_of_transaction(&id) {
             return Err(NodeError::Duplicate {
                 id,
@@ -278,7 +288,7 @@ impl Node {
         let bytes = signed.encode_to_vec();
         if bytes.len() > TRANSACTION_LEN_MAX {
             return Err(NodeError::Sql(
-                stele_sql::SqlError::new(
+                SqlError::new(
                     "54000",
                     format!(
                         "the transaction takes {} bytes, the bound is {TRANSACTION_LEN_MAX}",
@@ -334,7 +344,7 @@ impl Inner {
             for statement in statements {
                 if statement.sql.len() > STATEMENT_LEN_MAX {
                     return Err(NodeError::Sql(
-                        stele_sql::SqlError::new(
+                        SqlError::new(
                             "54000",
                             format!(
                                 "the statement has {} bytes, the bound is {STATEMENT_LEN_MAX}",

@@ -1,8 +1,8 @@
 //! Making proof files.
 
 use stele_core::key::encode_key;
-use stele_core::log::inclusion_proof;
-use stele_core::note::{SignedNote, TlogProof};
+use stele_core::log::{consistency_proof, inclusion_proof};
+use stele_core::note::{ConsistencyProof, SignedNote, TlogProof};
 use stele_core::outcome::{Change, RowChange};
 use stele_core::proof::{
     Evidence, RANGE_ROWS_MAX, RowClaim, RowEvidence, RowPath, TransactionEvidence,
@@ -52,6 +52,34 @@ impl Node {
             outcome,
         };
         self.proof_file(&Evidence::Transaction(Box::new(evidence)), leaf)
+    }
+
+    /// Proof that the log of a checkpoint with `size` leaves is the beginning of the newest checkpoint's
+    /// log: that nothing before it has changed. `stele verify --since` checks it.
+    ///
+    /// # Errors
+    /// When the log is not so long.
+    pub fn prove_growth(&self, size: u64) -> Result<String, NodeError> {
+        let inner = &self.inner;
+        let tip = inner.tip();
+        let newest = tip.log_size;
+        if tip.height == 0 || size > newest {
+            return Err(NodeError::NotFound {
+                what: format!("a log of {size} leaves"),
+                hint: format!(
+                    "the node's newest checkpoint has {newest} leaves; if yours is of this ledger and has \
+                     more, the node is behind or its newest blocks were lost"
+                ),
+            });
+        }
+        let storage = |error: &dyn std::fmt::Display| NodeError::Storage(error.to_string());
+        let path = consistency_proof(inner.suite, size, newest, &*inner.tiles)
+            .map_err(|error| storage(&error))?;
+        let note =
+            SignedNote::parse(tip.certificate.as_bytes()).map_err(|error| storage(&error))?;
+        ConsistencyProof::new(size, path, note)
+            .map(|proof| proof.to_string())
+            .map_err(|error| storage(&error))
     }
 
     /// That an account may have proofs of a table: they tell of all its rows, by what is not there.

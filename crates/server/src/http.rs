@@ -141,6 +141,7 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
         .routes(routes!(proof::row))
         .routes(routes!(proof::range))
         .routes(routes!(tile::checkpoint))
+        .routes(routes!(tile::growth))
         .routes(routes!(kv::get, kv::put, kv::delete))
         .routes(routes!(kv_lookup::look_up, kv_namespace::set))
         .routes(routes!(preview::begin, preview::list))

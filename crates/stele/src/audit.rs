@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::config::Config;
+use crate::login::LoginArgs;
 use crate::paint::Paint;
 use crate::progress::bytes_bar;
 use crate::report::Report;
@@ -46,6 +47,8 @@ pub(crate) struct AuditArgs {
     /// Address of the node's HTTP API [default: http.listen of the configuration]
     #[arg(long, value_name = "URL")]
     http: Option<String>,
+    #[command(flatten)]
+    login: LoginArgs,
     /// First height [default: 1]
     #[arg(long, value_name = "HEIGHT", value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
@@ -76,7 +79,7 @@ struct Check {
 
 /// Runs `stele audit`.
 pub(crate) fn run(args: &AuditArgs, config: &Config) -> Result<ExitCode> {
-    let client = Client::new(args.http.as_deref(), config)?;
+    let client = Client::new(args.http.as_deref(), config, args.login.login())?;
     let mut request = json!({ "state": !args.no_state || args.state });
     for (name, height) in [("from", args.from), ("to", args.to)] {
         if let (Some(height), Some(request)) = (height, request.as_object_mut()) {

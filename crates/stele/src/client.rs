@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use ureq::http::Response;
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use crate::config::Config;
+use crate::login::Login;
 
 /// Longest answer read as JSON, in bytes (16 MiB).
 const JSON_LEN_MAX: u64 = 16 * 1024 * 1024;
@@ -18,11 +20,12 @@ const WAIT_MAX: Duration = Duration::from_secs(70);
 pub(crate) struct Client {
     agent: Agent,
     base: String,
+    login: Login,
 }
 
 impl Client {
-    /// A client for the node at `url`, or the configured one.
-    pub(crate) fn new(url: Option<&str>, config: &Config) -> Result<Self> {
+    /// A client for the node at `url`, or the configured one. `login` is used when the node asks.
+    pub(crate) fn new(url: Option<&str>, config: &Config, login: Login) -> Result<Self> {
         let base = match url {
             Some(url) => address(url)?,
             None => format!("http://{}", Config::reached(config.http_listen)),
@@ -30,6 +33,7 @@ impl Client {
         Ok(Self {
             agent: agent(WAIT_MAX),
             base,
+            login,
         })
     }
 
@@ -46,19 +50,45 @@ impl Client {
 
     /// Reads a text of at most `len_max` bytes.
     pub(crate) fn get_text(&self, path: &str, len_max: u64) -> Result<String> {
-        let answer = self.agent.get(format!("{}{path}", self.base)).call();
+        let url = format!("{}{path}", self.base);
+        let answer = self.logged_in(|header| {
+            let mut request = self.agent.get(&url);
+            if let Some(header) = header {
+                request = request.header(AUTHORIZATION, header);
+            }
+            request.call()
+        })?;
         self.text(path, answer, len_max)
     }
 
     /// Sends JSON and reads JSON.
     pub(crate) fn post_json(&self, path: &str, body: &Value) -> Result<Value> {
-        let answer = self
-            .agent
-            .post(format!("{}{path}", self.base))
-            .header("content-type", "application/json")
-            .send(body.to_string());
+        let url = format!("{}{path}", self.base);
+        let answer = self.logged_in(|header| {
+            let mut request = self
+                .agent
+                .post(&url)
+                .header(CONTENT_TYPE, "application/json");
+            if let Some(header) = header {
+                request = request.header(AUTHORIZATION, header);
+            }
+            request.send(body.to_string())
+        })?;
         let text = self.text(path, answer, JSON_LEN_MAX)?;
         self.parse(path, &text)
+    }
+
+    /// Sends a request; once more with a password if the node asks for one and somebody gives it.
+    fn logged_in(
+        &self,
+        send: impl Fn(Option<String>) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Result<Response<Body>, ureq::Error>> {
+        let answer = send(self.login.header());
+        let refused = matches!(&answer, Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED);
+        if refused && self.login.ask()? {
+            return Ok(send(self.login.header()));
+        }
+        Ok(answer)
     }
 
     fn parse(&self, path: &str, text: &str) -> Result<Value> {
@@ -159,6 +189,10 @@ pub(crate) fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn login() -> Login {
+        Login::new("operator", None)
+    }
+
     #[test]
     fn pieces_of_urls_are_encoded() {
         assert_eq!(encoded("a b/ü?"), "a%20b%2F%C3%BC%3F");
@@ -174,9 +208,9 @@ mod tests {
     #[test]
     fn only_plain_http_addresses_are_taken() {
         let config = Config::default();
-        assert!(Client::new(Some("https://x"), &config).is_err());
-        assert!(Client::new(Some("x:80"), &config).is_err());
-        let client = Client::new(Some("http://[::1]:8080/"), &config).unwrap();
+        assert!(Client::new(Some("https://x"), &config, login()).is_err());
+        assert!(Client::new(Some("x:80"), &config, login()).is_err());
+        let client = Client::new(Some("http://[::1]:8080/"), &config, login()).unwrap();
         assert_eq!(client.base(), "http://[::1]:8080");
     }
 }

@@ -13,6 +13,7 @@ mod client;
 mod config;
 mod demo;
 mod keys;
+mod login;
 mod paint;
 mod progress;
 mod proxy;

@@ -17,6 +17,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::config::Config;
+use crate::login::password_from_environment;
 use shell::Shell;
 
 const ABOUT: &str = "\
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &SqlArgs, mut config: Config) -> Result<ExitCode> {
             .unwrap_or_else(|| Config::reached(config.postgres_listen).ip().to_string()),
         port: args.port.unwrap_or_else(|| config.postgres_listen.port()),
         user: args.user.clone(),
-        password: connection::password_from_environment(),
+        password: password_from_environment(),
     };
     let prover = proof::Prover::new(args.http.clone(), args.trust.clone(), config);
     let at_terminal = args.command.is_empty()

@@ -10,6 +10,7 @@ use stele_core::datetime::format_timestamptz;
 
 use crate::client::Client;
 use crate::config::Config;
+use crate::login::LoginArgs;
 use crate::paint::Paint;
 use crate::table::printable;
 
@@ -28,6 +29,8 @@ pub(crate) struct StatusArgs {
     /// Address of the node's HTTP API [default: http.listen of the configuration]
     #[arg(long, value_name = "URL")]
     http: Option<String>,
+    #[command(flatten)]
+    login: LoginArgs,
     /// Print the JSON the node gives
     #[arg(long)]
     json: bool,
@@ -35,7 +38,7 @@ pub(crate) struct StatusArgs {
 
 /// Runs `stele status`.
 pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<ExitCode> {
-    let client = Client::new(args.http.as_deref(), config)?;
+    let client = Client::new(args.http.as_deref(), config, args.login.login())?;
     let status = client.get_json("/v1/status")?;
     let mut out = std::io::stdout().lock();
     if args.json {

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use stele_core::note::NOTE_LEN_MAX;
 
 use crate::config::Config;
 use crate::paint::Paint;
@@ -21,13 +22,19 @@ Check proof files or a copied data directory, offline.
 A proof file shows that a transaction took place, or that a row stood (or did not stand) in a table after \
 a block. Nothing in it is believed for itself: everything is hashed up to a checkpoint, and the checkpoint \
 must be signed by the validators in your trust file. Get the trust file (trust.txt of the data directory) \
-from the ledger's operator once, compare its ledger id by another way, and keep it.";
+from the ledger's operator once, compare its ledger id by another way, and keep it.
+
+Keep a checkpoint (GET /checkpoint), too: later, --since shows that nothing before it has changed, without \
+reading the ledger. Ask for the proof from its size, which is its second line: \
+GET /v1/checkpoint/proof?from=SIZE.";
 
 const EXAMPLES: &str = "\
 Examples:
   stele verify proof.txt                         against trust.txt of the configured data directory
   stele verify --trust ledger.trust *.proof      against the file you pinned
   stele verify --json proof.txt | jq .           for programs
+  stele verify --since kept.checkpoint growth.proof
+                                                 nothing before the kept checkpoint has changed
   stele verify --data /backup/stele-data         every block, hash, signature and row, again
   stele verify --data copy --execute             and that every recorded outcome is what executing gives
   stele verify --data copy --trust ledger.trust  and that it is the ledger you pinned
@@ -51,6 +58,9 @@ pub(crate) struct VerifyArgs {
     /// the validators recorded. Takes room for the state in TMPDIR
     #[arg(long, requires = "data")]
     execute: bool,
+    /// A checkpoint kept earlier; the files are proofs that the log has only grown since
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "data")]
+    since: Option<PathBuf>,
     /// Trust file [default: trust.txt in node.directory of the configuration; with --data, the
     /// directory's own]
     #[arg(long, value_name = "FILE")]
@@ -85,13 +95,23 @@ fn files(args: &VerifyArgs, pinned: Pinned) -> Result<ExitCode> {
             )),
         )?;
     }
+    let kept = match &args.since {
+        Some(file) => Some(read_bounded(file, NOTE_LEN_MAX)?),
+        None => None,
+    };
     let mut checker = Checker::new(pinned.trust);
     let mut all_shown = true;
     for file in &args.files {
         let name = file.display().to_string();
         let checked = read_bounded(file, PROOF_LEN_MAX)
             .map_err(|error| format!("{error:#}"))
-            .and_then(|bytes| checker.check(&bytes).map_err(|error| error.to_string()));
+            .and_then(|bytes| {
+                let shown = match &kept {
+                    Some(kept) => checker.check_growth(kept, &bytes),
+                    None => checker.check(&bytes),
+                };
+                shown.map_err(|error| error.to_string())
+            });
         all_shown &= checked.is_ok();
         match checked {
             Ok(shown) if args.json => writeln!(out, "{}", shown.to_json(&name))?,

@@ -15,6 +15,8 @@ pub const EXTRA_LEN_MAX: usize = 32 << 20;
 /// The first line.
 const HEADER: &str = "c2sp.org/tlog-proof@v1\n";
 
+const WHAT: &str = "proof";
+
 /// An inclusion proof, the checkpoint it leads to, and optional data of the application's.
 ///
 /// Nothing in it may be believed before the checkpoint's signatures are verified **and** the leaf is shown
@@ -54,7 +56,6 @@ impl TlogProof {
     /// # Errors
     /// When the bytes are no proof in its one form, or over the bounds.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
-        const WHAT: &str = "proof";
         let Ok(text) = std::str::from_utf8(bytes) else {
             return malformed(WHAT, "not UTF-8");
         };
@@ -64,7 +65,7 @@ impl TlogProof {
                 "does not begin with the line 'c2sp.org/tlog-proof@v1'",
             );
         };
-        let (mut line, mut rest) = split_line(rest)?;
+        let (mut line, mut rest) = split_line(WHAT, rest)?;
         let mut extra = None;
         if let Some(encoded) = line.strip_prefix("extra ") {
             check_bound(
@@ -73,23 +74,19 @@ impl TlogProof {
                 EXTRA_LEN_MAX + 3,
             )?;
             extra = Some(from_base64("proof extra data", encoded)?);
-            (line, rest) = split_line(rest)?;
+            (line, rest) = split_line(WHAT, rest)?;
         }
         let Some(index) = line.strip_prefix("index ").and_then(parse_decimal) else {
             return malformed("proof index", "not a line 'index' with a decimal number");
         };
         let mut proof = Vec::new();
         loop {
-            (line, rest) = split_line(rest)?;
+            (line, rest) = split_line(WHAT, rest)?;
             if line.is_empty() {
                 break;
             }
             check_bound("proof hashes", proof.len() + 1, PROOF_LEN_MAX)?;
-            let hash = from_base64("proof hash", line)?;
-            match <[u8; 32]>::try_from(hash.as_slice()) {
-                Ok(hash) => proof.push(Hash(hash)),
-                Err(_) => return malformed("proof hash", "not 32 bytes"),
-            }
+            proof.push(hash_line(line)?);
         }
         Self::new(extra, index, proof, SignedNote::parse(rest.as_bytes())?)
     }
@@ -149,7 +146,19 @@ impl fmt::Display for TlogProof {
 }
 
 /// Takes the next line, without its newline.
-fn split_line(text: &str) -> Result<(&str, &str), NoteError> {
+pub(super) fn split_line<'a>(
+    what: &'static str,
+    text: &'a str,
+) -> Result<(&'a str, &'a str), NoteError> {
     text.split_once('\n')
-        .map_or_else(|| malformed("proof", "ends too early"), Ok)
+        .map_or_else(|| malformed(what, "ends too early"), Ok)
+}
+
+/// One hash of a proof, without its newline.
+pub(super) fn hash_line(line: &str) -> Result<Hash, NoteError> {
+    let hash = from_base64("proof hash", line)?;
+    match <[u8; 32]>::try_from(hash.as_slice()) {
+        Ok(hash) => Ok(Hash(hash)),
+        Err(_) => malformed("proof hash", "not 32 bytes"),
+    }
 }

@@ -7,8 +7,8 @@ use crate::codec::Encode;
 use crate::crypto::SecretKey;
 use crate::hash::{Hash, Suite};
 use crate::leaf::{BlockLeaf, Entry};
-use crate::log::{LogTree, MemoryTiles, inclusion_proof, leaf_hash};
-use crate::note::{Checkpoint, SignedNote, SignerKey, TlogProof};
+use crate::log::{LogTree, MemoryTiles, consistency_proof, inclusion_proof, leaf_hash};
+use crate::note::{Checkpoint, ConsistencyProof, SignedNote, SignerKey, TlogProof};
 use crate::outcome::{Code, TransactionEffects};
 use crate::row::{Row, encode_row, row_hash};
 use crate::schema::{Column, ColumnId, Table, TableId};
@@ -360,4 +360,102 @@ fn a19_proofs_of_another_ledger_with_the_same_origin_and_validator_are_refused()
             "{error:?}"
         );
     }
+}
+
+/// Checkpoints after each of some leaves, and the tiles of all.
+fn grown(signer: &SignerKey, leaves: &[&[u8]]) -> (Vec<String>, MemoryTiles) {
+    let (mut tiles, mut log) = (MemoryTiles::default(), LogTree::new(SUITE));
+    let note = |log: &LogTree| {
+        let checkpoint = Checkpoint::new(ORIGIN, log.size(), log.root()).unwrap();
+        SignedNote::sign(checkpoint.to_string(), &[signer])
+            .unwrap()
+            .to_string()
+    };
+    let mut notes = vec![note(&log)];
+    for leaf in leaves {
+        let mut new = Vec::new();
+        log.append(leaf_hash(SUITE, leaf), &mut new);
+        tiles.extend(new);
+        notes.push(note(&log));
+    }
+    (notes, tiles)
+}
+
+fn growth(old: u64, new: u64, note: &str, tiles: &MemoryTiles) -> String {
+    let path = consistency_proof(SUITE, old, new, tiles).unwrap();
+    let note = SignedNote::parse(note.as_bytes()).unwrap();
+    ConsistencyProof::new(old, path, note).unwrap().to_string()
+}
+
+#[test]
+fn a19_growth_is_shown_and_no_changed_byte_accepted() {
+    let world = world();
+    let leaves: Vec<[u8; 1]> = (0..14).map(|n| [n]).collect();
+    let leaves: Vec<&[u8]> = leaves.iter().map(<[u8; 1]>::as_slice).collect();
+    let (notes, tiles) = grown(&world.signer, &leaves);
+    for (old, new) in [(0, 5), (1, 2), (4, 11), (7, 14), (8, 14), (14, 14)] {
+        let (kept, newer) = (&notes[old], &notes[new]);
+        let file = growth(old as u64, new as u64, newer, &tiles);
+        let check =
+            |kept: &[u8], file: &[u8]| Verifier::new(world.trust.clone()).verify_growth(kept, file);
+        let proven = check(kept.as_bytes(), file.as_bytes()).unwrap();
+        assert_eq!(
+            (proven.old.size(), proven.new.size()),
+            (old as u64, new as u64)
+        );
+        for at in 0..file.len() {
+            let mut forged = file.clone().into_bytes();
+            forged[at] ^= 1;
+            let verdict = check(kept.as_bytes(), &forged);
+            assert!(verdict.is_err(), "{old} to {new}, byte {at}: {verdict:?}");
+        }
+        for at in 0..kept.len() {
+            let mut forged = kept.clone().into_bytes();
+            forged[at] ^= 1;
+            let verdict = check(&forged, file.as_bytes());
+            assert!(
+                verdict.is_err(),
+                "{old} to {new}, kept byte {at}: {verdict:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a19_a_rewritten_log_is_caught_though_its_checkpoint_is_signed() {
+    let world = world();
+    let (kept, _) = grown(&world.signer, &[b"a", b"b", b"c"]);
+    // The validators themselves sign another past.
+    let (notes, tiles) = grown(&world.signer, &[b"a", b"x", b"c", b"d", b"e"]);
+    let mut verifier = Verifier::new(world.trust.clone());
+    let file = growth(3, 5, &notes[5], &tiles);
+    assert!(matches!(
+        verifier.verify_growth(kept[3].as_bytes(), file.as_bytes()),
+        Err(VerifyError::Inconsistent(_))
+    ));
+    let file = growth(3, 3, &notes[3], &tiles);
+    assert!(matches!(
+        verifier.verify_growth(kept[3].as_bytes(), file.as_bytes()),
+        Err(VerifyError::Inconsistent(_))
+    ));
+    // What both have in common is the same.
+    let file = growth(1, 5, &notes[5], &tiles);
+    verifier
+        .verify_growth(kept[1].as_bytes(), file.as_bytes())
+        .unwrap();
+    // The size asked for is the kept checkpoint's.
+    assert_eq!(
+        verifier.verify_growth(kept[3].as_bytes(), file.as_bytes()),
+        Err(VerifyError::OtherStart {
+            expected: 3,
+            found: 1
+        })
+    );
+    // A log that lost its end.
+    let (short, short_tiles) = grown(&world.signer, &[b"a", b"b"]);
+    let file = growth(2, 2, &short[2], &short_tiles).replacen("old 2", "old 3", 1);
+    assert!(matches!(
+        verifier.verify_growth(kept[3].as_bytes(), file.as_bytes()),
+        Err(VerifyError::Inconsistent(_))
+    ));
 }

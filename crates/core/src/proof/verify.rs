@@ -7,8 +7,11 @@ use crate::account::AccountId;
 use crate::codec::{DecodeError, Encode};
 use crate::hash::Hash;
 use crate::leaf::{BlockLeaf, Entry};
-use crate::log;
-use crate::note::{CertificateError, Checkpoint, NoteError, TlogProof, verify_certificate};
+use crate::log::{self, ProofError};
+use crate::note::{
+    CertificateError, Checkpoint, ConsistencyProof, NoteError, SignedNote, TlogProof,
+    verify_certificate,
+};
 use crate::outcome::Outcome;
 use crate::row::Row;
 use crate::schema::Table;
@@ -33,6 +36,21 @@ pub enum VerifyError {
     /// The leaf is not in the log.
     #[error("the leaf is not in the log the checkpoint commits to: {0}")]
     Log(String),
+    /// The proof starts from another checkpoint than the one that was kept.
+    #[error(
+        "the proof starts from {found} leaves, the kept checkpoint has {expected}: ask for the proof from {expected}"
+    )]
+    OtherStart {
+        /// Leaves of the kept checkpoint.
+        expected: u64,
+        /// Leaves the proof starts from.
+        found: u64,
+    },
+    /// The log of the kept checkpoint is not the beginning of the newer one: somebody changed the past.
+    #[error(
+        "the log the kept checkpoint commits to is not the beginning of the newer one: {0}. If both files are as they were given, the ledger's past was changed: keep them, they are the evidence"
+    )]
+    Inconsistent(ProofError),
     /// The block leaf is not that of the block shown.
     #[error("the log's block is not the one shown: {0}")]
     Block(&'static str),
@@ -87,6 +105,15 @@ pub struct ProvenRows {
     pub rows: Vec<(Vec<u8>, Row)>,
 }
 
+/// That the log has only grown between two certified checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenGrowth {
+    /// The one that was kept.
+    pub old: Checkpoint,
+    /// The newer one.
+    pub new: Checkpoint,
+}
+
 /// Verifies proofs of one ledger. Remembers the last certified checkpoint, so that many proofs to
 /// the same one cost one signature check.
 pub struct Verifier {
@@ -118,15 +145,35 @@ impl Verifier {
         let proof = TlogProof::parse(file)?;
         let extra = proof.extra().ok_or(VerifyError::NoEvidence)?;
         let evidence = Evidence::from_checked_bytes(self.trust.suite, extra)?;
-        let checkpoint = self.certified_checkpoint(&proof)?;
+        let checkpoint = self.certified_checkpoint(proof.checkpoint_note())?;
         match evidence {
             Evidence::Transaction(evidence) => self.transaction(&proof, checkpoint, *evidence),
             Evidence::Rows(evidence) => self.rows(&proof, checkpoint, *evidence),
         }
     }
 
-    fn certified_checkpoint(&mut self, proof: &TlogProof) -> Result<Checkpoint, VerifyError> {
-        let note = proof.checkpoint_note();
+    /// Checks that nothing before a checkpoint that was kept (`kept`, a signed note) has changed until
+    /// the one a consistency proof (`file`, see [`ConsistencyProof`]) leads to.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: the first thing that does not hold.
+    pub fn verify_growth(&mut self, kept: &[u8], file: &[u8]) -> Result<ProvenGrowth, VerifyError> {
+        let proof = ConsistencyProof::parse(file)?;
+        let old = self.certified_checkpoint(&SignedNote::parse(kept)?)?;
+        let new = self.certified_checkpoint(proof.checkpoint_note())?;
+        if proof.old() != old.size() {
+            return Err(VerifyError::OtherStart {
+                expected: old.size(),
+                found: proof.old(),
+            });
+        }
+        proof
+            .verify(self.trust.suite, &old, &new)
+            .map_err(VerifyError::Inconsistent)?;
+        Ok(ProvenGrowth { old, new })
+    }
+
+    fn certified_checkpoint(&mut self, note: &SignedNote) -> Result<Checkpoint, VerifyError> {
         let digest = self
             .trust
             .suite

@@ -7,7 +7,7 @@ use stele_core::log::{TILE_WIDTH, TilePath};
 
 use super::context::App;
 use super::error::{ApiError, Refusals};
-use super::extract::{OCTET_STREAM, Segments};
+use super::extract::{OCTET_STREAM, Params, Segments};
 
 /// A full tile never changes; a partial one neither, but it gives way to the full one.
 const CACHE_FULL: &str = "public, max-age=31536000, immutable";
@@ -29,6 +29,29 @@ pub(super) async fn checkpoint(State(app): State<App>) -> Result<Response, ApiEr
         (header::CACHE_CONTROL, CACHE_CHECKPOINT),
     ];
     Ok((headers, note).into_response())
+}
+
+/// Query of [`growth`].
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct From {
+    from: u64,
+}
+
+/// Proof that nothing before an older checkpoint has changed: from its size to the newest checkpoint, in
+/// the form of C2SP tlog-witness. `stele verify --since` checks it offline.
+#[utoipa::path(
+    get,
+    path = "/v1/checkpoint/proof",
+    tag = "log",
+    params(("from" = u64, Query, description = "Size of the older checkpoint: its second line")),
+    responses((status = 200, description = "Consistency proof", body = String, content_type = "text/plain"), Refusals)
+)]
+pub(super) async fn growth(
+    State(app): State<App>,
+    Params(From { from }): Params<From>,
+) -> Result<String, ApiError> {
+    app.blocking(move |node| node.prove_growth(from)).await
 }
 
 /// A tile of hashes (`tile/<level>/<index>[.p/<width>]`) or a bundle of entries (`tile/entries/…`).

@@ -111,6 +111,7 @@ impl Session {
     /// whether the client has sent more already: then some may wait for it, until
     /// [`Session::settle`].
     pub(crate) async fn handle(&mut self, message: Message, more: bool) -> Next {
+        self.start_clock();
         if !self.may_wait(&message) {
             self.settle();
         }
@@ -251,6 +252,11 @@ impl Session {
         Bounds {
             previews_max: self.config.transaction_steps_max,
         }
+    }
+
+    /// What is done from now on may take as long as the session allows.
+    fn start_clock(&self) {
+        self.cancel.limit(self.settings.statement_timeout());
     }
 
     /// How reads are done.

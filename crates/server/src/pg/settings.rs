@@ -5,6 +5,7 @@
 //! Settings that only tune PostgreSQL are taken and have no effect.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use stele_sql::SqlError;
 use stele_sql::bind::check_moment;
@@ -27,6 +28,8 @@ enum Rule {
     Switch,
     /// A whole number, perhaps with a unit.
     Number,
+    /// A whole number of milliseconds, or with a unit.
+    Time,
     /// Any text.
     Free,
     /// A height or a time, or nothing.
@@ -169,7 +172,7 @@ const KNOWN: &[Known] = &[
         "on",
         Rule::Only(&["on", "true", "1", "yes"]),
     ),
-    known("statement_timeout", "0", Rule::Number),
+    known(STATEMENT_TIMEOUT, "0", Rule::Time),
     known(AS_OF, "", Rule::Moment),
     known("synchronize_seqscans", "on", Rule::Switch),
     known(
@@ -199,6 +202,9 @@ pub(crate) const EXPECTED_VERSIONS: &str = "stele.expected_versions";
 
 /// The height or time as of which the session reads; empty for the newest state.
 pub(crate) const AS_OF: &str = "stele.as_of";
+
+/// How long a read or preview may take.
+pub(crate) const STATEMENT_TIMEOUT: &str = "statement_timeout";
 
 /// The settings of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -341,6 +347,12 @@ impl Settings {
         self.value(AS_OF).filter(|moment| !moment.is_empty())
     }
 
+    /// How long a read or preview may take, if the session has a limit.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        let time = milliseconds(self.value(STATEMENT_TIMEOUT)?)?;
+        (time > 0).then(|| Duration::from_millis(time))
+    }
+
     /// Whether a switch is on.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value == "on")
@@ -418,6 +430,13 @@ fn accepted(name: &str, value: &str) -> Result<String, SqlError> {
                 false => Err(invalid().hint("Write a number.")),
             }
         }
+        Rule::Time => {
+            match milliseconds(&lower) {
+                Some(_) => Ok(lower),
+                None => Err(invalid()
+                    .hint("Write milliseconds, or a number with one of ms, s, min, h, d: 5s.")),
+            }
+        }
         Rule::Only(values) if values.contains(&lower.as_str()) => Ok(match known.name {
             "default_transaction_isolation" | "transaction_isolation" => lower,
             _ => known.default.to_owned(),
@@ -428,6 +447,26 @@ fn accepted(name: &str, value: &str) -> Result<String, SqlError> {
             _ => format!("It is always {}.", known.default),
         })),
     }
+}
+
+/// Reads a time as PostgreSQL's settings have it: a whole number and a unit, milliseconds without one.
+fn milliseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    let factor = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    // PostgreSQL keeps it in 31 bits.
+    let time = number.parse::<u64>().ok()?.checked_mul(factor)?;
+    (time <= i32::MAX as u64).then_some(time)
 }
 
 fn unknown(name: &str) -> SqlError {

@@ -1,12 +1,14 @@
 //! Who may sign for an account.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
+use stele_core::crypto::PublicKey;
 use stele_core::transaction::SignedTransaction;
 use stele_core::{AccountId, Value};
 
 use super::Engine;
 use super::error::EngineError;
 use super::outcome::Failure;
+use super::readers::Readers;
 use crate::error::SqlError;
 
 impl Engine {
@@ -33,12 +35,7 @@ impl Engine {
         if !self.keys_rotated {
             return Ok(None);
         }
-        // Columns `account` and `key` of the built-in table, whose ids are frozen.
-        let sql = "SELECT c3 FROM t3 WHERE c1 = ?1";
-        let mut statement = self.writer.prepare_cached(sql)?;
-        Ok(statement
-            .query_row([account.0], |row| row.get(0))
-            .optional()?)
+        Ok(rotated_key(&self.writer, account)?)
     }
 
     /// Looks whether any account ever rotated its key.
@@ -49,6 +46,27 @@ impl Engine {
             .exists([])?;
         Ok(())
     }
+}
+
+impl Readers {
+    /// Whether a key is the current one of an account after the newest block.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn may_sign(&self, account: AccountId, key: &PublicKey) -> Result<bool, EngineError> {
+        let rotated = self.with_connection(|connection| rotated_key(connection, account))?;
+        Ok(match rotated {
+            Some(current) => current == key.0,
+            None => AccountId::of_key(self.suite, key) == account,
+        })
+    }
+}
+
+fn rotated_key(connection: &Connection, account: AccountId) -> rusqlite::Result<Option<Vec<u8>>> {
+    // Columns `account` and `key` of the built-in table, whose ids are frozen.
+    let mut statement = connection.prepare_cached("SELECT c3 FROM t3 WHERE c1 = ?1")?;
+    let key = statement.query_row([account.0], |row| row.get(0));
+    key.optional()
 }
 
 /// The bytes of a BYTEA value.

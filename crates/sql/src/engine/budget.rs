@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::Cancel;
+use super::cancel::Stop;
 
 /// Steps of SQLite's virtual machine between two looks at the bounds.
 pub(super) const STEPS_PER_TICK: i32 = 1_000;
@@ -24,7 +25,7 @@ pub(super) struct Budget {
     steps: AtomicU64,
     steps_max: AtomicU64,
     cancel: Mutex<Option<Cancel>>,
-    cancelled: AtomicBool,
+    cancelled: Mutex<Option<Stop>>,
 }
 
 impl Budget {
@@ -48,11 +49,11 @@ impl Budget {
             self.stopped.store(true, Ordering::Relaxed);
             return true;
         }
-        let cancelled = self.cancel.lock().as_ref().is_some_and(Cancel::take);
-        if cancelled {
-            self.cancelled.store(true, Ordering::Relaxed);
+        let stop = self.cancel.lock().as_ref().and_then(Cancel::take);
+        if stop.is_some() {
+            *self.cancelled.lock() = stop;
         }
-        cancelled
+        stop.is_some()
     }
 
     /// Stops statements from now on when that wish is there; none for what a block executes.
@@ -60,9 +61,9 @@ impl Budget {
         *self.cancel.lock() = cancel.cloned();
     }
 
-    /// Whether the statement was stopped because somebody wished it.
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+    /// Why the statement was stopped, if that was not its cost.
+    pub(super) fn cancelled(&self) -> Option<Stop> {
+        *self.cancelled.lock()
     }
 
     /// Starts counting a statement that may take `steps_max` steps.
@@ -71,7 +72,7 @@ impl Budget {
         self.steps_max.store(steps_max, Ordering::Relaxed);
         self.stop.store(false, Ordering::Relaxed);
         self.stopped.store(false, Ordering::Relaxed);
-        self.cancelled.store(false, Ordering::Relaxed);
+        *self.cancelled.lock() = None;
         self.active.store(true, Ordering::Relaxed);
     }
 

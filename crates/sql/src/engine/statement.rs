@@ -13,6 +13,7 @@ use super::Engine;
 use super::bind_text;
 use super::budget::Budget;
 use super::call::{Body, CALL_STATEMENTS_MAX};
+use super::cancel::Stop;
 use super::error::EngineError;
 use super::foreign_key::ForeignKeys;
 use super::outcome::Failure;
@@ -299,8 +300,12 @@ fn step_within(
             Ok(Some(row)) => results.push(read_row(row, lowered.columns, allowance)?),
             Ok(None) => break,
             Err(_) if budget.has_stopped() => return Err(too_long().into()),
-            Err(_) if budget.is_cancelled() => return Err(cancelled().into()),
-            Err(error) => return Err(failed(error)),
+            Err(error) => {
+                return Err(match budget.cancelled() {
+                    Some(stop) => cancelled(stop).into(),
+                    None => failed(error),
+                });
+            }
         }
     }
     drop(rows);
@@ -394,8 +399,12 @@ pub(super) fn bind_value(
     Ok(bound.map_err(EngineError::from)?)
 }
 
-fn cancelled() -> SqlError {
-    SqlError::new("57014", "canceling statement due to user request")
+fn cancelled(stop: Stop) -> SqlError {
+    match stop {
+        Stop::Wished => SqlError::new("57014", "canceling statement due to user request"),
+        Stop::Late => SqlError::new("57014", "canceling statement due to statement timeout")
+            .hint("Read less, or SET statement_timeout to more (0: no limit)."),
+    }
 }
 
 fn too_long() -> SqlError {

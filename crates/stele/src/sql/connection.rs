@@ -1,6 +1,5 @@
 //! The connection to the node.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,20 +7,12 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
+use crate::login::{PASSWORD_VARIABLE, ask_password};
+
 /// Longest wait for a connection.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for the answer of a statement that was cancelled.
 const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// Variable that holds the password, as for psql.
-const PASSWORD_VARIABLE: &str = "PGPASSWORD";
-
-/// The password the environment holds.
-pub(super) fn password_from_environment() -> Option<String> {
-    std::env::var(PASSWORD_VARIABLE)
-        .ok()
-        .filter(|password| !password.is_empty())
-}
 
 /// Where the node is and as whom to speak.
 #[derive(Clone)]
@@ -57,10 +48,9 @@ impl Connection {
             .context("cannot start a thread for the connection")?;
         let mut opened = runtime.block_on(connect(&target));
         if matches!(&opened, Err(error) if error.is::<PasswordMissing>())
-            && std::io::stdin().is_terminal()
+            && let Some(password) = ask_password(&target.user)?
         {
-            let prompt = format!("Password for {}: ", target.user);
-            target.password = Some(rpassword::prompt_password(prompt)?);
+            target.password = Some(password);
             opened = runtime.block_on(connect(&target));
         }
         let (client, carrier) = opened?;

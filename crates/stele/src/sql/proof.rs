@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::meta::Meta;
 use crate::client::{Client, encoded};
 use crate::config::Config;
+use crate::login::Login;
 use crate::paint::Paint;
 use crate::start::quoted;
 use crate::trust::pinned;
@@ -37,7 +38,7 @@ impl Prover {
     }
 
     /// Fetches the proof, checks it, saves it and tells what it shows.
-    pub(super) fn prove(&self, what: &Meta, paint: Paint) -> Result<String> {
+    pub(super) fn prove(&self, what: &Meta, login: Login, paint: Paint) -> Result<String> {
         let (path, name) = match what {
             Meta::ProveRow { schema, table, key } => {
                 let mut path = format!("/v1/tables/{}/{}/proof", encoded(schema), encoded(table));
@@ -54,7 +55,7 @@ impl Prover {
             other => bail!("{other:?} proves nothing"),
         };
         let pinned = pinned(self.trust.as_deref(), &self.config)?;
-        let client = Client::new(self.http.as_deref(), &self.config)?;
+        let client = Client::new(self.http.as_deref(), &self.config, login)?;
         let proof = client.get_text(&path, PROOF_LEN_MAX as u64)?;
         let trust_file = pinned.path;
         let shown = Checker::new(pinned.trust)

@@ -12,6 +12,7 @@ use super::meta::{HELP, Meta};
 use super::proof::Prover;
 use super::split::{is_blank, is_copy, split};
 use super::{failure, history, output};
+use crate::login::Login;
 use crate::paint::Paint;
 use crate::trust::read_bounded;
 
@@ -222,10 +223,13 @@ impl Shell {
                     }
                 }
             }
-            Ok(proof) => self
-                .prover
-                .prove(&proof, self.paint)
-                .and_then(|text| self.say(&text)),
+            Ok(proof) => {
+                let target = self.connection.target();
+                let login = Login::new(&target.user, target.password.clone());
+                self.prover
+                    .prove(&proof, login, self.paint)
+                    .and_then(|text| self.say(&text))
+            }
         };
         match done {
             Ok(()) => Ok(Flow::Done),

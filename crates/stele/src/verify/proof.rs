@@ -6,7 +6,9 @@ use serde_json::json;
 use stele_core::datetime::format_timestamptz;
 use stele_core::key::decode_key;
 use stele_core::outcome::Outcome;
-use stele_core::proof::{Proven, ProvenRows, ProvenTransaction, RowClaim, Verifier, VerifyError};
+use stele_core::proof::{
+    Proven, ProvenGrowth, ProvenRows, ProvenTransaction, RowClaim, Verifier, VerifyError,
+};
 use stele_core::row::Row;
 use stele_core::schema::Table as TableDefinition;
 use stele_core::transaction::Payload;
@@ -52,6 +54,12 @@ impl Checker {
             Proven::Transaction(proven) => transaction(&proven, trust),
             Proven::Rows(proven) => rows(&proven, trust),
         })
+    }
+
+    /// Checks that the log has only grown since a checkpoint that was kept.
+    pub(crate) fn check_growth(&mut self, kept: &[u8], file: &[u8]) -> Result<Shown, VerifyError> {
+        let proven = self.verifier.verify_growth(kept, file)?;
+        Ok(growth(&proven, self.verifier.trust()))
     }
 }
 
@@ -189,6 +197,33 @@ fn rows(proven: &ProvenRows, trust: &Trust) -> Shown {
             "block": leaf.block.to_string(),
             "state_root": leaf.state_root.to_string(),
             "checkpoint_size": proven.checkpoint.size(),
+        }),
+    }
+}
+
+fn growth(proven: &ProvenGrowth, trust: &Trust) -> Shown {
+    let (old, new) = (proven.old.size(), proven.new.size());
+    let more = match new - old {
+        0 => "nothing was added since".to_owned(),
+        added => format!("{added} leaves were added since"),
+    };
+    let lines = vec![
+        (
+            "shows",
+            "that nothing before the kept checkpoint has changed".to_owned(),
+        ),
+        ("kept", format!("the log's first {old} leaves")),
+        ("now", format!("{new} leaves: {more}")),
+        checkpoint(new, trust),
+    ];
+    Shown {
+        lines,
+        json: json!({
+            "kind": "growth",
+            "ledger": trust.ledger.to_string(),
+            "origin": trust.origin,
+            "kept_size": old,
+            "checkpoint_size": new,
         }),
     }
 }

@@ -36,6 +36,7 @@ impl Session {
 
     /// Answers all batches that have ended, and the writes of the one under way.
     pub(crate) fn settle(&mut self) {
+        self.start_clock();
         if self.ends.is_empty() {
             return;
         }

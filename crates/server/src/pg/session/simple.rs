@@ -36,6 +36,7 @@ impl Session {
     }
 
     async fn query_piece(&mut self, piece: Piece<'_>, after: &[Piece<'_>]) -> Result<(), SqlError> {
+        self.start_clock();
         let work = self
             .prepare(piece.sql, &[])
             .map_err(|error| moved(error, piece.characters_before))?;

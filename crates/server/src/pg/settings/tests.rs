@@ -35,6 +35,39 @@ fn a_change_is_reported_once() {
 }
 
 #[test]
+fn times_have_units() {
+    let mut settings = Settings::default();
+    assert_eq!(settings.statement_timeout(), None);
+    for (given, milliseconds) in [
+        ("1500", 1_500),
+        ("5s", 5_000),
+        ("2 min", 120_000),
+        ("1h", 3_600_000),
+    ] {
+        settings.set("statement_timeout", Some(given)).unwrap();
+        let expected = Some(std::time::Duration::from_millis(milliseconds));
+        assert_eq!(settings.statement_timeout(), expected, "{given}");
+    }
+    settings.set("statement_timeout", Some("0")).unwrap();
+    assert_eq!(settings.statement_timeout(), None);
+    for wrong in [
+        "",
+        "s",
+        "-1",
+        "5 weeks",
+        "1.5s",
+        "25d",
+        "99999999999999999999",
+    ] {
+        assert_eq!(
+            code(settings.set("statement_timeout", Some(wrong))),
+            "22023",
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
 fn the_client_chooses_defaults() {
     let mut settings = Settings::default();
     settings.choose("application_name", "app").unwrap();
