@@ -14,10 +14,11 @@ use stele_core::trust::Trust;
 use stele_core::{Decode, Hash};
 use stele_flow::Runtime;
 use stele_sql::engine::{
-    Engine, EngineConfig, HistorySource, Readers, SECRET_LEN, StateAudit, StateDifference,
+    Engine, EngineConfig, EngineError, HistorySource, Readers, SECRET_LEN, StateAudit,
+    StateDifference,
 };
-use stele_store::store::{CheckOptions, CheckProgress, Fault, Judge};
-use stele_store::{Access, BlockStore, Damage, DamageKind, MemoryIndex, StoreConfig};
+use stele_store::store::{CheckOptions, CheckProgress, Fault, Judge, TileFault};
+use stele_store::{Access, BlockStore, Damage, DamageKind, MemoryIndex, StoreConfig, TileStore};
 
 use crate::blocks::not_stored;
 use crate::directory::{check_format, read_genesis};
@@ -29,6 +30,8 @@ use crate::status::{AuditReport, Finding};
 
 /// Threads that check.
 const CHECK_THREADS: usize = 2;
+/// Part of what is found in the tile files.
+const TILES: &str = "log";
 /// Shortest pause worth taking when a check is throttled.
 const THROTTLE_STEP: Duration = Duration::from_millis(1);
 
@@ -68,7 +71,29 @@ impl Node {
             progress(done, total);
             true
         };
+        self.check_heights(&heights)?;
         self.inner.checked(heights, state, 0, &keep_on)
+    }
+
+    /// Whether there is something to check in a range of heights.
+    ///
+    /// # Errors
+    /// When the range is empty, or begins after the newest block.
+    pub fn check_heights(&self, heights: &RangeInclusive<u64>) -> Result<(), NodeError> {
+        let tip = self.inner.tip().height;
+        let (from, to) = (*heights.start(), *heights.end());
+        let what = match (from, to) {
+            (0, _) => "heights begin with 1".to_owned(),
+            _ if from > to => format!("the range from {from} to {to} is empty"),
+            _ if from > tip.max(1) => match tip {
+                0 => format!("the check is to begin at height {from}, and there is no block yet"),
+                _ => format!(
+                    "the check is to begin at height {from}, and the ledger has blocks 1 to {tip}"
+                ),
+            },
+            _ => return Ok(()),
+        };
+        Err(NodeError::Invalid(what))
     }
 }
 
@@ -82,14 +107,20 @@ impl Inner {
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<AuditReport, NodeError> {
         self.last_check.lock().running = true;
+        let tip = self.tip().height;
         let report = self.audit(heights.clone(), state, mib_per_s, progress);
         let mut last = self.last_check.lock();
         last.running = false;
         if let Ok(report) = &report {
-            last.findings.clone_from(&report.findings);
-            let whole =
-                *heights.start() <= 1 && report.height >= self.tip().height.min(*heights.end());
-            self.note_damage(report, state && whole);
+            let everything =
+                state && *heights.start() <= 1 && tip <= report.height.min(*heights.end());
+            if everything {
+                last.findings.clone_from(&report.findings);
+            } else {
+                // Of what a part of a check did not look at, the one before still holds.
+                last.add(&report.findings);
+            }
+            self.note_damage(report, everything);
         }
         for finding in report.iter().flat_map(|report| &report.findings) {
             tracing::error!(
@@ -129,6 +160,7 @@ impl Inner {
         let trust = Trust::of_genesis(&self.genesis);
         let mut report = check_blocks(
             &self.store,
+            Some(&self.tiles),
             &trust,
             heights,
             &self.runtime,
@@ -194,26 +226,37 @@ pub fn verify_directory(
         progress(done, total);
         true
     };
-    let mut report = check_blocks(&store, &trust, 1..=u64::MAX, runtime, 0, &keep_on)?;
+    let tiles = TileStore::open_read_only(runtime.files.clone(), path)?;
+    let mut report = check_blocks(
+        &store,
+        Some(&tiles),
+        &trust,
+        1..=u64::MAX,
+        runtime,
+        0,
+        &keep_on,
+    )?;
     if let Some(damage) = opened.damage
-        && report.findings.is_empty()
+        && are_blocks_good(&report)
     {
         report.findings.push(block_finding(&store, &damage));
     }
-    if report.findings.is_empty() {
+    if are_blocks_good(&report) {
         check_genesis(&store, &genesis, &mut report)?;
         let state = match offline.state {
             Some(copy) => copy.to_owned(),
             None => path.join(STATE_FILE),
         };
         if runtime.files.exists(&state)? {
-            let engine = Engine::open(EngineConfig::new(Some(state), ledger, suite))?;
             let effects = |height| store.effects(height)?.ok_or_else(|| not_stored(height));
-            let height = engine.meta().height;
-            if height > report.effects_height {
-                report.findings.push(ahead(height, report.effects_height));
-            } else {
-                check_state(&engine.readers(), runtime, effects, &mut report)?;
+            match Engine::open(EngineConfig::new(Some(state), ledger, suite)) {
+                Ok(engine) if engine.meta().height > report.effects_height => {
+                    let (height, kept) = (engine.meta().height, report.effects_height);
+                    report.findings.push(ahead(height, kept));
+                }
+                Ok(engine) => check_state(&engine.readers(), runtime, effects, &mut report)?,
+                Err(EngineError::Corrupt { cause, .. }) => report.findings.push(unusable(&cause)),
+                Err(error) => return Err(error.into()),
             }
         }
         if let Some(scratch) = offline.scratch {
@@ -233,6 +276,19 @@ fn ahead(height: u64, effects_height: u64) -> Finding {
         item: "as a whole".to_owned(),
         reason: format!(
             "it is of block {height}, the segments hold effects up to block {effects_height}: a loss of power, or a cut file; start a node on the directory, it makes the state anew"
+        ),
+    }
+}
+
+/// A state that cannot be opened.
+fn unusable(cause: &str) -> Finding {
+    Finding {
+        part: "state",
+        height: None,
+        place: STATE_FILE.to_owned(),
+        item: "as a whole".to_owned(),
+        reason: format!(
+            "{cause}; move state.db away and start the node, it is then made anew from the blocks"
         ),
     }
 }
@@ -269,6 +325,7 @@ impl<'r> Pace<'r> {
 
 fn check_blocks(
     store: &BlockStore,
+    tiles: Option<&TileStore>,
     trust: &Trust,
     heights: RangeInclusive<u64>,
     runtime: &Runtime,
@@ -289,18 +346,17 @@ fn check_blocks(
         pace.keep(at.bytes_done);
         keep_on
     };
-    let checked = store.check(&*runtime.spawner, &options, &judge, &mut step)?;
+    let checked = store.check(&*runtime.spawner, &options, &judge, tiles, &mut step)?;
+    let blocks = checked.damage.iter();
+    let blocks = blocks.map(|damage| block_finding(store, damage));
+    let findings = blocks.chain(checked.tiles.iter().map(tile_finding));
     Ok(AuditReport {
         height: checked.height,
         effects_height: checked.effects_height,
         blocks: checked.blocks,
         transactions: checked.transactions,
         bytes: checked.bytes,
-        findings: checked
-            .damage
-            .iter()
-            .map(|damage| block_finding(store, damage))
-            .collect(),
+        findings: findings.collect(),
         ..AuditReport::default()
     })
 }
@@ -339,6 +395,27 @@ fn block_finding(store: &BlockStore, damage: &Damage) -> Finding {
     }
 }
 
+/// Whether state and history can be compared with the blocks.
+fn are_blocks_good(report: &AuditReport) -> bool {
+    report.findings.iter().all(|finding| finding.part == TILES)
+}
+
+fn tile_finding(fault: &TileFault) -> Finding {
+    let what = match fault.is_missing {
+        true => "the file is cut short",
+        false => "the hash was changed",
+    };
+    Finding {
+        part: TILES,
+        height: Some(fault.height),
+        place: format!("log/{}", fault.level),
+        item: format!("offset {}", fault.index * 32),
+        reason: format!(
+            "{what}; stop the node, remove the folder `log` and start it again, it is then computed anew from the blocks"
+        ),
+    }
+}
+
 /// Compares the state with the newest block it has, and its history with all blocks; with damaged blocks
 /// there is nothing to compare the history with.
 fn check_state(
@@ -349,7 +426,7 @@ fn check_state(
 ) -> Result<(), NodeError> {
     let mut secret = [0; SECRET_LEN];
     runtime.random.fill(&mut secret);
-    let history = report.findings.is_empty().then_some(HistorySource {
+    let history = are_blocks_good(report).then_some(HistorySource {
         secret,
         effects: &mut effects,
     });

@@ -47,6 +47,18 @@ pub enum NodeError {
     /// The node takes no writes now, and why.
     #[error("the node takes no writes: {0}")]
     Halted(String),
+    /// A transaction stands in a stored block that could not be applied.
+    #[error(
+        "transaction {id} stands in block {height}, which is stored and could not be applied: {reason}"
+    )]
+    Unresolved {
+        /// Its identity.
+        id: Hash,
+        /// The block.
+        height: u64,
+        /// What was in the way.
+        reason: String,
+    },
     /// The store or the state cannot be read or written.
     #[error("{0}")]
     Storage(String),

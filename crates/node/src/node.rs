@@ -384,9 +384,18 @@ impl Inner {
         };
         self.mempool
             .forget(waiting.iter().map(|waiting| &waiting.id));
+        // The proposed block is the one after the tip. Once it is stored it will be applied, if not now.
+        let height = self.tip().height + 1;
+        let is_stored = self.store.appended_height() >= height;
         for waiting in waiting {
+            let id = waiting.id;
             let _ = waiting.sender.send(Err(match error {
                 NodeError::Stopping => NodeError::Stopping,
+                NodeError::Halted(reason) if is_stored => NodeError::Unresolved {
+                    id,
+                    height,
+                    reason: reason.clone(),
+                },
                 other => halted(other),
             }));
         }

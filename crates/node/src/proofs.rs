@@ -1,8 +1,12 @@
 //! Making proof files.
 
 use stele_core::key::encode_key;
-use stele_core::log::{consistency_proof, inclusion_proof};
-use stele_core::note::{ConsistencyProof, SignedNote, TlogProof};
+use stele_core::leaf::Entry;
+use stele_core::log::{
+    ProofError, consistency_proof, inclusion_proof, leaf_hash, root_at, verify_consistency,
+    verify_inclusion,
+};
+use stele_core::note::{Checkpoint, ConsistencyProof, SignedNote, TlogProof};
 use stele_core::outcome::{Change, RowChange};
 use stele_core::proof::{
     Evidence, RANGE_ROWS_MAX, RowClaim, RowEvidence, RowPath, TransactionEvidence,
@@ -10,7 +14,7 @@ use stele_core::proof::{
 use stele_core::schema::Table;
 use stele_core::tree::TableProof;
 use stele_core::value::text;
-use stele_core::{AccountId, Hash, Type, Value};
+use stele_core::{AccountId, Encode, Hash, Type, Value};
 use stele_sql::SqlError;
 use stele_sql::bind::check_reads_whole;
 use stele_sql::engine::Snapshot;
@@ -51,7 +55,14 @@ impl Node {
             signed,
             outcome,
         };
-        self.proof_file(&Evidence::Transaction(Box::new(evidence)), leaf)
+        let entry = Entry {
+            height,
+            index,
+            transaction: *id,
+            outcome: evidence.outcome.hash(self.inner.suite),
+        };
+        let bytes = entry.encode_to_vec();
+        self.proof_file(&Evidence::Transaction(Box::new(evidence)), leaf, &bytes)
     }
 
     /// Proof that the log of a checkpoint with `size` leaves is the beginning of the newest checkpoint's
@@ -75,8 +86,13 @@ impl Node {
         let storage = |error: &dyn std::fmt::Display| NodeError::Storage(error.to_string());
         let path = consistency_proof(inner.suite, size, newest, &*inner.tiles)
             .map_err(|error| storage(&error))?;
+        let old_root =
+            root_at(inner.suite, size, &*inner.tiles).map_err(|error| storage(&error))?;
         let note =
             SignedNote::parse(tip.certificate.as_bytes()).map_err(|error| storage(&error))?;
+        let new_root = signed_root(&note)?;
+        verify_consistency(inner.suite, size, newest, &path, &old_root, &new_root)
+            .map_err(|error| tiles_damaged(&error))?;
         ConsistencyProof::new(size, path, note)
             .map(|proof| proof.to_string())
             .map_err(|error| storage(&error))
@@ -251,10 +267,17 @@ impl Node {
             claim,
             shown,
         };
-        self.proof_file(&Evidence::Rows(Box::new(evidence)), place)
+        let bytes = leaf.encode_to_vec();
+        self.proof_file(&Evidence::Rows(Box::new(evidence)), place, &bytes)
     }
 
-    fn proof_file(&self, evidence: &Evidence, leaf: u64) -> Result<String, NodeError> {
+    /// The proof that leaf number `leaf`, of these bytes, is in the log, with what shows the rest.
+    fn proof_file(
+        &self,
+        evidence: &Evidence,
+        leaf: u64,
+        leaf_bytes: &[u8],
+    ) -> Result<String, NodeError> {
         let inner = &*self.inner;
         // The snapshot may show a block whose tip is being published: wait for no one, take the
         // newest certificate that covers the leaf.
@@ -269,6 +292,10 @@ impl Node {
             .map_err(|error| NodeError::Storage(error.to_string()))?;
         let path = inclusion_proof(inner.suite, leaf, tip.log_size, &*inner.tiles)
             .map_err(|error| NodeError::Storage(error.to_string()))?;
+        let (suite, size, root) = (inner.suite, tip.log_size, signed_root(&note)?);
+        let hash = leaf_hash(suite, leaf_bytes);
+        verify_inclusion(suite, &hash, leaf, size, &path, &root)
+            .map_err(|error| tiles_damaged(&error))?;
         let bytes = evidence.to_checked_bytes(inner.suite);
         TlogProof::new(Some(bytes), leaf, path, note)
             .map(|proof| proof.to_string())
@@ -278,6 +305,20 @@ impl Node {
 
 /// How often a proof waits a millisecond for the certificate of a block just committed.
 const TIP_TRIES_MAX: u32 = 1_000;
+
+/// The root a certificate is over.
+fn signed_root(note: &SignedNote) -> Result<Hash, NodeError> {
+    Checkpoint::parse(note.text())
+        .map(|checkpoint| checkpoint.root())
+        .map_err(|error| NodeError::Storage(error.to_string()))
+}
+
+/// What is served leads to what was signed, or is not served.
+fn tiles_damaged(error: &ProofError) -> NodeError {
+    NodeError::Storage(format!(
+        "the tile files in the folder `log` were changed ({error}): stop the node, remove that folder and start it again, they are then computed anew from the blocks"
+    ))
+}
 
 fn tree_error(error: impl std::fmt::Display) -> NodeError {
     NodeError::Storage(format!("the state tree: {error}; run `stele audit`"))

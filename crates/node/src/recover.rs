@@ -2,9 +2,10 @@
 //!
 //! Segments are the truth. A state below their tip is replayed from the kept effects, each root
 //! compared; blocks whose effects were not yet stored (at most the newest) are executed again. A
-//! state above their tip, or one that belongs to other blocks, cannot be right: it is moved aside
-//! and made anew from block 1. So is one ahead of the stored effects, which a loss of power can leave:
-//! nothing orders the state's way to the disk after that of the effects.
+//! state that belongs to other blocks cannot be right: it is moved aside and made anew from block 1. One of a
+//! block that is not there shows that blocks were lost: the node does not start, as it would make others
+//! in their places. A state ahead of the stored effects, which a loss of power can leave:
+//! nothing orders the state's way to the disk after that of the effects; it is made anew, too.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -133,7 +134,15 @@ impl Inner {
         for height in applied + 1..=kept.min(stored) {
             self.replay(&mut engine, height)?;
         }
-        let certificate = self.check_log(kept.min(stored), &applier.log)?;
+        let executed = kept.min(stored);
+        let certificate = match self.check_log(executed, &applier.log) {
+            Ok(certificate) => certificate,
+            Err(error) => {
+                tracing::warn!(%error, "the tile files of the log are computed anew from the blocks");
+                applier.log = LedgerLog::new(self.tiles.rebuild(self.suite, &self.store)?);
+                self.check_log(executed, &applier.log)?
+            }
+        };
         let mut replayed = Replayed {
             log: applier.log.clone(),
             certificate,
@@ -213,7 +222,7 @@ impl Inner {
         let effects = self.effects(height)?;
         let refuse = |why: String| {
             NodeError::Storage(format!(
-                "the certificate kept with block {height} does not fit the log: {why}; run `stele verify --data` to see which file is damaged"
+                "the certificate kept with block {height} does not fit the log that blocks and effects give: {why}; run `stele verify --data` to see which file is damaged"
             ))
         };
         let note = SignedNote::parse(&effects.certificate).map_err(|e| refuse(e.to_string()))?;
@@ -366,6 +375,18 @@ fn open_state(
         0 => return Ok(engine),
         _ => store.meta(height)?,
     };
+    if stored.is_none() {
+        // The state is committed after its block is durable, so there was such a block.
+        let newest = store.appended_height();
+        return Err(NodeError::Storage(format!(
+            "blocks are missing: {STATE_FILE} is of block {height} ({}), the segments end with block {newest}, in {}. \
+             Whoever holds a proof of a missing block would find this node contradicting it, so it does not start: restore the \
+             folder `segments` from the newest copy of the ledger. Only if the blocks are lost for good and nobody was \
+             given anything of them, move {STATE_FILE} and the folder `log` away; others will then be made in their places",
+            meta.block,
+            store.segment_path(store.segment_number()).display(),
+        )));
+    }
     let belongs = stored.is_some_and(|stored| stored.hash == meta.block);
     if belongs && height <= store.effects_height() {
         return Ok(engine);

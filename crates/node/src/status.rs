@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::node::Node;
 
+/// Most findings of checks remembered.
+const FINDINGS_MAX: usize = 1_000;
+
 /// State of the block store. Only `valid` answers reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -87,7 +90,7 @@ pub struct AuditReport {
 /// One thing that was wrong.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// `block`, `segment`, `state`, `history` or `execution`.
+    /// `block`, `segment`, `log`, `state`, `history` or `execution`.
     pub part: &'static str,
     /// The first height concerned, if it can be told.
     pub height: Option<u64>,
@@ -104,6 +107,21 @@ pub struct Finding {
 pub(crate) struct LastCheck {
     pub(crate) running: bool,
     pub(crate) findings: Vec<Finding>,
+}
+
+impl LastCheck {
+    /// Adds findings that are not known.
+    pub(crate) fn add(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            let is_known = self
+                .findings
+                .iter()
+                .any(|known| known.place == finding.place && known.item == finding.item);
+            if !is_known && self.findings.len() < FINDINGS_MAX {
+                self.findings.push(finding.clone());
+            }
+        }
+    }
 }
 
 impl Node {

@@ -48,7 +48,15 @@ pub fn column_name(id: ColumnId) -> String {
 /// Name of an index, quoted; index names are unique in a schema.
 #[must_use]
 pub fn index_name(table: TableId, index: &Index) -> String {
-    format!("\"i{}_{}\"", table.0, index.name.replace('"', "\"\""))
+    format!(
+        "\"{}\"",
+        plain_index_name(table, index).replace('"', "\"\"")
+    )
+}
+
+/// Name of an index as SQLite keeps it.
+pub(crate) fn plain_index_name(table: TableId, index: &Index) -> String {
+    format!("i{}_{}", table.0, index.name)
 }
 
 /// Prefix and name of a CHECK constraint in SQLite, from which its violation is told.

@@ -28,7 +28,7 @@ use crate::damage::Damage;
 use crate::index::Index;
 
 pub use check::{
-    AcceptAll, CheckOptions, CheckProgress, CheckReport, Fault, Judge, UNIT_LEN_DEFAULT,
+    AcceptAll, CheckOptions, CheckProgress, CheckReport, Fault, Judge, TileFault, UNIT_LEN_DEFAULT,
 };
 pub use info::ChainInfo;
 pub use lookup::{PAGE_BYTES_DEFAULT, RANGE_LIMIT_DEFAULT};

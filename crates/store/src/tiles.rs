@@ -43,6 +43,8 @@ const LOG_FOLDER: &str = "log";
 pub struct TileStore {
     files: Arc<dyn Files>,
     directory: PathBuf,
+    /// Whether it is only read, and was not brought up to the blocks.
+    is_read_only: bool,
     shared: RwLock<Shared>,
 }
 
@@ -81,6 +83,7 @@ impl TileStore {
         let tiles = Self {
             files,
             directory,
+            is_read_only: false,
             shared: RwLock::new(Shared {
                 levels: Vec::new(),
                 durable_leaves: durable,
@@ -99,6 +102,51 @@ impl TileStore {
         };
         tiles.add_blocks(suite, store, height, &mut tree)?;
         Ok((tiles, tree))
+    }
+
+    /// The tile files of a directory that nobody uses, to be compared and not to be changed: as far as they
+    /// are known to be durable. What is past that is computed anew at the next start.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn open_read_only(files: Arc<dyn Files>, directory: &Path) -> Result<Self, StoreError> {
+        let directory = directory.join(LOG_FOLDER);
+        let state_path = directory.join(STATE_FILE);
+        let durable = match files.exists(&state_path)? {
+            true => read_state(&files.read(&state_path)?).unwrap_or(0),
+            false => 0,
+        };
+        let mut levels = Vec::new();
+        for number in 0..=TILE_LEVEL_MAX {
+            let path = directory.join(number.to_string());
+            if !files.exists(&path)? {
+                break;
+            }
+            let file = files.open(&path, OpenMode::Read)?;
+            let len = file.len()?;
+            levels.push(Level {
+                written: len - len % HASH_BYTES,
+                file,
+                pending: Vec::new(),
+            });
+        }
+        Ok(Self {
+            files,
+            directory,
+            is_read_only: true,
+            shared: RwLock::new(Shared {
+                levels,
+                durable_leaves: durable,
+            }),
+        })
+    }
+
+    /// Number of leaves that can be compared: those there are, of a directory nobody uses the durable ones.
+    pub(crate) fn comparable_leaves(&self) -> u64 {
+        match self.is_read_only {
+            true => self.shared.read().durable_leaves,
+            false => self.leaf_count(),
+        }
     }
 
     /// Computes all tile files anew from the segments.

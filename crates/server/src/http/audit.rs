@@ -1,6 +1,7 @@
 //! Self-checks on demand: one at a time, in the background, watched by their number.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +52,12 @@ pub(super) struct AuditRequest {
     to: Option<u64>,
     /// Whether to check every row of the state and its history too; true when absent.
     state: Option<bool>,
+}
+
+impl AuditRequest {
+    fn heights(&self) -> RangeInclusive<u64> {
+        self.from.unwrap_or(FIRST_HEIGHT)..=self.to.unwrap_or(u64::MAX)
+    }
 }
 
 /// A check.
@@ -109,13 +116,11 @@ impl Audits {
 
 impl Job {
     fn run(&self, node: &Node, request: &AuditRequest) {
-        let from = request.from.unwrap_or(FIRST_HEIGHT);
-        let to = request.to.unwrap_or(u64::MAX);
         let progress = |done, total| {
             self.done_bytes.store(done, Ordering::Relaxed);
             self.total_bytes.store(total, Ordering::Relaxed);
         };
-        let report = node.audit(from..=to, request.state.unwrap_or(true), &progress);
+        let report = node.audit(request.heights(), request.state.unwrap_or(true), &progress);
         *self.end.lock() = Some(report.map_err(view_of));
     }
 
@@ -174,14 +179,11 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Response
     } else {
         body::json(bytes.into()).await?
     };
-    if request.from == Some(0) || matches!((request.from, request.to), (Some(a), Some(b)) if a > b)
-    {
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_height",
-            "a check goes from a height of at least 1 to one not below it",
-        ));
-    }
+    app.node()
+        .check_heights(&request.heights())
+        .map_err(|error| {
+            ApiError::new(StatusCode::BAD_REQUEST, "invalid_height", error.to_string())
+        })?;
     let job = app.audits().begin()?;
     let view = job.view();
     let node = app.node().clone();

@@ -171,6 +171,11 @@ impl From<NodeError> for ApiError {
             NodeError::Halted(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "halted", message)
                 .hint("GET /v1/status says why; reads go on")
                 .retry_after(RETRY_HALTED_S),
+            NodeError::Unresolved { id, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "08007", message).hint(format!(
+                    "do not send it again: it takes effect, wholly or not at all, once the node is mended and started; GET /v1/transactions/{id} gives its outcome then"
+                ))
+            }
             NodeError::Storage(_) => {
                 tracing::error!(%message, "a request failed in the store");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", message)

@@ -37,6 +37,9 @@ pub(crate) fn node_error(error: NodeError) -> SqlError {
         NodeError::Transaction(_) => SqlError::new("25000", message),
         NodeError::Halted(_) => SqlError::new("57P03", message)
             .hint("Reads go on; `stele status` says what the node waits for."),
+        NodeError::Unresolved { .. } => SqlError::new("08007", message).hint(
+            "Do not send it again: it takes effect, wholly or not at all, once the node is mended and started. Look it up by its id then.",
+        ),
         NodeError::Storage(_) => SqlError::new("58030", message),
         NodeError::Stopping => stopping(),
     }

@@ -6,6 +6,7 @@
 //! What the root does not cover (the history, and the hidden columns of current rows) is compared with
 //! the effects of all blocks, see `versions`.
 
+mod definitions;
 mod history;
 mod versions;
 

@@ -9,6 +9,8 @@
 //! | `_tree` | a chunk of state tree nodes, each with the height that wrote it (see `chunk`) |
 //! | `_tree_old` | a replaced node, with the heights that wrote and replaced it |
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use stele_core::schema::{Table, TableId};
 use stele_core::{Decode, Encode, Hash};
@@ -16,6 +18,7 @@ use stele_core::{Decode, Encode, Hash};
 use super::error::EngineError;
 use super::row_log::Stamp;
 use crate::catalogue::Catalogue;
+use crate::physical;
 
 /// The format of the state database this program reads and writes.
 pub const STATE_FORMAT: u32 = 2;
@@ -115,6 +118,58 @@ pub(super) fn read_root(connection: &Connection) -> rusqlite::Result<Hash> {
     connection
         .prepare_cached("SELECT root FROM _meta WHERE id = 1")?
         .query_row([], |row| row.get(0).map(Hash))
+}
+
+/// Looks whether the database holds the tables and indexes of its catalogue, and nothing that acts by
+/// itself. The self-check compares more, word by word.
+pub(super) fn check_things(
+    connection: &Connection,
+    catalogue: &Catalogue,
+) -> Result<(), EngineError> {
+    let corrupt = |cause: String| EngineError::Corrupt {
+        path: String::new(),
+        cause,
+    };
+    let mut statement =
+        connection.prepare_cached("SELECT type, name, tbl_name FROM sqlite_schema")?;
+    let things = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<BTreeSet<(String, String, String)>>>()?;
+    if let Some((kind, name, _)) = things
+        .iter()
+        .find(|(kind, ..)| kind != "table" && kind != "index")
+    {
+        return Err(corrupt(format!(
+            "it holds the {kind} {name:?}, which Stele did not make"
+        )));
+    }
+    for table in catalogue.with_rows() {
+        let rows = physical::table_name(table.id);
+        let mut wanted = vec![
+            ("table", rows.clone(), rows.clone()),
+            (
+                "table",
+                physical::history_name(table.id),
+                physical::history_name(table.id),
+            ),
+        ];
+        for index in &table.indexes {
+            wanted.push((
+                "index",
+                physical::plain_index_name(table.id, index),
+                rows.clone(),
+            ));
+        }
+        for (kind, name, owner) in wanted {
+            if !things.contains(&(kind.to_owned(), name.clone(), owner)) {
+                return Err(corrupt(format!(
+                    "its {kind} {name:?} of table {}.{} is gone",
+                    table.schema, table.name
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Loads the catalogue a connection sees.

@@ -227,6 +227,7 @@ impl Engine {
         }
         self.meta = stored.meta;
         self.catalogue = Arc::new(meta::read_catalogue(&self.writer)?);
+        meta::check_things(&self.writer, &self.catalogue)?;
         self.versions = meta::read_versions(&self.writer)?.into_iter().collect();
         self.load_layouts()?;
         self.load_accounts()?;

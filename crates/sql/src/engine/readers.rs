@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use rusqlite::Connection;
 use stele_core::genesis::Limits;
 use stele_core::tree::TableEntry;
-use stele_core::{AccountId, Suite, Type, Value};
+use stele_core::{AccountId, Hash, Suite, Type, Value};
 
 use super::authoriser::Wall;
 use super::bind_text;
@@ -67,6 +67,7 @@ pub struct Readers {
     limits: Limits,
     past: Arc<PastSlot>,
     pub(super) suite: Suite,
+    pub(super) ledger: Hash,
     pub(super) proof_window: u64,
     pub(super) path: String,
 }
@@ -93,6 +94,7 @@ impl Readers {
                 ..config.limits
             },
             suite: config.suite,
+            ledger: config.ledger,
             proof_window: config.proof_window,
             path: place.shown.clone(),
         })

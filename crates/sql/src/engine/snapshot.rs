@@ -204,6 +204,14 @@ impl Snapshot {
         }
     }
 
+    pub(super) fn ledger(&self) -> stele_core::Hash {
+        self.readers.ledger
+    }
+
+    pub(super) fn proof_window(&self) -> u64 {
+        self.readers.proof_window
+    }
+
     pub(super) fn suite(&self) -> stele_core::Suite {
         self.readers.suite
     }

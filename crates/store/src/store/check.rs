@@ -13,6 +13,7 @@ mod examine;
 mod merge;
 mod plan;
 mod skim;
+mod tiles;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -26,9 +27,11 @@ use super::BlockStore;
 use crate::damage::{Damage, DamageKind};
 use crate::error::StoreError;
 use crate::location::Position;
+use crate::tiles::TileStore;
 use examine::Examined;
-use merge::Merge;
+use merge::{Merge, Stop};
 use plan::Unit;
+use tiles::TileCheck;
 
 /// Length of the units threads read, unless configured, in bytes.
 pub const UNIT_LEN_DEFAULT: u64 = 16 * 1024 * 1024;
@@ -113,6 +116,20 @@ pub struct CheckProgress {
     pub height: u64,
 }
 
+/// A hash in the tile files that is not what blocks and effects give. The files are derived: they can be
+/// computed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileFault {
+    /// Tile level, which is the name of the file.
+    pub level: u8,
+    /// Number of the hash in it; it stands at 32 times that.
+    pub index: u64,
+    /// The block one of whose leaves it covers last.
+    pub height: u64,
+    /// Whether the file is too short to hold it.
+    pub is_missing: bool,
+}
+
 /// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
@@ -136,11 +153,15 @@ pub struct CheckReport {
     pub log: Option<(u64, Hash)>,
     /// The newest certificate accepted: height.
     pub certified_height: u64,
+    /// The first hash of the tile files that is wrong, if they were compared.
+    pub tiles: Option<TileFault>,
 }
 
 impl BlockStore {
     /// Checks the store. `progress` is called after each round of units, from the calling thread; it
     /// may sleep to throttle the check, and returns false to stop it.
+    ///
+    /// From height 1 on, `tiles` are compared too, as far as they went when the check began.
     ///
     /// Does not [quarantine](BlockStore::quarantine) what it finds; the caller decides.
     ///
@@ -151,12 +172,14 @@ impl BlockStore {
         spawner: &dyn Spawner,
         options: &CheckOptions,
         judge: &Arc<dyn Judge>,
+        tiles: Option<&TileStore>,
         progress: &mut dyn FnMut(CheckProgress) -> bool,
     ) -> Result<CheckReport, StoreError> {
+        let tiles = tiles.map(TileCheck::new);
         // In this order: blocks up to the height stand before the position.
         let height = self.durable_height();
         let end = self.inner.durable.position();
-        let mut merge = Merge::new(self, options, height)?;
+        let mut merge = Merge::new(self, options, height, tiles)?;
         let units = match plan::units(self, options, end)? {
             Ok(units) => units,
             Err(damage) => return Ok(merge.stop(damage)),
@@ -168,8 +191,10 @@ impl BlockStore {
         for round in units.chunks(options.threads.max(1)) {
             let examined = self.examine_round(spawner, options, judge, round)?;
             for (unit, examined) in round.iter().zip(examined) {
-                if let Err(damage) = merge.add(unit, examined, &**judge) {
-                    return Ok(merge.stop(damage));
+                match merge.add(unit, examined, &**judge) {
+                    Ok(()) => {}
+                    Err(Stop::Damage(damage)) => return Ok(merge.stop(damage)),
+                    Err(Stop::Unread(error)) => return Err(error),
                 }
                 done.bytes_done += unit.end - unit.start;
             }

@@ -3,6 +3,7 @@
 use stele_core::outcome::BlockEffects;
 use stele_core::schema::Table;
 
+use super::definitions::Definitions;
 use super::versions::{End, Item, Misfit, Origin, SECRET_LEN, Versions};
 use super::{StateAudit, StateDifference, key_text, table_words};
 use crate::engine::error::EngineError;
@@ -31,7 +32,14 @@ impl StateAudit {
         let Some(mut versions) = versions else {
             return Ok(());
         };
-        if !self.add_effects(snapshot, &mut versions, effects)? || versions.is_even() {
+        let mut definitions = Definitions::new(snapshot.ledger(), snapshot.suite())?;
+        if !self.add_effects(snapshot, &mut versions, Some(&mut definitions), effects)? {
+            return Ok(());
+        }
+        for difference in definitions.compare(snapshot)? {
+            self.tell(difference);
+        }
+        if versions.is_even() {
             return Ok(());
         }
         // Once more, keeping the items of cells that differ.
@@ -47,7 +55,7 @@ impl StateAudit {
                 Ok(())
             })?;
         }
-        if self.add_effects(snapshot, &mut versions, effects)? {
+        if self.add_effects(snapshot, &mut versions, None, effects)? {
             self.tell_misfits(snapshot, versions);
         }
         Ok(())
@@ -96,10 +104,16 @@ impl StateAudit {
         &mut self,
         snapshot: &Snapshot,
         versions: &mut Versions,
+        mut definitions: Option<&mut Definitions>,
         effects: &mut dyn FnMut(u64) -> Result<BlockEffects, E>,
     ) -> Result<bool, E> {
         for height in 1..=snapshot.height() {
-            if let Err((id, why)) = versions.add_effects(&effects(height)?) {
+            let effects = effects(height)?;
+            let mut added = versions.add_effects(&effects);
+            if let (Ok(()), Some(definitions)) = (&added, &mut definitions) {
+                added = definitions.add_effects(&effects);
+            }
+            if let Err((id, why)) = added {
                 if let Some(table) = snapshot.catalogue().table(id) {
                     let what = format!("its definition is not that of the blocks: {why}");
                     self.tell_version(table, None, Some(height), what);

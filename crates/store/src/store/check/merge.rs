@@ -8,6 +8,7 @@ use stele_core::{Hash, Suite};
 use super::examine::{Event, Examined, PendingBlock, join, link, mismatch};
 use super::plan::Unit;
 use super::skim::EffectsFacts;
+use super::tiles::TileCheck;
 use super::{CheckOptions, CheckReport, Fault, Judge, behind, damage};
 use crate::damage::{Damage, DamageKind};
 use crate::error::StoreError;
@@ -20,8 +21,28 @@ use crate::store::writer::Summary;
 /// not judged; a newer one commits to all that they do.
 const ROOTS_KEPT: usize = 65_536;
 
+/// Why merging ends.
+pub(super) enum Stop {
+    /// Something is damaged.
+    Damage(Damage),
+    /// Tile files cannot be read.
+    Unread(StoreError),
+}
+
+impl From<Damage> for Stop {
+    fn from(damage: Damage) -> Self {
+        Self::Damage(damage)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Unread(error)
+    }
+}
+
 /// What was found so far.
-pub(super) struct Merge {
+pub(super) struct Merge<'t> {
     suite: Suite,
     /// Blocks up to this height, but not after `heights`, must be found.
     height_wanted: u64,
@@ -30,6 +51,7 @@ pub(super) struct Merge {
     before: (u64, Hash),
     carried: VecDeque<PendingBlock>,
     tree: Option<LogTree>,
+    tiles: Option<TileCheck<'t>>,
     new_hashes: Vec<(u8, Hash)>,
     /// Height, log size and root after recent blocks.
     roots: VecDeque<(u64, u64, Hash)>,
@@ -38,11 +60,12 @@ pub(super) struct Merge {
     report: CheckReport,
 }
 
-impl Merge {
+impl<'t> Merge<'t> {
     pub(super) fn new(
         store: &BlockStore,
         options: &CheckOptions,
         durable_height: u64,
+        tiles: Option<TileCheck<'t>>,
     ) -> Result<Self, StoreError> {
         let suite = store.inner.config.suite;
         let first = (*options.heights.start()).max(1);
@@ -57,6 +80,7 @@ impl Merge {
             before,
             carried: VecDeque::new(),
             tree: (first == 1).then(|| LogTree::new(suite)),
+            tiles,
             new_hashes: Vec::new(),
             roots: VecDeque::new(),
             summary: None,
@@ -74,12 +98,12 @@ impl Merge {
         unit: &Unit,
         mut examined: Examined,
         judge: &dyn Judge,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Stop> {
         if let Some((height, parent, offset)) = examined.first
             && (height != self.before.0 + 1 || parent != self.before.1)
         {
             let fault = link(format!("it does not follow block {}", self.before.0));
-            return Err(damage(unit, offset, height, fault));
+            return Err(damage(unit, offset, height, fault).into());
         }
         let events = std::mem::take(&mut examined.events);
         let leaves = std::mem::take(&mut examined.leaves);
@@ -93,11 +117,11 @@ impl Merge {
                             "the effects of block {} are not there",
                             block.height
                         ));
-                        return Err(damage(unit, unit.start, block.height, fault));
+                        return Err(damage(unit, unit.start, block.height, fault).into());
                     }
                     let (own, rest) = leaves.split_at(leaf_count.min(leaves.len()));
                     leaves = rest;
-                    self.close(height, own);
+                    self.close(height, own)?;
                 }
                 Event::Certificate {
                     height,
@@ -115,11 +139,11 @@ impl Merge {
         self.report.bytes += unit.end - unit.start;
         self.report.height = self.before.0;
         if let Some(bad) = &examined.bad {
-            return Err(self.bad_record(unit, bad));
+            return Err(self.bad_record(unit, bad).into());
         }
         match examined.damage.take() {
-            Some(damage) => Err(damage),
-            None => self.footer(unit, &examined),
+            Some(damage) => Err(damage.into()),
+            None => Ok(self.footer(unit, &examined)?),
         }
     }
 
@@ -139,14 +163,9 @@ impl Merge {
         damage(unit, bad.offset, height, fault)
     }
 
-    fn orphan(
-        &mut self,
-        unit: &Unit,
-        facts: EffectsFacts,
-        judge: &dyn Judge,
-    ) -> Result<(), Damage> {
+    fn orphan(&mut self, unit: &Unit, facts: EffectsFacts, judge: &dyn Judge) -> Result<(), Stop> {
         let (height, offset) = (facts.height, facts.offset);
-        let at = |fault| damage(unit, offset, height, fault);
+        let at = |fault| Stop::from(damage(unit, offset, height, fault));
         let Some(block) = self.carried.pop_front() else {
             // Of a block before the range that is checked.
             return match self.tree {
@@ -156,7 +175,7 @@ impl Merge {
         };
         let mut leaves = Vec::new();
         join(&block, &facts, self.suite, &mut leaves, &mut Vec::new()).map_err(at)?;
-        self.close(height, &leaves);
+        self.close(height, &leaves)?;
         if !facts.certificate.is_empty() {
             let stated = judge.certificate(height, &facts.certificate).map_err(at)?;
             self.certificate(height, stated).map_err(at)?;
@@ -164,17 +183,23 @@ impl Merge {
         Ok(())
     }
 
-    fn close(&mut self, height: u64, leaves: &[Hash]) {
+    fn close(&mut self, height: u64, leaves: &[Hash]) -> Result<(), StoreError> {
         self.report.effects_height = height;
-        let Some(tree) = &mut self.tree else { return };
+        let Some(tree) = &mut self.tree else {
+            return Ok(());
+        };
         for leaf in leaves {
             tree.append(*leaf, &mut self.new_hashes);
+            if let Some(tiles) = &mut self.tiles {
+                tiles.add(&self.new_hashes, tree.size(), height)?;
+            }
             self.new_hashes.clear();
         }
         if self.roots.len() == ROOTS_KEPT {
             self.roots.pop_front();
         }
         self.roots.push_back((height, tree.size(), tree.root()));
+        Ok(())
     }
 
     fn certificate(&mut self, height: u64, stated: Option<(u64, Hash)>) -> Result<(), Fault> {
@@ -255,6 +280,7 @@ impl Merge {
 
     pub(super) fn report(mut self) -> CheckReport {
         self.report.log = self.tree.as_ref().map(|tree| (tree.size(), tree.root()));
+        self.report.tiles = self.tiles.and_then(TileCheck::into_fault);
         self.report
     }
 }

@@ -14,8 +14,11 @@ use crate::store::{AcceptAll, CheckOptions, CheckReport, Fault, Judge};
 
 fn check_with(store: &BlockStore, options: &CheckOptions, judge: &Arc<dyn Judge>) -> CheckReport {
     let spawners: [&dyn Spawner; 2] = [&InlineSpawner, &ThreadSpawner];
-    let reports =
-        spawners.map(|spawner| store.check(spawner, options, judge, &mut |_| true).unwrap());
+    let reports = spawners.map(|spawner| {
+        store
+            .check(spawner, options, judge, None, &mut |_| true)
+            .unwrap()
+    });
     let [one, two] = reports;
     assert_eq!(one.damage, two.damage);
     assert_eq!(one.log, two.log);
@@ -267,7 +270,7 @@ fn b4_the_check_goes_on_while_blocks_are_appended_and_can_be_stopped() {
     };
     let mut next = 7;
     let report = store
-        .check(&InlineSpawner, &options, &judge, &mut |_| {
+        .check(&InlineSpawner, &options, &judge, None, &mut |_| {
             if next <= 12 {
                 chain.append(&store, next..=next);
                 next += 1;
@@ -278,7 +281,7 @@ fn b4_the_check_goes_on_while_blocks_are_appended_and_can_be_stopped() {
     assert_eq!((report.damage, report.height), (None, 6));
     assert_holds(&store, &chain, next - 1);
     let report = store
-        .check(&InlineSpawner, &options, &judge, &mut |progress| {
+        .check(&InlineSpawner, &options, &judge, None, &mut |progress| {
             progress.height < 2
         })
         .unwrap();
