@@ -28,8 +28,9 @@ pub const STATEMENT_LEN_MAX: usize = 512 * 1024;
 pub const EXPECTED_VERSIONS_MAX: usize = 64;
 /// A transaction expires at most this long after its own time, in microseconds (10 minutes).
 pub const EXPIRY_AHEAD_MAX_US: i64 = 10 * 60 * 1_000_000;
-/// A transaction's own time lies within this distance of its block's time, in microseconds (5 s).
-pub const TIME_SKEW_MAX_US: i64 = 5 * 1_000_000;
+/// A transaction's own time lies within this distance of its block's time, in microseconds (30 s):
+/// room for block intervals of up to 20 s and clocks that differ a little.
+pub const TIME_SKEW_MAX_US: i64 = 30 * 1_000_000;
 
 const TRANSACTION_VERSION: u8 = 1;
 const SIGNING_PREFIX: &[u8] = b"stele/transaction/v1\n";

@@ -15,8 +15,6 @@ pub struct NodeConfig {
     pub mempool: MempoolConfig,
     /// Connections that answer reads at the same time.
     pub readers: usize,
-    /// Page cache of the executor, in KiB.
-    pub cache_kib: u32,
     /// Length at which a segment is sealed, in bytes.
     pub segment_len_max: u64,
     /// Seconds between self-checks of the whole store; 0 for none.
@@ -72,7 +70,6 @@ impl Default for NodeConfig {
             block: BlockPolicy::default(),
             mempool: MempoolConfig::default(),
             readers: 4,
-            cache_kib: 64 * 1024,
             segment_len_max: 128 * 1024 * 1024,
             self_check_interval_s: 3_600,
             self_check_mib_per_s: 50,

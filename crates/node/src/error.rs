@@ -30,7 +30,7 @@ pub enum NodeError {
     },
     /// The transaction's time is out of bounds.
     #[error(
-        "the transaction has expired or its time is more than 5 s from the node's clock: make a new one"
+        "the transaction has expired or its time is more than 30 s from the node's clock: make a new one"
     )]
     Expired,
     /// Nothing of that name, height or identity.

@@ -263,6 +263,9 @@ impl Node {
         if body.expiry_us <= now_us || skewed {
             return Err(NodeError::Expired);
         }
+        if let Payload::Manifest(manifest) = &body.payload {
+            self.check_manifest(manifest)?;
+        }
         // One that is no longer the account's is found out by whoever executes it.
         let fits = AccountId::of_key(self.inner.suite, &signed.key) == body.account
             || self.inner.readers.may_sign(body.account, &signed.key)?;

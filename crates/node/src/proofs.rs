@@ -22,6 +22,7 @@ use stele_sql::engine::Snapshot;
 use crate::blocks::not_stored;
 use crate::error::NodeError;
 use crate::node::Node;
+use crate::recover::STATE_FILE;
 
 impl Node {
     /// Proof file that a transaction and its outcome are in the log.
@@ -267,6 +268,12 @@ impl Node {
             claim,
             shown,
         };
+        evidence.check(self.inner.suite).map_err(|error| {
+            NodeError::Storage(format!(
+                "rows or tree of {}.{} in {STATE_FILE} were changed ({error}): run `stele audit`; moved away, the state is made anew from the blocks at the next start",
+                evidence.table.schema, evidence.table.name
+            ))
+        })?;
         let bytes = leaf.encode_to_vec();
         self.proof_file(&Evidence::Rows(Box::new(evidence)), place, &bytes)
     }

@@ -110,6 +110,18 @@ impl Node {
         Ok(Record { id, place, bytes })
     }
 
+    /// That the chunks a manifest names are there, or on their way.
+    pub(crate) fn check_manifest(&self, manifest: &Manifest) -> Result<(), NodeError> {
+        for chunk in &manifest.chunks {
+            if !self.is_pending(chunk) && self.place_of_transaction(chunk).is_err() {
+                return Err(NodeError::Invalid(format!(
+                    "the manifest names chunk {chunk}, which is not on the ledger: submit the chunks first"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn join_chunks(&self, id: &Hash, manifest: &Manifest) -> Result<Vec<u8>, NodeError> {
         let broken = |why: String| NodeError::NotFound {
             what: format!("record {id}"),

@@ -71,7 +71,6 @@ impl Inner {
         let mut engine_config =
             EngineConfig::new(Some(directory.path.join(STATE_FILE)), ledger, suite);
         engine_config.limits = genesis.limits;
-        engine_config.cache_kib = config.cache_kib;
         engine_config.readers = config.readers;
         let engine = open_state(engine_config, &directory.path, &store, &runtime)?;
         let readers = engine.readers();

@@ -11,7 +11,7 @@
 //!   durable; in a transaction opened with BEGIN, statements are answered from a preview and
 //!   COMMIT waits for the block.
 //! - **Time.** `now()` is the time the transaction was opened. The ledger takes a transaction only
-//!   within 5 s of its own time, so one that stayed open longer is submitted with the time of its
+//!   within 30 s of its own time, so one that stayed open longer is submitted with the time of its
 //!   COMMIT instead.
 //! - **Settings.** Sessions are UTF-8, ISO dates, UTC. See `SHOW ALL`.
 //!
@@ -34,6 +34,7 @@ mod settings;
 mod startup;
 mod system_value;
 mod transaction;
+mod unsent;
 mod wire_type;
 
 pub use config::PgConfig;

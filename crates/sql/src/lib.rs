@@ -15,6 +15,7 @@ pub mod function;
 pub mod parse;
 pub mod physical;
 pub mod result;
+pub mod spill;
 pub mod system_type;
 
 pub use bound::{Bound, BoundCall, BoundQuery, BoundWrite, Operation, Reliance, SchemaChange};

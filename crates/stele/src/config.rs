@@ -53,7 +53,6 @@ pub(crate) struct Config {
     pub(crate) self_check_interval_s: u64,
     pub(crate) self_check_mib_per_s: u64,
     pub(crate) readers: u64,
-    pub(crate) cache_mib: u64,
     pub(crate) log_level: String,
 }
 
@@ -116,7 +115,6 @@ impl Default for Config {
             self_check_interval_s: node.self_check_interval_s,
             self_check_mib_per_s: node.self_check_mib_per_s,
             readers: node.readers as u64,
-            cache_mib: u64::from(node.cache_kib) / 1024,
             log_level: "info".to_owned(),
         }
     }
@@ -192,7 +190,6 @@ impl Config {
                 bytes_max: size(self.mempool_mib_max * MIB),
             },
             readers: size(self.readers),
-            cache_kib: u32::try_from(self.cache_mib * 1024).unwrap_or(u32::MAX),
             segment_len_max: self.segment_mib * MIB,
             self_check_interval_s: self.self_check_interval_s,
             self_check_mib_per_s: self.self_check_mib_per_s,

@@ -18,6 +18,8 @@ pub struct PgConfig {
     /// Time without progress inside a message, or without the client reading its replies, after
     /// which a connection is closed.
     pub stall_timeout: Duration,
+    /// Longest wait for a write to be applied; the client is then told that nobody knows yet (08007).
+    pub write_wait: Duration,
     /// Time a transaction may stay open without a statement (25P03).
     pub idle_transaction_timeout: Duration,
     /// Statements of one transaction.
@@ -41,6 +43,7 @@ impl Default for PgConfig {
             message_len_max: 16 * 1024 * 1024 + 64 * 1024,
             startup_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
+            write_wait: Duration::from_secs(60),
             idle_transaction_timeout: Duration::from_secs(5 * 60),
             transaction_statements_max: 10_000,
             transaction_steps_max: 1_000,

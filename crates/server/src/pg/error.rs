@@ -61,7 +61,7 @@ pub(crate) fn receipt_error(receipt: &Receipt) -> Option<SqlError> {
     let code = receipt.outcome.code;
     (!code.is_success()).then(|| {
         let message = if code == Code::EXPIRED {
-            "the transaction's time was more than 5 s from its block's: send it again"
+            "the transaction's time was more than 30 s from its block's: send it again"
         } else if code == Code::DUPLICATE {
             "the transaction is on the ledger already"
         } else {
@@ -78,6 +78,15 @@ pub(crate) fn outcome_unknown(id: &stele_core::Hash) -> SqlError {
         format!("the node stopped before the outcome of transaction {id} was known"),
     )
     .hint("Look it up by its id once the node runs again: it took effect wholly or not at all.")
+}
+
+/// The transaction waits for longer than a client should.
+pub(crate) fn still_waiting(id: &stele_core::Hash) -> SqlError {
+    SqlError::new(
+        "08007",
+        format!("transaction {id} still waits to be applied"),
+    )
+    .hint("Do not send it again: `stele status` says what the node waits for; it takes effect then, wholly or not at all.")
 }
 
 fn with_code(code: Code, message: String) -> SqlError {

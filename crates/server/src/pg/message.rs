@@ -203,7 +203,7 @@ impl Message {
         if body.0.is_empty() {
             Ok(Some(message))
         } else {
-            Err(MessageError::Skipped(violation("invalid message format")))
+            Err(unreadable(kind, violation("invalid message format")))
         }
     }
 
@@ -231,11 +231,15 @@ impl Message {
                 ))));
             }
         };
-        message.map_err(|error| match kind {
-            // A Query has no Sync after it.
-            b'Q' => MessageError::Fatal(error),
-            _ => MessageError::Skipped(error),
-        })
+        message.map_err(|error| unreadable(kind, error))
+    }
+}
+
+fn unreadable(kind: u8, error: SqlError) -> MessageError {
+    match kind {
+        // A Query has no Sync after it.
+        b'Q' => MessageError::Fatal(error),
+        _ => MessageError::Skipped(error),
     }
 }
 

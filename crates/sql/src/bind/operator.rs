@@ -319,7 +319,7 @@ impl Binder<'_> {
         let left = self.cast(left, Type::Text, Asked::ByAssignment)?;
         let right = self.cast(right, Type::Text, Asked::ByAssignment)?;
         Ok(
-            Expression::new(format!("({} || {})", left.sql, right.sql), Type::Text)
+            Expression::new(format!("st_cat({},{})", left.sql, right.sql), Type::Text)
                 .null_like(&[&left, &right]),
         )
     }

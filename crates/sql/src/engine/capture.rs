@@ -1,6 +1,6 @@
 //! Row changes as SQLite makes them: the preupdate hook.
 //!
-//! This is the one place of the project with `unsafe` code, because `rusqlite` offers the hook only
+//! This is, with [`crate::spill`], the one place of the project with `unsafe` code, because `rusqlite` offers the hook only
 //! together with bindings generated at build time.
 //!
 //! # Why it is sound

@@ -12,7 +12,8 @@ pub const CHANGED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const PROOF_WINDOW: u64 = 1_000;
 /// Read connections opened at start.
 pub const READERS: usize = 4;
-/// Page cache of the writer, in KiB.
+/// Page cache of the writer, in KiB. **Part of the execution rules**: what does not fit while sorting is
+/// counted, see [`crate::spill`].
 pub const WRITER_CACHE_KIB: u32 = 64 * 1024;
 /// Page cache of each reader, in KiB.
 pub const READER_CACHE_KIB: u32 = 8 * 1024;
@@ -28,8 +29,6 @@ pub struct EngineConfig {
     pub suite: Suite,
     /// What one transaction may cost. Part of the ledger's rules: equal on every node.
     pub limits: Limits,
-    /// Page cache of the writer, in KiB.
-    pub cache_kib: u32,
     /// Heights for which replaced state tree nodes are kept.
     pub proof_window: u64,
     /// Read connections.
@@ -45,7 +44,6 @@ impl EngineConfig {
             ledger,
             suite,
             limits: Limits::default(),
-            cache_kib: WRITER_CACHE_KIB,
             proof_window: PROOF_WINDOW,
             readers: READERS,
         }

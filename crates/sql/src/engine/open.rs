@@ -30,6 +30,7 @@ use super::statement::StatementCache;
 use super::wal::WalKeeper;
 use crate::catalogue::Catalogue;
 use crate::function::{self, PastSlot, TransactionContext};
+use crate::spill;
 
 /// Prepared statements kept on a connection.
 const PREPARED_MAX: usize = 1_024;
@@ -113,14 +114,19 @@ impl Place {
         if self.in_memory {
             flags |= OpenFlags::SQLITE_OPEN_URI;
         }
-        let connection = Connection::open_with_flags(&self.uri, flags)?;
+        let connection = {
+            spill::register().map_err(|code| EngineError::Internal {
+                cause: format!("SQLite does not take the counting VFS: code {code}"),
+            })?;
+            Connection::open_with_flags_and_vfs(&self.uri, flags, spill::VFS)?
+        };
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
         // A statement's plan, and so its step count, must not depend on the values bound to it; nor is
         // it planned again for each of them.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(&format!(
-            "PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = ON;
+            "PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = FILE; PRAGMA trusted_schema = ON;
              PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF;"
         ))?;
         // Plans, and so step counts, must not depend on what is bound to parameters.
@@ -147,7 +153,7 @@ impl Engine {
 
     fn open_at(config: &EngineConfig, place: &Place) -> Result<Self, EngineError> {
         place.make_private()?;
-        let mut connection = place.connect(config.cache_kib)?;
+        let mut connection = place.connect(super::config::WRITER_CACHE_KIB)?;
         check_build(&connection)?;
         prepare_file(&connection, place)?;
         let budget = Budget::install(&mut connection)?;

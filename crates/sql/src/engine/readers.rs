@@ -25,6 +25,7 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::function::{self, Past, PastSlot, TransactionContext};
 use crate::result::StatementResult;
+use crate::spill::READ_BYTES_HELD_MAX;
 
 /// Most rows of one read's result.
 pub const READ_ROWS_MAX: u64 = 1_000_000;
@@ -281,6 +282,7 @@ impl Readers {
             rows_once: false,
         };
         let mut allowance = Allowance::of(&self.limits);
+        allowance.held_bytes = READ_BYTES_HELD_MAX;
         reader.wall.raise();
         let prepared = reader.connection.prepare_cached(&query.sqlite);
         let rows = prepared

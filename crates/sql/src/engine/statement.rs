@@ -23,6 +23,7 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical;
 use crate::result::{OutputColumn, StatementResult};
+use crate::spill;
 
 /// Bound statements kept.
 const STATEMENTS_MAX: usize = 4_096;
@@ -109,6 +110,8 @@ pub(super) struct Allowance {
     pub(super) vm_steps: u64,
     pub(super) result_rows: u64,
     pub(super) result_bytes: u64,
+    /// Bytes held on the way to results, see [`crate::spill`].
+    pub(super) held_bytes: u64,
     /// Statements of procedures.
     pub(super) call_statements: u32,
     /// How deep procedures are in each other.
@@ -122,6 +125,7 @@ impl Allowance {
             vm_steps: limits.vm_steps_max,
             result_rows: limits.result_rows_max,
             result_bytes: limits.result_bytes_max,
+            held_bytes: spill::TRANSACTION_BYTES_MAX,
             call_statements: CALL_STATEMENTS_MAX,
             call_depth: 0,
         }
@@ -268,9 +272,15 @@ pub(super) fn step(
     catalogue: &Catalogue,
 ) -> Result<Vec<Vec<Value>>, Failure> {
     budget.start(allowance.vm_steps);
+    spill::start(allowance.held_bytes);
     let stepped = step_within(statement, budget, lowered, parameters, allowance, catalogue);
+    let left = spill::end();
     budget.end();
-    stepped
+    allowance.held_bytes = left.unwrap_or(0);
+    match left {
+        Some(_) => stepped,
+        None => Err(spill::too_much().into()),
+    }
 }
 
 fn step_within(

@@ -7,6 +7,7 @@ use stele_core::numeric::Numeric;
 
 use super::failure::raise;
 use crate::error::SqlError;
+use crate::spill;
 
 /// Any number of arguments.
 pub(super) const VARIADIC: i32 = -1;
@@ -106,7 +107,7 @@ pub(super) fn strict(
         if (0..arguments.len()).any(|index| arguments.is_null(index)) {
             return Ok(Value::Null);
         }
-        function(&arguments).map_err(raise)
+        function(&arguments).and_then(counted).map_err(raise)
     })
 }
 
@@ -118,6 +119,18 @@ pub(super) fn lenient(
     function: impl Fn(&Arguments<'_>) -> Result<Value, SqlError> + Send + 'static,
 ) -> rusqlite::Result<()> {
     connection.create_scalar_function(name, count, PURE, move |context| {
-        function(&Arguments(context)).map_err(raise)
+        function(&Arguments(context))
+            .and_then(counted)
+            .map_err(raise)
     })
+}
+
+/// Counts what a function gives towards what a statement may hold.
+pub(super) fn counted(value: Value) -> Result<Value, SqlError> {
+    spill::give(match &value {
+        Value::Text(text) => text.len(),
+        Value::Blob(bytes) => bytes.len(),
+        Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+    })?;
+    Ok(value)
 }

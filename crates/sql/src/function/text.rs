@@ -53,6 +53,11 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
         let matched = pattern::like(given, pattern, arguments.text(2)?, arguments.int(3)? != 0)?;
         Ok(Value::Integer(i64::from(matched)))
     })?;
+    strict(connection, "st_cat", 2, |arguments| {
+        let (left, right) = (arguments.text(0)?, arguments.text(1)?);
+        check_len(left.len().saturating_add(right.len()))?;
+        Ok(Value::Text([left, right].concat()))
+    })?;
     // concat() and concat_ws() skip NULLs.
     lenient(connection, "st_concat", VARIADIC, |arguments| {
         let mut joined = String::new();

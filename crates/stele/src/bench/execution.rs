@@ -21,8 +21,6 @@ use super::workload::{Keys, Numbers, Row, Shape, Workload, filling, insert};
 
 /// Rows of a block: as many single-row transactions as the default policy puts into one, or 20 of 100 rows.
 const BLOCK_ROWS: usize = 2_000;
-/// Page cache of the engine, as the node's default, in KiB.
-const CACHE_KIB: u32 = 64 * 1024;
 /// Microseconds between blocks.
 const BLOCK_TIME_US: i64 = 10_000;
 
@@ -41,8 +39,7 @@ impl Execution {
     pub(super) fn open(base: &Path, workload: &Workload, filled: u64) -> Result<Self> {
         let (suite, ledger) = (Suite::default(), Hash([1; 32]));
         let path = base.join(format!("{}.engine", workload.name));
-        let mut config = EngineConfig::new(Some(path), ledger, suite);
-        config.cache_kib = CACHE_KIB;
+        let config = EngineConfig::new(Some(path), ledger, suite);
         let key = SecretKey::from_seed(&[7; 32]);
         let account = AccountId::of_key(suite, &key.public());
         let mut execution = Self {

@@ -232,8 +232,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         section: "block",
         key: "interval_ms",
-        doc: "or the first transaction has waited so long, in milliseconds. 0 closes a block as soon as the\none before is stored: the shortest waits, and full blocks under load.",
-        slot: |c| Slot::Number(&mut c.block_interval_ms, 0..=60_000),
+        doc: "or the first transaction has waited so long, in milliseconds. 0 closes a block as soon as the\none before is stored: the shortest waits, and full blocks under load. At most 20000.",
+        slot: |c| Slot::Number(&mut c.block_interval_ms, 0..=20_000),
     },
     Setting {
         section: "mempool",
@@ -270,12 +270,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "readers",
         doc: "Reads answered at the same time.",
         slot: |c| Slot::Number(&mut c.readers, 1..=256),
-    },
-    Setting {
-        section: "state",
-        key: "cache_mib",
-        doc: "Page cache of the executor, in MiB.",
-        slot: |c| Slot::Number(&mut c.cache_mib, 1..=1_048_576),
     },
     Setting {
         section: "log",

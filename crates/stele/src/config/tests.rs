@@ -110,11 +110,11 @@ fn a_wrong_value_names_setting_and_expectation() {
 
 #[test]
 fn the_environment_goes_before_the_file() {
-    let mut config = read("[state]\nreaders = 2\ncache_mib = 8\n").unwrap();
+    let mut config = read("[state]\nreaders = 2\n[store]\nsegment_mib = 8\n").unwrap();
     config
         .read_environment([("STELE_STATE_READERS".into(), "7".into())].into_iter())
         .unwrap();
-    assert_eq!((config.readers, config.cache_mib), (7, 8));
+    assert_eq!((config.readers, config.segment_mib), (7, 8));
     let config = environment(&[
         ("STELE_HTTP_HOSTS", "a.example, b.example"),
         ("PATH", "/bin"),

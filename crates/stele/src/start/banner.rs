@@ -16,7 +16,7 @@ pub(super) fn banner(node: &Node, config: &Config, listeners: &Listeners, paint:
     let status = node.status();
     let directory = std::path::absolute(&config.directory).unwrap_or(config.directory.clone());
     let operator = node.keys().get(OPERATOR).map_or_else(
-        || "not in the key store".to_owned(),
+        || "no key here: restore keys/operator.key, or `stele keys import`".to_owned(),
         |key| key.account.to_string(),
     );
     let height = match status.height {

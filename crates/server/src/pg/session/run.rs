@@ -8,14 +8,17 @@ use stele_node::{OpenTransaction, Pending};
 use stele_sql::engine::Previewed;
 use stele_sql::{OutputColumn, SqlError, StatementResult};
 
+use tokio::time::timeout;
+
 use super::plan::{Class, Plan};
 use super::{Session, blocking};
 use crate::pg::codec::Formats;
-use crate::pg::error::{moved, node_error, outcome_unknown, receipt_error};
+use crate::pg::error::{moved, node_error, outcome_unknown, receipt_error, still_waiting};
 use crate::pg::reply::Replies;
 use crate::pg::scanner::Scanner;
 use crate::pg::settings::{AS_OF, EXPECTED_VERSIONS};
 use crate::pg::transaction::Transaction;
+use crate::pg::unsent;
 
 /// How a result is to be given.
 #[derive(Clone, Debug, Default)]
@@ -162,6 +165,7 @@ impl Session {
         characters_before: u32,
     ) -> Result<StatementResult, SqlError> {
         self.preview_deferred()?;
+        unsent::check()?;
         let failed = |error| moved(node_error(error), characters_before);
         let (node, account) = (&self.node, self.account);
         let Some(transaction) = &mut self.transaction else {
@@ -389,7 +393,10 @@ impl Session {
     async fn submit(&self, open: OpenTransaction) -> Result<Vec<StatementResult>, SqlError> {
         let pending = blocking(|| self.node.commit(&self.key, open));
         let Pending { id, receipt } = pending.map_err(node_error)?;
-        match receipt.await {
+        let Ok(received) = timeout(self.config.write_wait, receipt).await else {
+            return Err(still_waiting(&id));
+        };
+        match received {
             Ok(Ok(receipt)) => match receipt_error(&receipt) {
                 Some(error) => Err(error),
                 None => Ok(receipt.results),

@@ -261,3 +261,53 @@ fn reserved_payloads_are_refused() {
         assert_eq!(code.as_str(), "0A000");
     }
 }
+
+/// Statements that would hold gigabytes: in sorts, groups, intermediate tables, or one wide row.
+const HOARDERS: [&str; 6] = [
+    "INSERT INTO account SELECT 9000 + count(*)::int, 'x', 0 FROM (SELECT repeat(x::text, 100000) AS k, count(*) AS n FROM generate_series(1, 200000) AS x GROUP BY 1) AS s",
+    "INSERT INTO account SELECT 9000, v, 0 FROM (SELECT name || x::text AS v FROM account, generate_series(1, 100000) AS x WHERE id = 777 ORDER BY 1 LIMIT 1) AS s",
+    "INSERT INTO account SELECT 9000, max(length(v))::text, 0 FROM (SELECT DISTINCT name AS v, x FROM account, generate_series(1, 100000) AS x WHERE id = 777) AS s",
+    "INSERT INTO account SELECT 9000, max(length(v))::text, 0 FROM (SELECT name AS v, x FROM account, generate_series(1, 100000) AS x WHERE id = 777 ORDER BY x DESC, v LIMIT 99999) AS s",
+    "INSERT INTO account SELECT 9000, max(n)::text, 0 FROM (SELECT name, count(*) OVER (PARTITION BY id ORDER BY x) AS n FROM account, generate_series(1, 100000) AS x WHERE id = 777) AS s",
+    "UPDATE account SET name = (SELECT string_agg(repeat(x::text, 100000), '') FROM generate_series(1, 5000) AS x)",
+];
+
+#[test]
+fn what_a_statement_holds_is_bounded_alike_everywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut one = Ledger::at(directory.path().join("one.db"));
+    let mut other = Ledger::at(directory.path().join("other.db"));
+    // The second has been used before, and its caches are warm.
+    for (ledger, warm) in [(&mut one, 0), (&mut other, 3)] {
+        ledger.one(&[(CREATE, vec![])]);
+        ledger.one(&[(INSERT, vec![int(777), text("v".repeat(100_000)), int(0)])]);
+        for _ in 0..warm {
+            ledger.one(&[(SELECT_ALL, vec![])]);
+        }
+    }
+    for sql in HOARDERS {
+        for ledger in [&mut one, &mut other] {
+            // Those beside it in the block are executed.
+            let before = ledger.sign(&[(INSERT, vec![int(1), Value::Null, int(0)])]);
+            let hoarder = ledger.sign(&[(sql, vec![])]);
+            let after = ledger.sign(&[("DELETE FROM account WHERE id = 1", vec![])]);
+            let block = ledger.block(&[before, hoarder, after]);
+            let codes = block.transactions.iter().map(|one| one.outcome.code);
+            let codes: Vec<String> = codes.map(|code| code.as_str().to_owned()).collect();
+            assert_eq!(codes, ["00000", "54000", "00000"], "{sql}");
+        }
+        assert_eq!(one.root(), other.root(), "{sql}");
+    }
+    // A read is stopped, too.
+    let account = one.account();
+    let sql = "SELECT k, count(*) FROM (SELECT repeat(x::text, 100000) AS k FROM generate_series(1, 200000) AS x) AS s GROUP BY 1";
+    let refused = one.engine.readers().query(account, sql, &[]);
+    assert!(
+        matches!(&refused, Err(EngineError::Sql(error)) if error.code.as_str() == "54000"),
+        "{refused:?}"
+    );
+    // What fits is sorted in part on disk, and comes out whole.
+    let sql = "SELECT count(*), max(v) FROM (SELECT lpad((x * 7919 % 100000)::text, 500) AS v FROM generate_series(1, 100000) AS x ORDER BY 1 LIMIT 99999) AS s";
+    let (sorted, _) = one.engine.readers().query(account, sql, &[]).unwrap();
+    assert_eq!(sorted.rows[0][0], int(99_999));
+}
