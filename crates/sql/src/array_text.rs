@@ -11,9 +11,7 @@ use stele_core::Type;
 /// # Errors
 /// XX000 when the text is no such array.
 pub fn elements(json: &str) -> Result<Vec<Option<String>>, SqlError> {
-    let values: Vec<serde_json::Value> = serde_json::from_str(json)
-        .map_err(|error| SqlError::new("XX000", format!("not an array: {error}")))?;
-    Ok(values
+    Ok(raw_elements(json)?
         .into_iter()
         .map(|value| match value {
             serde_json::Value::Null => None,
@@ -22,6 +20,15 @@ pub fn elements(json: &str) -> Result<Vec<Option<String>>, SqlError> {
             other => Some(other.to_string()),
         })
         .collect())
+}
+
+/// Elements of an array as it is kept.
+///
+/// # Errors
+/// XX000 when the text is no such array.
+pub(crate) fn raw_elements(json: &str) -> Result<Vec<serde_json::Value>, SqlError> {
+    serde_json::from_str(json)
+        .map_err(|error| SqlError::new("XX000", format!("not an array: {error}")))
 }
 
 /// An array as it is kept, from the texts of its elements.

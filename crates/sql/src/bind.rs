@@ -280,9 +280,13 @@ impl<'b> Binder<'b> {
             }
             Statement::Truncate(truncate) => self.truncate(truncate).map(Bound::Write),
             Statement::Call(function) => self.call_procedure(function).map(Bound::Call),
-            Statement::Assert { condition, message } => self
-                .assertion(condition, message.as_ref())
-                .map(Bound::Query),
+            Statement::Assert { condition, message } => match self.extension {
+                Some(Extension::Constraints { names, deferred }) => {
+                    self.set_constraints(names, *deferred)
+                }
+                _ => self.assertion(condition, message.as_ref()),
+            }
+            .map(Bound::Query),
             other => self.definition(other).map(Bound::Schema),
         }
     }

@@ -103,13 +103,26 @@ pub struct BoundQuery {
     pub sequences: Sequences,
     /// Whether it is ASSERT: it gives no rows, and fails where it would give one.
     pub asserts: bool,
+    /// SET CONSTRAINTS, which reads nothing.
+    pub constraints: Option<SetConstraints>,
+}
+
+/// SET CONSTRAINTS: when foreign keys are checked in the transaction under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetConstraints {
+    /// Tables and names of foreign keys; none for all that are deferrable.
+    pub keys: Option<Vec<(TableId, String)>>,
+    /// Whether they are checked at the end.
+    pub deferred: bool,
 }
 
 impl BoundQuery {
     /// PostgreSQL's command tag for so many rows.
     #[must_use]
     pub(crate) fn tag(&self, rows: usize) -> String {
-        if self.asserts {
+        if self.constraints.is_some() {
+            "SET CONSTRAINTS".to_owned()
+        } else if self.asserts {
             "ASSERT".to_owned()
         } else {
             format!("SELECT {rows}")
@@ -159,6 +172,8 @@ pub struct BoundWrite {
     pub reliance: Reliance,
     /// Sequences it uses.
     pub sequences: Sequences,
+    /// Sequences that begin anew after it, and with which value.
+    pub restarts: Vec<(TableId, i64)>,
     /// What row policies say of the rows it makes.
     pub checks: RowChecks,
 }

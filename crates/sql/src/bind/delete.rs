@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{CascadeOption, Delete, FromTable, Truncate, TruncateIdentityOption};
 
-use stele_core::schema::{PolicyCommand, Privileges};
+use stele_core::schema::{Kind, PolicyCommand, Privileges};
 
 use super::Binder;
 use super::scope::{Clause, Environment, Relation, Scope};
@@ -89,12 +89,6 @@ impl Binder<'_> {
         if truncate.partitions.is_some() || truncate.if_exists || truncate.on_cluster.is_some() {
             return Err(SqlError::new("42601", "syntax error in TRUNCATE"));
         }
-        if matches!(truncate.identity, Some(TruncateIdentityOption::Restart)) {
-            return Err(SqlError::unsupported(
-                "TRUNCATE … RESTART IDENTITY",
-                "Leave it out: numbers given once are not given again.",
-            ));
-        }
         if matches!(truncate.cascade, Some(CascadeOption::Cascade)) {
             return Err(SqlError::unsupported(
                 "TRUNCATE … CASCADE",
@@ -110,6 +104,22 @@ impl Binder<'_> {
             "DELETE FROM {} WHERE ({height} >= 0 AND {index} >= 0)",
             table_name(table.id)
         );
-        Ok(self.bound_write(&table, Operation::Truncate, sqlite, Vec::new()))
+        let write = self.bound_write(&table, Operation::Truncate, sqlite, Vec::new());
+        if !matches!(truncate.identity, Some(TruncateIdentityOption::Restart)) {
+            return Ok(write);
+        }
+        // As in PostgreSQL, only who owns the sequences sets them back.
+        self.check_owned(&table)?;
+        let owned = self.owned_sequences(table.id, None);
+        let restarts = owned.into_iter().filter_map(|id| {
+            match self.catalogue.table(id).map(|sequence| &sequence.kind) {
+                Some(Kind::Sequence(sequence)) => Some((id, sequence.start)),
+                _ => None,
+            }
+        });
+        Ok(BoundWrite {
+            restarts: restarts.collect(),
+            ..write
+        })
     }
 }

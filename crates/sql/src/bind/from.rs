@@ -1,6 +1,9 @@
 //! FROM: tables, sub-selects, joins, common tables.
 
 mod join;
+mod unnest;
+
+pub(super) use unnest::gives_rows_in_order;
 
 use sqlparser::ast::{
     FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
@@ -9,7 +12,6 @@ use stele_core::Type;
 use stele_core::schema::{Kind, Table, View};
 
 use super::Binder;
-use super::array::element_expression;
 use super::common_table::{CommonTable, misplaced};
 use super::definition::view_query;
 use super::expression::Expression;
@@ -18,7 +20,7 @@ use super::query::{Column, Select, rename_columns};
 use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn};
 use crate::error::SqlError;
 use crate::physical::table_name;
-use crate::system_type::{Element, SystemType};
+use crate::system_type::SystemType;
 
 impl Binder<'_> {
     /// Binds FROM: what it makes visible, and its text without the keyword.
@@ -30,6 +32,13 @@ impl Binder<'_> {
         let mut scope = Scope::default();
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
+            // As in PostgreSQL, a function sees what stands before it in FROM.
+            let before = Environment::new(&scope, Clause::Values).with_outer(outer);
+            let outer = if unnest::is_unnest(&item.relation) {
+                Some(&before)
+            } else {
+                outer
+            };
             let (part, text) = self.joined(item, outer)?;
             merge(&mut scope, part)?;
             texts.push(text);
@@ -277,11 +286,15 @@ impl Binder<'_> {
         outer: Option<&Environment<'_>>,
     ) -> Result<(Scope, String), SqlError> {
         let (_, bare) = qualified(name)?;
-        if let ("unnest", [FunctionArg::Unnamed(FunctionArgExpr::Expr(tree))]) =
-            (bare.as_str(), arguments)
-        {
-            let trees = std::slice::from_ref(tree);
-            return self.unnest_relation(trees, with_ordinality, alias, outer);
+        if bare == "unnest" {
+            let mut trees = Vec::with_capacity(arguments.len());
+            for argument in arguments {
+                let FunctionArg::Unnamed(FunctionArgExpr::Expr(tree)) = argument else {
+                    return Err(SqlError::new("42601", "syntax error in unnest()"));
+                };
+                trees.push(tree.clone());
+            }
+            return self.unnest_relation(&trees, with_ordinality, alias, outer);
         }
         if with_ordinality {
             return Err(SqlError::unsupported(
@@ -318,46 +331,6 @@ impl Binder<'_> {
                 "FROM takes stele_history, stele_changes, stele_diff and generate_series(from, to [, step]).",
             )),
         }
-    }
-
-    /// `unnest(array) [WITH ORDINALITY]`.
-    fn unnest_relation(
-        &mut self,
-        trees: &[sqlparser::ast::Expr],
-        with_ordinality: bool,
-        alias: Option<&TableAlias>,
-        outer: Option<&Environment<'_>>,
-    ) -> Result<(Scope, String), SqlError> {
-        let [tree] = trees else {
-            return Err(SqlError::unsupported(
-                "unnest of several arrays",
-                "Unnest each in a sub-select of its own.",
-            ));
-        };
-        let scope = Scope::default();
-        let environment = Environment::new(&scope, Clause::Values).with_outer(outer);
-        let array = self.typed(&environment, tree)?;
-        let (array, element) = self.as_array(array, Element::Text)?;
-        let item = element_expression("value", element);
-        let text = format!(
-            "SELECT {} AS k1, key + 1 AS k2 FROM json_each({})",
-            item.sql, array.sql
-        );
-        let mut columns = vec![Column {
-            name: alias.map_or_else(|| "unnest".to_owned(), |alias| folded(&alias.name)),
-            expression: item,
-        }];
-        if with_ordinality {
-            columns.push(Column {
-                name: "ordinality".to_owned(),
-                expression: Expression::new("", Type::BigInt),
-            });
-        }
-        let select = Select {
-            columns,
-            ..Select::default()
-        };
-        self.derived_text(&select, &text, alias, "unnest")
     }
 }
 

@@ -10,6 +10,7 @@ use stele_core::schema::{Column, ColumnId, Privileges, Table};
 
 use super::Binder;
 use super::expression::{Expression, Ty};
+use super::from::gives_rows_in_order;
 use super::name::{folded, parts};
 use super::scope::{Clause, Environment, Scope};
 use crate::bound::{BoundWrite, Operation, Reliance, RowChecks};
@@ -113,6 +114,7 @@ impl Binder<'_> {
             rows_once: false,
             is_certain: false,
             sequences: self.used_sequences(),
+            restarts: Vec::new(),
             checks: RowChecks::default(),
         }
     }
@@ -156,6 +158,10 @@ impl Binder<'_> {
             targets.truncate(given);
         }
         check_count(targets.len(), select.columns.len())?;
+        let own_order = select.is_plain && gives_rows_in_order(query);
+        if own_order {
+            select.order.clone_from(&select.key);
+        }
         select.make_castable(self);
         let alias = self.fresh('r');
         for (column, target) in select.columns.iter_mut().zip(targets.iter()) {
@@ -189,10 +195,10 @@ impl Binder<'_> {
         }
         let (height, index) = self.hidden();
         let values = values.join(",");
-        if values.contains("st_nextval") {
-            // Numbers are taken in the order the query gives its rows.
+        if own_order || values.contains("st_nextval") {
+            // Numbers are taken, and rows returned, in the order the query gives its rows.
             let rows = self.fresh('m');
-            let end = if query.order_by.is_some() {
+            let end = if own_order || query.order_by.is_some() {
                 String::new()
             } else {
                 let places: Vec<String> = (1..=targets.len()).map(|n| n.to_string()).collect();

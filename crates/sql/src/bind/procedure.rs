@@ -6,14 +6,14 @@
 
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident};
 use stele_core::Type;
-use stele_core::schema::{Column, ColumnId, Kind, Privileges, Procedure, Table};
+use stele_core::schema::{Column, ColumnId, Kind, Privileges, Procedure, Table, Timing};
 
 use super::expression::{Expression, Ty};
 use super::name::folded;
 use super::query::{Column as Output, Select};
 use super::scope::{Clause, Environment, Scope};
 use super::{BindContext, Binder};
-use crate::bound::{Bound, BoundCall, BoundQuery, Reliance};
+use crate::bound::{Bound, BoundCall, BoundQuery, Reliance, SetConstraints};
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::parse::parse_single;
@@ -131,6 +131,65 @@ impl Binder<'_> {
         Ok(BoundCall {
             procedure: definition.id,
             arguments: self.bound_query(select)?,
+        })
+    }
+
+    /// SET CONSTRAINTS; the ledger executes it with what it stands among, so it counts as insisting.
+    pub(super) fn set_constraints(
+        &mut self,
+        names: &[Vec<String>],
+        deferred: bool,
+    ) -> Result<BoundQuery, SqlError> {
+        let mut keys = Vec::with_capacity(names.len());
+        for path in names {
+            let (schema, name) = match path.as_slice() {
+                [name] => (None, name),
+                [schema, name] => (Some(schema), name),
+                _ => return Err(SqlError::new("42601", "syntax error in SET CONSTRAINTS")),
+            };
+            let before = keys.len();
+            for table in self.catalogue.tables() {
+                if schema.is_some_and(|schema| *schema != table.schema) {
+                    continue;
+                }
+                for key in table.foreign_keys.iter().filter(|key| key.name == *name) {
+                    if key.timing == Timing::Immediate {
+                        return Err(SqlError::new(
+                            "42809",
+                            format!("constraint \"{name}\" is not deferrable"),
+                        ));
+                    }
+                    if deferred && key.timing != Timing::Deferred {
+                        return Err(SqlError::unsupported(
+                            "SET CONSTRAINTS name DEFERRED of one that is not INITIALLY DEFERRED",
+                            "Write SET CONSTRAINTS ALL DEFERRED, or make it INITIALLY DEFERRED.",
+                        ));
+                    }
+                    keys.push((table.id, name.clone()));
+                }
+            }
+            if keys.len() == before {
+                return Err(SqlError::new(
+                    "42704",
+                    format!("constraint \"{name}\" does not exist"),
+                ));
+            }
+        }
+        let query = self.bound_query(Select {
+            tail: " WHERE 0".to_owned(),
+            ..Select::default()
+        })?;
+        Ok(BoundQuery {
+            asserts: true,
+            constraints: Some(SetConstraints {
+                keys: Some(keys).filter(|_| !names.is_empty()),
+                deferred,
+            }),
+            reliance: Reliance {
+                assertion: true,
+                ..query.reliance
+            },
+            ..query
         })
     }
 

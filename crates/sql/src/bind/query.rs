@@ -39,6 +39,8 @@ pub(super) struct Select {
     pub(super) key: Vec<String>,
     /// Whether it surely gives at most one row.
     pub(super) single_row: bool,
+    /// Whether it gives a row for each of FROM that passes WHERE.
+    pub(super) is_plain: bool,
 }
 
 impl Select {
@@ -167,6 +169,7 @@ impl Binder<'_> {
             past: self.past,
             sequences: self.used_sequences(),
             asserts: false,
+            constraints: None,
         })
     }
 
@@ -370,12 +373,25 @@ pub(super) fn rename_columns(
     Ok(())
 }
 
+fn is_grouped(select: &sqlparser::ast::Select) -> bool {
+    use sqlparser::ast::GroupByExpr;
+    !matches!(&select.group_by, GroupByExpr::Expressions(keys, more) if keys.is_empty() && more.is_empty())
+}
+
 fn refuse_extras(query: &Query) -> Result<(), SqlError> {
-    if !query.locks.is_empty() {
-        return Err(SqlError::unsupported(
-            "FOR UPDATE or FOR SHARE",
-            "Leave it out: a transaction that read what has changed since fails with 40001.",
-        ));
+    // FOR UPDATE and FOR SHARE ask for less than every read gets: what it saw must hold at COMMIT.
+    if let Some(lock) = query.locks.first() {
+        let plain = matches!(query.body.as_ref(), SetExpr::Select(select)
+            if select.distinct.is_none() && select.having.is_none() && !is_grouped(select));
+        if !plain {
+            return Err(SqlError::unsupported(
+                format!(
+                    "FOR {} with DISTINCT, GROUP BY, HAVING or a set operation",
+                    lock.lock_type
+                ),
+                "Leave it out: a transaction that read what has changed since fails with 40001.",
+            ));
+        }
     }
     if query.for_clause.is_some()
         || query.settings.is_some()

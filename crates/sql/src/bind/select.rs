@@ -117,6 +117,7 @@ impl Binder<'_> {
                 Some(grouping) => grouping.bound.iter().map(|key| key.sql.clone()).collect(),
                 None => scope.key(),
             },
+            is_plain: !distinct && !several_rows && grouping.is_none(),
             single_row: !several_rows
                 && (grouping
                     .as_ref()

@@ -3,7 +3,7 @@
 //! A statement takes numbers from sequences the engine gave its functions beforehand, and the engine
 //! writes back what was taken. So the text carries the sequence's id, and the statement lists it.
 
-use sqlparser::ast::{CastKind, Expr};
+use sqlparser::ast::{CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 use stele_core::Type;
 use stele_core::schema::{Column, Kind, Privileges, Table};
 
@@ -106,16 +106,23 @@ impl Binder<'_> {
             }
             other => other,
         };
+        if let Expr::Function(call) = inner
+            && call
+                .name
+                .to_string()
+                .rsplit('.')
+                .next()
+                .is_some_and(|name| name.eq_ignore_ascii_case("pg_get_serial_sequence"))
+        {
+            return self.serial_sequence(call);
+        }
         let Some(text) = quoted_text(inner) else {
             return Err(SqlError::unsupported(
                 "the name of a sequence that is computed",
                 "Write it as a quoted literal: nextval('name').",
             ));
         };
-        let (schema, name) = match text.split_once('.') {
-            Some((schema, name)) => (Some(unquoted(schema)), unquoted(name)),
-            None => (None, unquoted(text)),
-        };
+        let (schema, name) = path(text);
         let table = self.find_table(schema.as_deref(), &name).cloned();
         let table = table.ok_or_else(|| no_relation(schema.as_deref(), &name))?;
         if !matches!(table.kind, Kind::Sequence(_)) {
@@ -126,6 +133,56 @@ impl Binder<'_> {
         }
         self.sequences.insert(table.id);
         Ok(table)
+    }
+
+    /// The sequence of an identity column, by `pg_get_serial_sequence('table', 'column')`.
+    fn serial_sequence(&mut self, call: &Function) -> Result<std::sync::Arc<Table>, SqlError> {
+        let texts = match &call.args {
+            FunctionArguments::List(list) => list.args.iter().map(quoted_argument).collect(),
+            _ => None,
+        };
+        let texts: Option<Vec<&str>> = texts;
+        let Some([table, column]) = texts.as_deref() else {
+            return Err(SqlError::unsupported(
+                "the name of a sequence that is computed",
+                "Write the table and the column as quoted literals.",
+            ));
+        };
+        let (schema, name) = path(table);
+        let found = self.find_table(schema.as_deref(), &name).cloned();
+        let found = found.ok_or_else(|| no_relation(schema.as_deref(), &name))?;
+        let no_column = || {
+            SqlError::new(
+                "42703",
+                format!("column \"{column}\" of relation \"{name}\" does not exist"),
+            )
+        };
+        let column = found.column_named(column).ok_or_else(no_column)?;
+        let sequence = column.identity.map(|identity| identity.sequence);
+        let sequence = sequence.and_then(|id| self.catalogue.table(id)).cloned();
+        let sequence = sequence.ok_or_else(|| {
+            SqlError::unsupported(
+                format!("the sequence of column \"{}\", which has none", column.name),
+                "Name a column that is GENERATED … AS IDENTITY.",
+            )
+        })?;
+        self.sequences.insert(sequence.id);
+        Ok(sequence)
+    }
+}
+
+fn quoted_argument(argument: &FunctionArg) -> Option<&str> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(tree)) => quoted_text(tree),
+        _ => None,
+    }
+}
+
+/// Schema and name as regclass reads them.
+fn path(text: &str) -> (Option<String>, String) {
+    match text.split_once('.') {
+        Some((schema, name)) => (Some(unquoted(schema)), unquoted(name)),
+        None => (None, unquoted(text)),
     }
 }
 

@@ -18,6 +18,7 @@ use super::row_log::Stamp;
 use super::rows::lenient;
 use super::statement::{Allowance, Lowered};
 use crate::bind::{default_sql, widest};
+use crate::bound::SetConstraints;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical::{column_name, table_name};
@@ -41,6 +42,28 @@ struct Kept {
     referred: String,
     on_delete: Option<String>,
     on_update: Option<String>,
+}
+
+/// When the transaction under way wants its deferrable keys checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Deferral {
+    /// As each was made.
+    #[default]
+    AsMade,
+    /// After each statement.
+    Immediate,
+    /// At the end.
+    Deferred,
+}
+
+impl Deferral {
+    fn defers(self, timing: Timing) -> bool {
+        match (self, timing) {
+            (_, Timing::Immediate) | (Self::Immediate, _) => false,
+            (Self::Deferred, _) => true,
+            (Self::AsMade, timing) => timing == Timing::Deferred,
+        }
+    }
 }
 
 /// All foreign keys of a catalogue.
@@ -214,8 +237,53 @@ impl Engine {
         stamp: Stamp,
         allowance: &mut Allowance,
     ) -> Result<(), Failure> {
+        for check in self.due_checks(keys, from, at_end, stamp, allowance)? {
+            self.check_key(&check, allowance)?;
+        }
+        Ok(())
+    }
+
+    /// SET CONSTRAINTS: checks what waits for the end and is not to wait any more.
+    pub(super) fn set_constraints(
+        &mut self,
+        set: &SetConstraints,
+        stamp: Stamp,
+        allowance: &mut Allowance,
+    ) -> Result<(), Failure> {
+        if !set.deferred {
+            let keys = self.foreign_keys()?;
+            for check in self.due_checks(&keys, 0, true, stamp, allowance)? {
+                let (child, name) = (check.kept.child.id, &check.kept.key.name);
+                let is_named = |named: &(TableId, String)| named.0 == child && named.1 == *name;
+                if set
+                    .keys
+                    .as_ref()
+                    .is_none_or(|keys| keys.iter().any(is_named))
+                {
+                    self.check_key(&check, allowance)?;
+                }
+            }
+        }
+        if set.keys.is_none() {
+            allowance.deferral = match set.deferred {
+                true => Deferral::Deferred,
+                false => Deferral::Immediate,
+            };
+        }
+        Ok(())
+    }
+
+    /// Carries out the actions that are due, and gives the checks that are.
+    fn due_checks<'k>(
+        &self,
+        keys: &'k ForeignKeys,
+        from: usize,
+        at_end: bool,
+        stamp: Stamp,
+        allowance: &mut Allowance,
+    ) -> Result<Vec<Check<'k>>, Failure> {
         if keys.kept.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut checks = Vec::new();
         let mut done = from;
@@ -248,7 +316,7 @@ impl Engine {
                 }
                 for kept in keys.at(&keys.of_child, table.id) {
                     let of = |row: &Option<Vec<Value>>| picked(&table, &kept.key.columns, row);
-                    if (kept.key.timing == Timing::Deferred) == at_end
+                    if allowance.deferral.defers(kept.key.timing) == at_end
                         && let Some(values) = of(&after)
                         && of(&before).as_ref() != Some(&values)
                     {
@@ -264,10 +332,7 @@ impl Engine {
                 break;
             }
         }
-        for check in checks {
-            self.check_key(&check, allowance)?;
-        }
-        Ok(())
+        Ok(checks)
     }
 
     /// What follows when a key that may be referred to is gone: an action, or a check.
@@ -313,7 +378,7 @@ impl Engine {
             }
             return Ok(None);
         }
-        let due = (kept.key.timing == Timing::Deferred) == at_end;
+        let due = allowance.deferral.defers(kept.key.timing) == at_end;
         Ok(due.then_some(Check {
             kept,
             values: old,

@@ -15,7 +15,7 @@ use super::budget::Budget;
 use super::call::{Body, CALL_STATEMENTS_MAX};
 use super::cancel::Stop;
 use super::error::EngineError;
-use super::foreign_key::ForeignKeys;
+use super::foreign_key::{Deferral, ForeignKeys};
 use super::outcome::Failure;
 use super::row_log::Stamp;
 use crate::bound::{Bound, BoundQuery, BoundWrite, Operation};
@@ -116,6 +116,8 @@ pub(super) struct Allowance {
     pub(super) call_statements: u32,
     /// How deep procedures are in each other.
     pub(super) call_depth: u32,
+    /// When foreign keys are checked.
+    pub(super) deferral: Deferral,
 }
 
 impl Allowance {
@@ -128,6 +130,7 @@ impl Allowance {
             held_bytes: spill::TRANSACTION_BYTES_MAX,
             call_statements: CALL_STATEMENTS_MAX,
             call_depth: 0,
+            deferral: Deferral::AsMade,
         }
     }
 }
@@ -208,6 +211,9 @@ impl Engine {
             .map_err(|failure| self.with_key(failure, write, parameters, stamp))?;
         let rows_affected = self.writer.changes();
         self.return_sequences(&write.sequences, stamp)?;
+        for (sequence, value) in &write.restarts {
+            self.restart_sequence(*sequence, *value, stamp)?;
+        }
         let tag = match write.operation {
             Operation::Insert => format!("INSERT 0 {rows_affected}"),
             Operation::Update => format!("UPDATE {rows_affected}"),

@@ -273,6 +273,18 @@ impl Engine {
                     results.push(self.as_seen(statement, result)?);
                 }
             }
+            Bound::Query(query) if query.constraints.is_some() => {
+                for statement in statements {
+                    if let Some(set) = &query.constraints {
+                        self.set_constraints(set, stamp, allowance)?;
+                    }
+                    let result = StatementResult {
+                        tag: query.tag(0),
+                        ..StatementResult::default()
+                    };
+                    results.push(self.as_seen(statement, result)?);
+                }
+            }
             Bound::Query(query) => {
                 let mut prepared = self.prepare(&query.sqlite)?;
                 for statement in statements {

@@ -108,6 +108,24 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
             }
         }
     })?;
+    // (array…): the array of rows that hold an element of each, null where one has no more
+    lenient(connection, "st_array_zip", VARIADIC, |arguments| {
+        let mut arrays = Vec::with_capacity(arguments.len());
+        for place in 0..arguments.len() {
+            arrays.push(match arguments.is_null(place) {
+                true => Vec::new(),
+                false => array_text::raw_elements(arguments.text(place)?)?,
+            });
+        }
+        let most = arrays.iter().map(Vec::len).max().unwrap_or_default();
+        let rows: Vec<serde_json::Value> = (0..most)
+            .map(|row| {
+                let items = arrays.iter().map(|array| array.get(row).cloned());
+                items.map(Option::unwrap_or_default).collect()
+            })
+            .collect();
+        text(serde_json::Value::Array(rows).to_string())
+    })?;
     strict(connection, "st_array_split", 2, |arguments| {
         let (whole, separator) = (arguments.text(0)?, arguments.text(1)?);
         let pieces: Vec<&str> = match (whole, separator) {

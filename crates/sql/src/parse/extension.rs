@@ -1,6 +1,7 @@
 //! PostgreSQL's forms that the parser does not know, and our own: taken out of the tokens before it sees
 //! them.
 
+mod constraints;
 mod policy;
 mod procedure;
 
@@ -27,6 +28,13 @@ pub enum Extension {
     },
     /// What CREATE or ALTER POLICY says beyond PostgreSQL.
     Policy(PolicyClauses),
+    /// SET CONSTRAINTS; the tree is an ASSERT that holds.
+    Constraints {
+        /// Names, with or without their schema; none for ALL.
+        names: Vec<Vec<String>>,
+        /// DEFERRED, else IMMEDIATE.
+        deferred: bool,
+    },
     /// CREATE PROCEDURE; the tree is the DROP PROCEDURE of the same name.
     Procedure(ProcedureClauses),
 }
@@ -46,8 +54,30 @@ pub(super) fn taken(
         ("insert", _) => overriding(tokens, &words),
         ("grant" | "revoke", _) => (role_grant(tokens, &words), None),
         ("assert", _) => (assertion(tokens), None),
+        ("set", "constraints") => constraints::taken(tokens)?,
+        ("select" | "with" | "", _) => (locks(tokens, &words), None),
         _ => (tokens.to_vec(), None),
     })
+}
+
+/// `FOR NO KEY UPDATE` and `FOR KEY SHARE` are for the parser `FOR UPDATE` and `FOR SHARE`: none of them
+/// locks.
+fn locks(tokens: &[TokenWithSpan], words: &Words) -> Vec<TokenWithSpan> {
+    let mut dropped = Vec::new();
+    for at in 0..words.texts.len() {
+        if words.at(at) != "for" {
+            continue;
+        }
+        match (words.at(at + 1), words.at(at + 2), words.at(at + 3)) {
+            ("no", "key", "update") => dropped.extend(words.places.get(at + 1..at + 3)),
+            ("key", "share", _) => dropped.extend(words.places.get(at + 1..at + 2)),
+            _ => {}
+        }
+    }
+    let dropped: Vec<usize> = dropped.into_iter().flatten().copied().collect();
+    let kept = tokens.iter().enumerate();
+    let kept = kept.filter(|(place, _)| !dropped.contains(place));
+    kept.map(|(_, token)| token.clone()).collect()
 }
 
 /// `ASSERT condition, message` is for the parser `ASSERT condition AS message`.

@@ -1,19 +1,22 @@
 //! ALTER TABLE.
 
+use std::ops::ControlFlow;
+
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, GeneratedAs, Ident,
-    ObjectNamePart, RenameTableNameKind, SequenceOptions,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CastKind, ColumnDef, Expr, GeneratedAs,
+    Ident, ObjectNamePart, RenameTableNameKind, SequenceOptions, visit_expressions_mut,
 };
 use stele_core::schema::{ColumnId, Index, IndexPart, Kind as Defined, RowSecurity, Table};
 use stele_core::{Type, Value};
 
-use super::constraint::already_exists;
+use super::constraint::{already_exists, normalised};
 use crate::bind::Binder;
 use crate::bind::expression::Kind;
 use crate::bind::name::{folded, new_name, qualified};
 use crate::bind::type_name::column_type;
 use crate::bound::{Definition, SchemaChange};
 use crate::error::SqlError;
+use crate::parse::parse_expression;
 
 const TAG: &str = "ALTER TABLE";
 
@@ -229,11 +232,16 @@ impl Binder<'_> {
             }
             AlterColumnOperation::DropNotNull => column.not_null = false,
             AlterColumnOperation::SetDataType {
-                data_type,
-                using: None,
-                ..
+                data_type, using, ..
             } => {
                 let ty = column_type(data_type)?;
+                let is_plain = |using: &Expr| is_plain_cast(using, name, ty);
+                if !using.as_ref().is_none_or(is_plain) {
+                    return Err(SqlError::unsupported(
+                        "ALTER COLUMN … TYPE … USING an expression",
+                        "Add a column of the new type, UPDATE it, drop the old one.",
+                    ));
+                }
                 if !widens(column.ty, ty) {
                     return Err(SqlError::unsupported(
                         format!("changing type {} to {ty}", column.ty),
@@ -250,7 +258,7 @@ impl Binder<'_> {
             }
             _ => {
                 return Err(SqlError::unsupported(
-                    "ALTER COLUMN … USING or SET GENERATED",
+                    "this change of a column",
                     "Add a column of the new type, UPDATE it, drop the old one.",
                 ));
             }
@@ -335,39 +343,65 @@ fn rename_column(table: &mut Table, old: &Ident, new: &Ident) -> Result<(), SqlE
         ));
     }
     let old = folded(old);
-    // CHECK constraints are kept as text: one that names the column would lose it.
-    if let Some(check) = table
-        .checks
-        .iter()
-        .find(|check| mentions(&check.expression, &old))
-    {
-        return Err(SqlError::new(
-            "0A000",
-            format!(
-                "cannot rename column \"{old}\": the check constraint \"{}\" names it",
-                check.name
-            ),
-        )
-        .hint("Drop the constraint, rename, and add it anew."));
+    // Expressions are kept as text, in which the column has its new name from now on.
+    for check in &mut table.checks {
+        check.expression = renamed(&check.expression, &old, &new)?;
     }
-    if let Some(index) = table
-        .indexes
-        .iter()
-        .find(|index| index_mentions(index, &old))
-    {
-        return Err(SqlError::new(
-            "0A000",
-            format!(
-                "cannot rename column \"{old}\": the index \"{}\" has an expression that names it",
-                index.name
-            ),
-        )
-        .hint("Drop the index, rename, and create it anew."));
+    for index in &mut table.indexes {
+        for key in &mut index.keys {
+            if let IndexPart::Expression(text) = &mut key.part {
+                *text = renamed(text, &old, &new)?;
+            }
+        }
+        if let Some(text) = &mut index.predicate {
+            *text = renamed(text, &old, &new)?;
+        }
     }
     if let Some(column) = table.columns.iter_mut().find(|column| column.id == id) {
         column.name = new;
     }
     Ok(())
+}
+
+/// An expression over a table's columns, in which one has another name. Types and functions of that
+/// name stay what they are.
+fn renamed(text: &str, old: &str, new: &str) -> Result<String, SqlError> {
+    let mut tree = parse_expression(text)?;
+    let mut found = false;
+    let _ = visit_expressions_mut(&mut tree, |inner: &mut Expr| {
+        let name = match inner {
+            Expr::Identifier(name) => Some(name),
+            Expr::CompoundIdentifier(path) => path.last_mut(),
+            _ => None,
+        };
+        if let Some(name) = name.filter(|name| folded(name) == old) {
+            *name = Ident::with_quote('"', new);
+            found = true;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    if found {
+        normalised(&tree)
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// Whether USING says what changing the type does anyway: the column, or a cast of it to the type.
+fn is_plain_cast(using: &Expr, column: &Ident, ty: Type) -> bool {
+    match using {
+        Expr::Nested(inner) => is_plain_cast(inner, column, ty),
+        Expr::Identifier(name) => folded(name) == folded(column),
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr,
+            data_type,
+            ..
+        } => {
+            matches!(column_type(data_type), Ok(to) if to == ty) && is_plain_cast(expr, column, ty)
+        }
+        _ => false,
+    }
 }
 
 /// Whether an expression or the condition of an index names a column.

@@ -209,7 +209,11 @@ impl Binder<'_> {
     }
 
     /// The sequences that go away with columns of a table.
-    pub(super) fn owned_sequences(&self, table: TableId, column: Option<ColumnId>) -> Vec<TableId> {
+    pub(in crate::bind) fn owned_sequences(
+        &self,
+        table: TableId,
+        column: Option<ColumnId>,
+    ) -> Vec<TableId> {
         let owned = |definition: &Table| match &definition.kind {
             Kind::Sequence(Sequence {
                 owned_by: Some((of, at)),
