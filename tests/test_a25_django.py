@@ -269,12 +269,17 @@ class Django(NodeCase):
         with connection.cursor() as cursor:
             cursor.execute("SELECT stele_proof('auth_user', %s)", [user.pk])
             (answer,) = cursor.fetchone()
+        # psql prints one newline more.
+        self.assertEqual(self.node.query(f"SELECT stele_proof('auth_user', {user.pk})")[-1], "")
+        answer += "\n"
         proof = self.home / "user.proof"
         proof.write_text(answer)
         trust = self.node.directory / "trust.txt"
         held = stele("verify", "--trust", trust, proof)
         self.assertEqual(held.returncode, 0, held.stdout + held.stderr)
         self.assertIn("proven", held.stdout)
+        other = [sys.executable, REPOSITORY / "verifier" / "python" / "stele_verify.py", "--trust", trust, proof]
+        self.assertEqual(subprocess.run(other, capture_output=True).returncode, 0)
         forged = answer.replace("proven", "provem") if "proven" in answer else answer[:-20] + "A" * 19 + "\n"
         proof.write_text(forged)
         self.assertNotEqual(stele("verify", "--trust", trust, proof).returncode, 0)

@@ -1395,6 +1395,11 @@ def read_bounded(name, most):
     return data
 
 
+def without_psqls_newline(data):
+    """psql ends what it prints with a newline of its own."""
+    return data[:-1] if data.endswith(b"\n\n") else data
+
+
 def main():
     parser = argparse.ArgumentParser(description="Verify Stele proof files offline.")
     parser.add_argument("--trust", required=True, type=Path, help="trust file of the ledger")
@@ -1420,7 +1425,7 @@ def main():
     all_shown = True
     for name in arguments.files:
         try:
-            result = {"file": name, "ok": True, "shows": check(read_bounded(name, FILE_LEN_MAX))}
+            result = {"file": name, "ok": True, "shows": check(without_psqls_newline(read_bounded(name, FILE_LEN_MAX)))}
         except (Refused, OSError) as error:
             result = {"file": name, "ok": False, "reason": str(error)}
             all_shown = False

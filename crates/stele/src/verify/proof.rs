@@ -48,6 +48,11 @@ impl Checker {
 
     /// Checks one file.
     pub(crate) fn check(&mut self, file: &[u8]) -> Result<Shown, VerifyError> {
+        // psql ends what it prints with a newline of its own.
+        let file = match file.strip_suffix(b"\n") {
+            Some(whole) if whole.ends_with(b"\n") => whole,
+            _ => file,
+        };
         let proven = self.verifier.verify(file)?;
         let trust = self.verifier.trust();
         Ok(match proven {
