@@ -60,6 +60,14 @@ class Pgbench(NodeCase):
         self.assertEqual(self.node.query("SELECT count(*), min(aid), max(aid) FROM pgbench_accounts"), ["100000|1|100000"])
         self.assertEqual(self.node.query("SELECT count(*) FROM pgbench_tellers"), ["10"])
 
+    def test_a25_what_stops_the_rest_of_its_initialisation(self):
+        # As docs/operations.md says: its tables, and a COPY larger than a transaction.
+        made = self.node.psql("create table history_as_pgbench_makes_it(tid int, filler char(22))")
+        self.assertIn("type character is not supported", made.stderr)
+        with self.assertRaisesRegex(AssertionError, "the transaction has more than 983040 bytes"):
+            self.pgbench("-i", "-I", "g", "-s", "1")
+        self.assertEqual(self.node.query("SELECT count(*) FROM pgbench_accounts"), ["100000"])
+
     def test_a25_tpc_b_in_every_mode(self):
         for mode in ("simple", "extended", "prepared"):
             with self.subTest(mode):

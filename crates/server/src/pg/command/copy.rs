@@ -151,6 +151,11 @@ fn options(words: &mut Words<'_>) -> Result<CopyOptions, SqlError> {
                     .any(|word| words.take_if(word));
                 options.header = !off;
             }
+            // How PostgreSQL marks its rows; nothing to do with what they hold.
+            "freeze" => {
+                let words_of = ["true", "on", "false", "off"];
+                let _said = words_of.iter().any(|word| words.take_if(word));
+            }
             "delimiter" | "null" | "quote" | "escape" | "encoding" => {
                 words.take_if("as");
                 let value = match words.next() {
