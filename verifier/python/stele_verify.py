@@ -983,8 +983,6 @@ class Note:
         lines = lines[:-1].split("\n")
         need(len(lines) <= 128, "a note has too many signatures")
         self.signatures = [self.signature(line) for line in lines]
-        signers = {(name, key_id) for name, key_id, _ in self.signatures}
-        need(len(signers) == len(lines), "two signatures are by one key")
 
     @staticmethod
     def signature(line):

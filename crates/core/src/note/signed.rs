@@ -131,13 +131,6 @@ impl SignedNote {
         if !text.ends_with('\n') {
             return malformed("note text", "does not end in a newline");
         }
-        let mut signers = BTreeSet::new();
-        if !signatures
-            .iter()
-            .all(|signature| signers.insert((&signature.name, signature.id.0)))
-        {
-            return malformed("note signatures", "two are by one key");
-        }
         if has_control(&text) {
             return malformed("note text", "has control characters");
         }
