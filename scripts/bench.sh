@@ -11,7 +11,7 @@
 #   BENCH_DIR    where the data lies while measuring [/var/tmp]; must be a real disk: on a memory disk
 #                fsync costs nothing and the figures mean nothing
 #   POSTGRES_BIN PostgreSQL's programs [/usr/lib/postgresql/15/bin]
-#   PGBENCH      1 also runs pgbench (prepared statements, 30 clients) against both
+#   PGBENCH      1 also runs pgbench against both: INSERTs, and TPC-B at scale 10 (30 clients, prepared)
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -79,6 +79,24 @@ SQL
             'CREATE TABLE pgbench_rows (id BIGINT PRIMARY KEY, account BIGINT NOT NULL, note TEXT NOT NULL)'
         "$postgres_bin/pgbench" --no-vacuum --protocol=prepared --client=30 --jobs=2 --time=10 \
             --file="$base/insert.sql" "$url" | grep -E '^(latency average|tps)'
+    done
+    # TPC-B as pgbench has it, scale 10: the tables of docs/operations.md, filled alike in both.
+    sed -n "/<<'SQL'$/,/^SQL$/p" docs/operations.md | sed '1d;$d' >"$base/tables.sql"
+    {
+        echo "INSERT INTO pgbench_branches SELECT g, 0, '' FROM generate_series(1, 10) AS g;"
+        echo "INSERT INTO pgbench_tellers SELECT g, (g - 1) / 10 + 1, 0, '' FROM generate_series(1, 100) AS g;"
+        for part in $(seq 0 9); do
+            echo "INSERT INTO pgbench_accounts SELECT g, (g - 1) / 100000 + 1, 0, ''" \
+                "FROM generate_series($((part * 100000 + 1)), $((part * 100000 + 100000))) AS g;"
+        done
+    } >"$base/fill.sql"
+    echo
+    echo "pgbench, TPC-B, scale 10, prepared, 30 clients:"
+    for url in "postgres://operator@127.0.0.1:$wire/stele" "$postgres"; do
+        "$postgres_bin/psql" -q -v ON_ERROR_STOP=1 -f "$base/tables.sql" -f "$base/fill.sql" "$url"
+        "$postgres_bin/pgbench" --no-vacuum --protocol=prepared --client=30 --jobs=2 --time=30 --max-tries=100 \
+            --scale=10 "$url" 2>/dev/null |
+            grep -E '^(latency average|tps|number of failed|total number of retries)'
     done
 fi
 exit "$status"
