@@ -189,6 +189,18 @@ pub fn encode_row(table: &Table, row: &Row) -> Result<Vec<u8>, RowError> {
 /// # Errors
 /// [`RowError`] when the bytes are not exactly what [`encode_row`] writes for some row of this table.
 pub fn decode_row(table: &Table, bytes: &[u8]) -> Result<Row, RowError> {
+    decode(table, bytes, false)
+}
+
+/// As [`decode_row`], of a row that may also hold columns the table had before: they are passed over.
+///
+/// # Errors
+/// [`RowError`] when the bytes are no row, or hold a value that a column cannot.
+pub fn decode_known_columns(table: &Table, bytes: &[u8]) -> Result<Row, RowError> {
+    decode(table, bytes, true)
+}
+
+fn decode(table: &Table, bytes: &[u8], passes_unknown: bool) -> Result<Row, RowError> {
     if bytes.len() > ROW_LEN_MAX {
         return Err(RowError::TooLong { len: bytes.len() });
     }
@@ -203,6 +215,13 @@ pub fn decode_row(table: &Table, bytes: &[u8]) -> Result<Row, RowError> {
     let mut next = next_column(&mut reader)?;
     let mut values = Vec::with_capacity(table.columns.len());
     for column in &table.columns {
+        while let Some(before) = next.filter(|next| passes_unknown && *next < column.id) {
+            Value::decode(&mut reader)?;
+            next = next_column(&mut reader)?;
+            if next.is_some_and(|next| next <= before) {
+                return Err(DecodeError::Invalid("columns of a row are not in id order").into());
+            }
+        }
         let value = if next == Some(column.id) {
             let value = Value::decode(&mut reader)?;
             if value == column.missing {
@@ -215,6 +234,13 @@ pub fn decode_row(table: &Table, bytes: &[u8]) -> Result<Row, RowError> {
         };
         check_value(table, column, &value)?;
         values.push(value.at_scale_of(column.ty));
+    }
+    while let Some(before) = next.filter(|_| passes_unknown) {
+        Value::decode(&mut reader)?;
+        next = next_column(&mut reader)?;
+        if next.is_some_and(|next| next <= before) {
+            return Err(DecodeError::Invalid("columns of a row are not in id order").into());
+        }
     }
     match next {
         None => Ok(Row { values, salt }),

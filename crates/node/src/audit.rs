@@ -106,14 +106,22 @@ impl Inner {
         mib_per_s: u64,
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<AuditReport, NodeError> {
-        self.last_check.lock().running = true;
+        let alarms = {
+            let mut last = self.last_check.lock();
+            last.running = true;
+            last.alarms
+        };
         let tip = self.tip().height;
         let report = self.audit(heights.clone(), state, mib_per_s, progress);
         let mut last = self.last_check.lock();
         last.running = false;
         if let Ok(report) = &report {
-            let everything =
-                state && *heights.start() <= 1 && tip <= report.height.min(*heights.end());
+            // What another check has found meanwhile, this one may have passed before.
+            let everything = state
+                && *heights.start() <= 1
+                && tip <= report.height.min(*heights.end())
+                && alarms == last.alarms;
+            last.alarms += u64::from(!report.findings.is_empty());
             if everything {
                 last.findings.clone_from(&report.findings);
             } else {

@@ -106,6 +106,8 @@ pub struct Finding {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LastCheck {
     pub(crate) running: bool,
+    /// How often checks have found damage.
+    pub(crate) alarms: u64,
     pub(crate) findings: Vec<Finding>,
 }
 

@@ -132,6 +132,21 @@ fn b4_what_sqlite_enforces_is_what_the_blocks_say() {
             "table \"t1000\" was changed",
             false,
         ),
+        (
+            "UPDATE _meta SET next_table = next_table + 5",
+            "1006 is kept, the blocks say 1001",
+            false,
+        ),
+        (
+            "INSERT INTO _dropped VALUES (1000, 3)",
+            "when table 1000 was dropped",
+            false,
+        ),
+        (
+            "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'h1000') WHERE name = 'i1000_t_a_key'",
+            "SQLite's own check",
+            false,
+        ),
         ("DELETE FROM _versions", "table version was changed", false),
         (
             "UPDATE _versions SET place = 3 WHERE id = 1000 AND height = 21",

@@ -177,6 +177,8 @@ struct Binder<'b> {
     reads: BTreeSet<TableId>,
     common_tables: Vec<CommonTable>,
     next_name: u32,
+    /// References to columns of long values so far, see [`Binder::held`].
+    long_references: u32,
     depth: usize,
     /// How many SELECTs are open around the one being bound.
     level: usize,
@@ -219,6 +221,7 @@ impl<'b> Binder<'b> {
             reads: BTreeSet::new(),
             common_tables: Vec::new(),
             next_name: 1,
+            long_references: 0,
             depth: 0,
             level: 0,
             writes: false,

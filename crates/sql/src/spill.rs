@@ -31,7 +31,10 @@ use crate::error::SqlError;
 pub const TRANSACTION_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes one read may hold.
 pub const READ_BYTES_HELD_MAX: u64 = 1024 * 1024 * 1024;
-/// A function's result of fewer bytes is not counted: the bound on steps is enough for these.
+/// Bytes that functions may read in one transaction: their time is not counted in steps. **Part of the
+/// execution rules.**
+pub const TRANSACTION_READ_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// A function's result or argument of fewer bytes is not counted: the bound on steps is enough for these.
 const COUNTED_LEN_MIN: usize = 64;
 
 /// Name of the VFS.
@@ -44,19 +47,23 @@ const TEMPORARY: c_int =
 thread_local! {
     /// What the statement this thread steps may still hold; none while nobody counts.
     static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
+    /// What its functions may still read.
+    static READ_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
     static IS_OVER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Begins counting for the statement this thread is going to step.
-pub(crate) fn start(bytes: u64) {
+pub(crate) fn start(bytes: u64, read: u64) {
     LEFT.set(Some(bytes));
+    READ_LEFT.set(read);
     IS_OVER.set(false);
 }
 
-/// Ends counting; what is left, or none if more was asked for.
-pub(crate) fn end() -> Option<u64> {
+/// Ends counting; what is left to hold and to read, or none if more was asked for.
+pub(crate) fn end() -> Option<(u64, u64)> {
     let left = LEFT.take();
-    left.filter(|_| !IS_OVER.get())
+    let read = READ_LEFT.replace(u64::MAX);
+    left.filter(|_| !IS_OVER.get()).map(|left| (left, read))
 }
 
 /// Takes bytes away; whether there were as many.
@@ -81,6 +88,26 @@ pub(crate) fn give(len: usize) -> Result<(), SqlError> {
         Ok(())
     } else {
         Err(too_much())
+    }
+}
+
+/// Counts what a function is about to read.
+///
+/// # Errors
+/// 54000 when that is more than is left.
+pub(crate) fn count_read(len: usize) -> Result<(), SqlError> {
+    if len < COUNTED_LEN_MIN {
+        return Ok(());
+    }
+    match READ_LEFT.get().checked_sub(len as u64) {
+        Some(left) => {
+            READ_LEFT.set(left);
+            Ok(())
+        }
+        None => {
+            IS_OVER.set(true);
+            Err(too_much())
+        }
     }
 }
 

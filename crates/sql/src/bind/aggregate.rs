@@ -400,7 +400,7 @@ impl Binder<'_> {
         };
         Ok(Expression::new(
             format!(
-                "group_concat({},coalesce({},''){order}){filter}",
+                "group_concat(st_held({}),coalesce({},''){order}){filter}",
                 text.sql, separator.sql
             ),
             Type::Text,

@@ -357,8 +357,12 @@ impl Binder<'_> {
             Element::Bool => {
                 format!("json(CASE {sql} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)")
             }
-            _ if element.is_plain_in_json() => sql.clone(),
-            _ => self.cast(value.clone(), Type::Text, Asked::Explicitly)?.sql,
+            // SQLite lets JSON grow without a bound of its own.
+            _ if element.is_plain_in_json() => format!("st_held({sql})"),
+            _ => {
+                let text = self.cast(value.clone(), Type::Text, Asked::Explicitly)?;
+                format!("st_held({})", text.sql)
+            }
         };
         Ok((element, text))
     }

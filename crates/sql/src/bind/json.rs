@@ -132,7 +132,7 @@ impl Binder<'_> {
                 while let (Some(key), Some(value)) = (arguments.next(), arguments.next()) {
                     let key = self.json_key(key)?;
                     let value = self.json_value(value)?;
-                    pieces.push(format!("{key}||' : '||{}", value.sql));
+                    pieces.push(format!("st_cat(st_cat({key},' : '),{})", value.sql));
                 }
                 Ok(joined("{", &pieces, "}"))
             }
@@ -175,7 +175,11 @@ impl Binder<'_> {
             let [key, value] = take(operands, name)?;
             let key = self.json_key(key)?;
             let value = self.json_value(value)?;
-            (format!("({key}||' : '||{})", value.sql), "{ ", " }")
+            (
+                format!("st_cat(st_cat({key},' : '),{})", value.sql),
+                "{ ",
+                " }",
+            )
         };
         if self.writes {
             // What reaches a row must not depend on the plan.
@@ -187,7 +191,7 @@ impl Binder<'_> {
             format!(" ORDER BY {}", order.join(","))
         };
         Ok(Expression::new(
-            format!("('{open}'||group_concat({piece},', '{order}){filter}||'{close}')"),
+            format!("('{open}'||group_concat(st_held({piece}),', '{order}){filter}||'{close}')"),
             Type::Json,
         ))
     }

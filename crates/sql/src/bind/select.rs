@@ -252,6 +252,7 @@ impl Binder<'_> {
     ) -> Result<(), SqlError> {
         for (name, expression) in star {
             place.check_grouped(&expression, std::slice::from_ref(&name))?;
+            let expression = self.held(expression);
             columns.push(Column { name, expression });
         }
         Ok(())

@@ -4,11 +4,16 @@ use sqlparser::ast::{BinaryOperator, CaseWhen, CastKind, Expr, Ident, UnaryOpera
 use stele_core::Type;
 
 use super::Binder;
-use super::expression::{Expression, Ty};
+use super::expression::{Expression, Kind, Ty};
 use super::name::folded;
 use super::scope::Environment;
 use super::type_name::type_name;
 use crate::error::SqlError;
+
+/// References to columns of long values in a statement before further ones are counted.
+const LONG_REFERENCES_FREE: u32 = 64;
+/// A VARCHAR of at most so many characters is not long.
+const SHORT_LEN_MAX: u32 = 4_096;
 
 impl Binder<'_> {
     /// Binds an expression, seen as a type values are kept in.
@@ -209,7 +214,29 @@ impl Binder<'_> {
                 let parameter = self.named_parameter(environment.clause, idents);
                 parameter.unwrap_or(Err(error))
             }
-            found => found,
+            found => found.map(|column| self.held(column)),
+        }
+    }
+
+    /// A reference to a column. SQLite copies a long value for each reference, and holds the copies of a
+    /// function's arguments and of a row of results at the same time: beyond some references they are counted.
+    pub(super) fn held(&mut self, column: Expression) -> Expression {
+        let is_long = match column.known() {
+            Some(Type::Text | Type::Bytea | Type::Json) => true,
+            Some(Type::Varchar(len)) => len > SHORT_LEN_MAX,
+            _ => false,
+        };
+        if !is_long || column.kind == Kind::Null {
+            return column;
+        }
+        self.long_references += 1;
+        if self.long_references <= LONG_REFERENCES_FREE {
+            return column;
+        }
+        Expression {
+            sql: format!("st_held({})", column.sql),
+            kind: Kind::Other,
+            ..column
         }
     }
 

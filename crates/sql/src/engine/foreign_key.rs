@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stele_core::row::decode_row;
+use stele_core::row::{decode_known_columns, decode_row};
 use stele_core::schema::{Action, ColumnId, ForeignKey, Table, TableId, Timing};
 use stele_core::value::text;
 use stele_core::{Type, Value};
@@ -483,7 +483,8 @@ impl Engine {
 
 fn values(table: &Table, row: Option<&[u8]>) -> Result<Option<Vec<Value>>, EngineError> {
     let Some(row) = row else { return Ok(None) };
-    let decoded = decode_row(table, row).or_else(|_| decode_row(&lenient(table), row));
+    // The transaction may have dropped columns since.
+    let decoded = decode_row(table, row).or_else(|_| decode_known_columns(&lenient(table), row));
     let decoded = decoded.map_err(|error| EngineError::Internal {
         cause: format!("a changed row of {} cannot be read: {error}", table.name),
     })?;

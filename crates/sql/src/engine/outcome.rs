@@ -52,6 +52,12 @@ impl Failure {
             return Self::Outcome(outcome);
         }
         let text = text.unwrap_or_default().to_owned();
+        if lacks_own_table(&text) {
+            return Self::Engine(EngineError::Corrupt {
+                path: String::new(),
+                cause: text,
+            });
+        }
         match code {
             ErrorCode::AuthorizationForStatementDenied => Self::Outcome(SqlError::new(
                 "42501",
@@ -63,6 +69,14 @@ impl Failure {
             _ => Self::Engine(error.into()),
         }
     }
+}
+
+/// Whether SQLite misses a table that the catalogue has, which then was taken away behind our back.
+fn lacks_own_table(text: &str) -> bool {
+    let name = text.strip_prefix("no such table: ");
+    let name = name.map(|name| name.strip_prefix("main.").unwrap_or(name));
+    name.and_then(|name| name.strip_prefix(['t', 'h']))
+        .is_some_and(|id| id.parse::<u32>().is_ok())
 }
 
 /// The outcome for a failure that has no place in the ledger's list: the statement met a defect of the

@@ -283,6 +283,7 @@ impl Readers {
         };
         let mut allowance = Allowance::of(&self.limits);
         allowance.held_bytes = READ_BYTES_HELD_MAX;
+        allowance.read_bytes = u64::MAX;
         reader.wall.raise();
         let prepared = reader.connection.prepare_cached(&query.sqlite);
         let rows = prepared

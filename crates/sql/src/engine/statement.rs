@@ -112,6 +112,8 @@ pub(super) struct Allowance {
     pub(super) result_bytes: u64,
     /// Bytes held on the way to results, see [`crate::spill`].
     pub(super) held_bytes: u64,
+    /// Bytes functions may read.
+    pub(super) read_bytes: u64,
     /// Statements of procedures.
     pub(super) call_statements: u32,
     /// How deep procedures are in each other.
@@ -128,6 +130,7 @@ impl Allowance {
             result_rows: limits.result_rows_max,
             result_bytes: limits.result_bytes_max,
             held_bytes: spill::TRANSACTION_BYTES_MAX,
+            read_bytes: spill::TRANSACTION_READ_MAX,
             call_statements: CALL_STATEMENTS_MAX,
             call_depth: 0,
             deferral: Deferral::AsMade,
@@ -278,11 +281,11 @@ pub(super) fn step(
     catalogue: &Catalogue,
 ) -> Result<Vec<Vec<Value>>, Failure> {
     budget.start(allowance.vm_steps);
-    spill::start(allowance.held_bytes);
+    spill::start(allowance.held_bytes, allowance.read_bytes);
     let stepped = step_within(statement, budget, lowered, parameters, allowance, catalogue);
     let left = spill::end();
     budget.end();
-    allowance.held_bytes = left.unwrap_or(0);
+    (allowance.held_bytes, allowance.read_bytes) = left.unwrap_or_default();
     match left {
         Some(_) => stepped,
         None => Err(spill::too_much().into()),

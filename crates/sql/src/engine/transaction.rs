@@ -131,7 +131,15 @@ impl Engine {
         };
         self.control("SAVEPOINT tx")?;
         self.writer.sink(RowLog::clear);
-        let done = work(self);
+        let done = match work(self) {
+            // A defect of the program, which all nodes meet alike. Were it this node's trouble, the block
+            // could never be executed, by nobody.
+            Err(Failure::Engine(EngineError::Internal { cause })) => {
+                tracing::error!(cause, "a transaction met a defect of the program");
+                Err(recordable(SqlError::new("XX000", cause)).into())
+            }
+            done => done,
+        };
         self.writer.sink(RowLog::clear);
         match done {
             Ok(done) => {

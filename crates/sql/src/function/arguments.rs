@@ -33,6 +33,16 @@ impl Arguments<'_> {
         }
     }
 
+    /// Counts them towards what a transaction's functions may read.
+    pub(super) fn count(&self) -> Result<(), SqlError> {
+        for index in 0..self.0.len() {
+            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = self.0.get_raw(index) {
+                spill::count_read(bytes.len())?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn is_null(&self, index: usize) -> bool {
         self.raw(index) == ValueRef::Null
     }
@@ -107,7 +117,11 @@ pub(super) fn strict(
         if (0..arguments.len()).any(|index| arguments.is_null(index)) {
             return Ok(Value::Null);
         }
-        function(&arguments).and_then(counted).map_err(raise)
+        arguments
+            .count()
+            .and_then(|()| function(&arguments))
+            .and_then(counted)
+            .map_err(raise)
     })
 }
 
@@ -119,7 +133,10 @@ pub(super) fn lenient(
     function: impl Fn(&Arguments<'_>) -> Result<Value, SqlError> + Send + 'static,
 ) -> rusqlite::Result<()> {
     connection.create_scalar_function(name, count, PURE, move |context| {
-        function(&Arguments(context))
+        let arguments = Arguments(context);
+        arguments
+            .count()
+            .and_then(|()| function(&arguments))
             .and_then(counted)
             .map_err(raise)
     })

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rusqlite::types::{Value, ValueRef};
 
 use super::arguments::{Arguments, VARIADIC, lenient, strict};
-use super::text::text;
+use super::text::{joined, text};
 use crate::array_text;
 use crate::error::SqlError;
 use crate::system_type::Element;
@@ -86,7 +86,7 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
             .iter()
             .filter_map(|element| element.as_deref().or(null))
             .collect();
-        text(shown.join(arguments.text(1)?))
+        text(joined(&shown, arguments.text(1)?)?)
     })?;
     lenient(connection, "st_array_concat", 2, |arguments| {
         match (arguments.is_null(0), arguments.is_null(1)) {

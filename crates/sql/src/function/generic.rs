@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Value, ValueRef};
 
-use super::arguments::{Arguments, VARIADIC, lenient};
+use super::arguments::{Arguments, VARIADIC, lenient, strict};
 use super::failure::raise;
 use crate::error::SqlError;
 
@@ -16,6 +16,10 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     lenient(connection, "st_least", VARIADIC, |arguments| {
         Ok(extreme(arguments, Ordering::Less))
+    })?;
+    // What it is given. The binder puts it where copies of long values may pile up.
+    strict(connection, "st_held", 1, |arguments| {
+        Ok(owned(arguments.raw(0)))
     })?;
     // (condition, message): unknown is as bad as false.
     lenient(connection, "st_assert", 2, |arguments| {

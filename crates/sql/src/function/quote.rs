@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::arguments::{Arguments, VARIADIC, lenient, strict};
-use super::text::text;
+use super::text::{check_len, grow, text};
 use crate::error::SqlError;
 
 /// Words PostgreSQL 15 takes for names only in quotes.
@@ -149,15 +149,16 @@ fn formatted(arguments: &Arguments<'_>) -> Result<String, SqlError> {
             return Err(SqlError::new("54000", "a width of format() is too large"));
         }
         let missing = width.saturating_sub(field.chars().count());
+        check_len(result.len().saturating_add(missing))?;
         let blanks = " ".repeat(missing);
         let (before, after) = if left {
             ("", blanks.as_str())
         } else {
             (blanks.as_str(), "")
         };
-        result.push_str(before);
-        result.push_str(&field);
-        result.push_str(after);
+        for piece in [before, field.as_str(), after] {
+            grow(&mut result, piece)?;
+        }
     }
     Ok(result)
 }

@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use rusqlite::functions::Context;
 use rusqlite::types::Value;
 
-use super::arguments::{Arguments, PURE};
+use super::arguments::{Arguments, PURE, counted};
 use super::failure::raise;
-use super::text::text;
+use super::text::{check_len, grow, text};
 use crate::error::SqlError;
 
 /// Largest compiled pattern, in bytes.
@@ -55,17 +55,30 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     function(connection, "st_regex_replace", 4, |arguments, regex| {
         let all = arguments.text(2)?.contains('g');
         let replacement = arguments.text(3)?;
-        let limit = if all { 0 } else { 1 };
-        let replaced = regex.replacen(arguments.text(0)?, limit, |found: &regex::Captures<'_>| {
-            expanded(found, replacement)
-        });
-        text(replaced.into_owned())
+        let given = arguments.text(0)?;
+        let (mut result, mut after) = (String::new(), 0);
+        for found in regex
+            .captures_iter(given)
+            .take(if all { usize::MAX } else { 1 })
+        {
+            let Some(whole) = found.get(0) else { continue };
+            let between = given.get(after..whole.start()).unwrap_or_default();
+            grow(&mut result, between)?;
+            expand(&mut result, &found, replacement)?;
+            after = whole.end();
+        }
+        grow(&mut result, given.get(after..).unwrap_or_default())?;
+        text(result)
     })
 }
 
-/// A replacement with `\1`, `\&` and `\\` filled in.
-fn expanded(found: &regex::Captures<'_>, replacement: &str) -> String {
-    let mut result = String::new();
+/// Appends a replacement with `\1`, `\&` and `\\` filled in.
+fn expand(
+    result: &mut String,
+    found: &regex::Captures<'_>,
+    replacement: &str,
+) -> Result<(), SqlError> {
+    check_len(result.len().saturating_add(replacement.len()))?;
     let mut characters = replacement.chars();
     while let Some(character) = characters.next() {
         if character != '\\' {
@@ -88,10 +101,10 @@ fn expanded(found: &regex::Captures<'_>, replacement: &str) -> String {
             }
         };
         if let Some(part) = group.and_then(|group| found.get(group)) {
-            result.push_str(part.as_str());
+            grow(result, part.as_str())?;
         }
     }
-    result
+    Ok(())
 }
 
 /// Registers a strict function of (text, pattern, flags, …); a constant pattern is compiled once.
@@ -117,7 +130,11 @@ fn function(
             let regex = compiled(context, pattern, arguments.text(2)?)?;
             run(arguments, &regex)
         };
-        work(&arguments).map_err(raise)
+        arguments
+            .count()
+            .and_then(|()| work(&arguments))
+            .and_then(counted)
+            .map_err(raise)
     })
 }
 

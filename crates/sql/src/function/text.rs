@@ -60,13 +60,13 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     // concat() and concat_ws() skip NULLs.
     lenient(connection, "st_concat", VARIADIC, |arguments| {
-        let mut joined = String::new();
+        let mut parts = Vec::new();
         for index in 0..arguments.len() {
             if !arguments.is_null(index) {
-                joined.push_str(arguments.text(index)?);
+                parts.push(arguments.text(index)?);
             }
         }
-        text(joined)
+        text(joined(&parts, "")?)
     })?;
     lenient(connection, "st_concat_ws", VARIADIC, |arguments| {
         if arguments.is_null(0) {
@@ -78,7 +78,7 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
                 parts.push(arguments.text(index)?);
             }
         }
-        text(parts.join(arguments.text(0)?))
+        text(joined(&parts, arguments.text(0)?)?)
     })?;
     pieces::register(connection)
 }
@@ -97,6 +97,25 @@ fn mapped(
 pub(super) fn text(result: String) -> Result<Value, SqlError> {
     check_len(result.len())?;
     Ok(Value::Text(result))
+}
+
+/// Texts one after another; measured before anything is allocated.
+pub(super) fn joined(parts: &[&str], separator: &str) -> Result<String, SqlError> {
+    let between = separator
+        .len()
+        .saturating_mul(parts.len().saturating_sub(1));
+    let len = parts
+        .iter()
+        .fold(between, |len, part| len.saturating_add(part.len()));
+    check_len(len)?;
+    Ok(parts.join(separator))
+}
+
+/// Appends to a text that grows piece by piece.
+pub(super) fn grow(text: &mut String, piece: &str) -> Result<(), SqlError> {
+    check_len(text.len().saturating_add(piece.len()))?;
+    text.push_str(piece);
+    Ok(())
 }
 
 pub(super) fn check_len(len: usize) -> Result<(), SqlError> {

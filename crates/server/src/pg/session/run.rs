@@ -20,6 +20,9 @@ use crate::pg::settings::{AS_OF, EXPECTED_VERSIONS};
 use crate::pg::transaction::Transaction;
 use crate::pg::unsent;
 
+/// A result of at most so many rows is given whatever waits for other clients.
+const SMALL_ROWS_MAX: usize = 100;
+
 /// How a result is to be given.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
@@ -165,13 +168,16 @@ impl Session {
         characters_before: u32,
     ) -> Result<StatementResult, SqlError> {
         self.preview_deferred()?;
-        unsent::check()?;
         let failed = |error| moved(node_error(error), characters_before);
         let (node, account) = (&self.node, self.account);
         let Some(transaction) = &mut self.transaction else {
             let options = self.read_options();
             let answer = blocking(|| node.query_with(account, &plan.sql, &parameters, options));
-            return answer.map(|answer| answer.result).map_err(failed);
+            let result = answer.map(|answer| answer.result).map_err(failed)?;
+            if result.rows.len() > SMALL_ROWS_MAX {
+                unsent::check()?;
+            }
+            return Ok(result);
         };
         transaction.open.set_as_of(self.settings.as_of());
         if transaction.read_only {

@@ -320,7 +320,10 @@ impl Binder<'_> {
                     let Err(cause) = check_condition(&after, table, text) else {
                         continue;
                     };
-                    if check_condition(self.catalogue, table, text).is_err() {
+                    let before = self.catalogue.table(table.id);
+                    if before
+                        .is_none_or(|before| check_condition(self.catalogue, before, text).is_err())
+                    {
                         // It was broken before: what it read was not the owner's to keep.
                         continue;
                     }

@@ -24,6 +24,9 @@ use crate::engine::{Engine, meta};
 /// Longest text of another's shown, in characters.
 const SHOWN_MAX: usize = 80;
 
+/// Most complaints of SQLite's own check that are told.
+const INTEGRITY_MAX: u32 = 10;
+
 /// One thing SQLite knows: kind, name, table it belongs to, text it was made by.
 type Thing = (String, String, String, Option<String>);
 /// A definition that was replaced: table, height, encoded definition.
@@ -82,7 +85,26 @@ impl Definitions {
             &replaced(made, since)?,
             snapshot.catalogue(),
         ));
+        told.extend(self.compare_counter(kept)?);
+        told.extend(compare_dropped(&dropped(kept)?, &dropped(made)?, since));
+        told.extend(check_integrity(kept)?);
         Ok(told)
+    }
+
+    /// The id the next table will get is part of what blocks give.
+    fn compare_counter(&self, kept: &Connection) -> Result<Option<StateDifference>, EngineError> {
+        let next = self.engine.catalogue.next_table();
+        let stored = meta::read_meta(kept)?.map(|stored| stored.next_table);
+        Ok((stored != Some(next)).then(|| {
+            let stored = stored.map_or_else(|| "none".to_owned(), |id| id.0.to_string());
+            difference(
+                String::new(),
+                format!(
+                    "the number of the next table was changed: {stored} is kept, the blocks say {}",
+                    next.0
+                ),
+            )
+        }))
     }
 
     fn compare_versions(
@@ -207,4 +229,44 @@ fn compare_replaced(
             }
         })
         .collect()
+}
+
+fn dropped(connection: &Connection) -> Result<BTreeSet<(u32, u64)>, EngineError> {
+    let mut statement = connection.prepare_cached("SELECT id, height FROM _dropped")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Dropped tables go for good some time after `since`.
+fn compare_dropped(
+    kept: &BTreeSet<(u32, u64)>,
+    made: &BTreeSet<(u32, u64)>,
+    since: u64,
+) -> Vec<StateDifference> {
+    let differs = kept
+        .symmetric_difference(made)
+        .filter(|entry| kept.contains(entry) || entry.1 > since);
+    differs
+        .map(|(id, height)| StateDifference {
+            height: Some(*height),
+            ..difference(
+                String::new(),
+                format!("when table {id} was dropped was changed"),
+            )
+        })
+        .collect()
+}
+
+/// Whether each index holds what its table does, as SQLite itself tells.
+fn check_integrity(connection: &Connection) -> Result<Vec<StateDifference>, EngineError> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({INTEGRITY_MAX})"))?;
+    let told = statement.query_map([], |row| row.get(0))?;
+    let told = told.collect::<rusqlite::Result<Vec<String>>>()?;
+    let bad = told.into_iter().filter(|line| line != "ok");
+    Ok(bad
+        .map(|line| {
+            let line: String = line.chars().take(SHOWN_MAX).collect();
+            difference(String::new(), format!("SQLite's own check: {line}"))
+        })
+        .collect())
 }

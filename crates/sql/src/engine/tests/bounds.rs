@@ -263,13 +263,19 @@ fn reserved_payloads_are_refused() {
 }
 
 /// Statements that would hold gigabytes: in sorts, groups, intermediate tables, or one wide row.
-const HOARDERS: [&str; 6] = [
+const HOARDERS: [&str; 12] = [
     "INSERT INTO account SELECT 9000 + count(*)::int, 'x', 0 FROM (SELECT repeat(x::text, 100000) AS k, count(*) AS n FROM generate_series(1, 200000) AS x GROUP BY 1) AS s",
     "INSERT INTO account SELECT 9000, v, 0 FROM (SELECT name || x::text AS v FROM account, generate_series(1, 100000) AS x WHERE id = 777 ORDER BY 1 LIMIT 1) AS s",
     "INSERT INTO account SELECT 9000, max(length(v))::text, 0 FROM (SELECT DISTINCT name AS v, x FROM account, generate_series(1, 100000) AS x WHERE id = 777) AS s",
     "INSERT INTO account SELECT 9000, max(length(v))::text, 0 FROM (SELECT name AS v, x FROM account, generate_series(1, 100000) AS x WHERE id = 777 ORDER BY x DESC, v LIMIT 99999) AS s",
     "INSERT INTO account SELECT 9000, max(n)::text, 0 FROM (SELECT name, count(*) OVER (PARTITION BY id ORDER BY x) AS n FROM account, generate_series(1, 100000) AS x WHERE id = 777) AS s",
     "UPDATE account SET name = (SELECT string_agg(repeat(x::text, 100000), '') FROM generate_series(1, 5000) AS x)",
+    "INSERT INTO account SELECT 9000, NULL, length(array_to_string(string_to_array(repeat('a,', 1000000), ','), name)) FROM account WHERE id = 777",
+    "INSERT INTO account SELECT 9000, NULL, sum(length(name)) FROM account, generate_series(1, 3000) AS x WHERE id = 777",
+    "INSERT INTO account SELECT 9000, NULL, array_length(array(SELECT name FROM account, generate_series(1, 1000) WHERE id = 777), 1)",
+    "INSERT INTO account SELECT 9000, NULL, length(format(repeat('%1$s', 900), name)) FROM account WHERE id = 777",
+    "INSERT INTO account SELECT 9000, NULL, length(regexp_replace(name, 'v', repeat('\\&', 900), 'g')) FROM account WHERE id = 777",
+    "INSERT INTO account SELECT 9000, NULL, count(*) FROM (SELECT string_agg(name, '') AS a, string_agg(name, 'x') AS b FROM account, generate_series(1, 1000) AS x WHERE id = 777) AS s",
 ];
 
 #[test]
@@ -280,12 +286,17 @@ fn what_a_statement_holds_is_bounded_alike_everywhere() {
     // The second has been used before, and its caches are warm.
     for (ledger, warm) in [(&mut one, 0), (&mut other, 3)] {
         ledger.one(&[(CREATE, vec![])]);
-        ledger.one(&[(INSERT, vec![int(777), text("v".repeat(100_000)), int(0)])]);
+        ledger.one(&[(INSERT, vec![int(777), text("v".repeat(8_000_000)), int(0)])]);
         for _ in 0..warm {
             ledger.one(&[(SELECT_ALL, vec![])]);
         }
     }
-    for sql in HOARDERS {
+    // A function of many arguments holds as many copies of a long value.
+    let many = vec!["name"; 900].join(",");
+    let call =
+        format!("UPDATE account SET balance = length(concat({many})) + length(concat({many}))");
+    let hoarders = HOARDERS.into_iter().chain([call.as_str()]);
+    for sql in hoarders {
         for ledger in [&mut one, &mut other] {
             // Those beside it in the block are executed.
             let before = ledger.sign(&[(INSERT, vec![int(1), Value::Null, int(0)])]);
