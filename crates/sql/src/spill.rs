@@ -11,7 +11,7 @@
 //! - The VFS is a copy of the default one with another `xOpen` and a larger file structure; it lives for
 //!   ever, as does the default one it points to. On Unix no other method looks at the structure it is called with.
 //! - A file that is not counted is opened by the default `xOpen` in the memory SQLite gave, which is
-//!   large enough. A counted file is a [`Counted`] followed by the default's file structure; its methods
+//!   large enough. A counted file is a `Counted` followed by the default's file structure; its methods
 //!   pass on a pointer to that one, whose own methods were set by the default `xOpen`.
 //! - The methods are of version 1: SQLite maps no memory and asks for no shared locks through them.
 //! - No method panics; none keeps a pointer it was given.
