@@ -424,6 +424,20 @@ fn tile_finding(fault: &TileFault) -> Finding {
     }
 }
 
+/// Why a check of the state ended early.
+enum Ended {
+    /// The state's own trouble.
+    Engine(EngineError),
+    /// The node's.
+    Node(NodeError),
+}
+
+impl From<EngineError> for Ended {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
 /// Compares the state with the newest block it has, and its history with all blocks; with damaged blocks
 /// there is nothing to compare the history with.
 fn check_state(
@@ -434,11 +448,24 @@ fn check_state(
 ) -> Result<(), NodeError> {
     let mut secret = [0; SECRET_LEN];
     runtime.random.fill(&mut secret);
+    let mut given = |height| effects(height).map_err(Ended::Node);
     let history = are_blocks_good(report).then_some(HistorySource {
         secret,
-        effects: &mut effects,
+        effects: &mut given,
     });
-    let audited = readers.audit(history, |_| {})?;
+    let audited = match readers.audit(history, |_| {}) {
+        Ok(audited) => audited,
+        Err(Ended::Node(error)) => return Err(error),
+        Err(Ended::Engine(
+            error @ (EngineError::Corrupt { .. }
+            | EngineError::Internal { .. }
+            | EngineError::Decode { .. }),
+        )) => {
+            report.findings.push(unusable(&error.to_string()));
+            return Ok(());
+        }
+        Err(Ended::Engine(error)) => return Err(error.into()),
+    };
     let leaf_root = match audited.height {
         0 => None,
         height => Some(effects(height)?.leaf.state_root),

@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use stele_core::Suite;
 use stele_core::genesis::Genesis;
 use stele_core::outcome::{BlockEffects, Change, TransactionEffects};
 use stele_sql::engine::{Engine, EngineConfig, key_text};
@@ -65,7 +66,34 @@ pub(crate) fn endorse(
             break;
         }
     }
+    if report.findings.len() < FINDINGS_MAX {
+        execute_rest(store, suite, &mut engine, &mut recent, report)?;
+    }
     engine.close()?;
+    Ok(())
+}
+
+/// Executes the newest blocks, whose effects were not stored before a crash: a node must be able to.
+fn execute_rest(
+    store: &BlockStore,
+    suite: Suite,
+    engine: &mut Engine,
+    recent: &mut RecentIds,
+    report: &mut AuditReport,
+) -> Result<(), NodeError> {
+    for height in store.effects_height() + 1..=store.appended_height() {
+        let (block, transactions) = stored_block(store, suite, height)?;
+        if let Err(error) = execute(engine, recent, &block.header, &transactions) {
+            report.findings.push(Finding {
+                reason: format!("its effects are not stored, and it cannot be executed: {error}"),
+                ..of_block(height, "as a whole", String::new())
+            });
+            return Ok(());
+        }
+        engine.commit(&[], block.hash)?;
+        remember(recent, block.header.time_us, &transactions);
+        report.executed += transactions.len() as u64;
+    }
     Ok(())
 }
 
