@@ -9,6 +9,7 @@ made again is made again; what belongs elsewhere is refused.
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import sqlite3
 import struct
@@ -272,6 +273,25 @@ class EditedState(TamperCase):
 
     def test_a4_an_added_row_is_named_by_table_and_key(self):
         self.table_and_key("INSERT INTO t1000 SELECT 1004, c2, c3, _h, _x FROM t1000 WHERE c1 = 1001", "1004")
+
+    def test_b4_a_write_in_a_stored_block_is_not_said_to_be_refused(self):
+        directory = self.edit("UPDATE t1000 SET c2 = 'gold' WHERE c1 = 1001")
+        node = self.node("edited", store_self_check_interval_s=0).start()
+        # The block is stored before the row turns out to be another than the tree holds.
+        verbose = ("-v", "VERBOSITY=verbose")
+        said = node.psql("UPDATE orders SET item = item || '!' WHERE id = 1001", *verbose).stderr
+        self.assertRegex(said, "ERROR:  08007: transaction [0-9a-f]{64} stands in block .*1001")
+        identity = re.search("transaction ([0-9a-f]{64})", said)[1]
+        # The next is not taken, and says so.
+        self.assertIn("57P03", node.psql("UPDATE orders SET item = 'x' WHERE id = 1001", *verbose).stderr)
+        node.kill()
+        for file in directory.glob("state.db*"):
+            file.unlink()
+        node = self.node("edited").start()
+        item = node.query("SELECT item FROM orders WHERE id = 1001")
+        self.assertEqual(item, [item[0].rstrip("!") + "!"], "it took effect once")
+        self.assertNotIn("gold", item[0])
+        self.assertEqual(node.http("GET", f"/v1/transactions/{identity}")[0], 200)
 
     def test_a4_edited_tree_nodes_are_found(self):
         # A chunk ends with a hash and the height that wrote the node, 8 bytes.
