@@ -294,3 +294,45 @@ fn b4_blocks_that_were_lost_are_not_made_anew() {
     assert!(everything(&node).findings.is_empty());
     node.stop();
 }
+
+#[test]
+fn b4_nothing_is_executed_once_sqlite_enforces_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    for sql in [
+        "DROP INDEX i1000_t_a_key",
+        "CREATE TRIGGER evil BEFORE INSERT ON t1000 BEGIN SELECT raise(ignore); END",
+    ] {
+        let node = start(folder.path());
+        must(&node, &["ALTER TABLE t ADD COLUMN x INTEGER"]);
+        must(&node, &["ALTER TABLE t DROP COLUMN x"]);
+        assert!(everything(&node).findings.is_empty());
+        edit(folder.path(), sql);
+        // A value that is there already.
+        let insert = Payload::Statements(vec![statement("INSERT INTO t VALUES (500, 'a1', 5)")]);
+        let told = match node.write(OPERATOR, insert) {
+            Ok(pending) => futures::executor::block_on(pending.receipt).unwrap(),
+            Err(error) => Err(error),
+        };
+        assert!(
+            matches!(
+                &told,
+                Err(NodeError::Unresolved { .. } | NodeError::Halted(_))
+            ),
+            "{sql}: {told:?}"
+        );
+        node.stop();
+        drop(node);
+        for ending in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(folder.path().join(format!("state.db{ending}")));
+        }
+        let node = start(folder.path());
+        assert!(everything(&node).findings.is_empty());
+        assert_eq!(
+            rows(&node, "SELECT count(*) FROM t WHERE a = 'a1'"),
+            [[Value::Int(1)]],
+            "{sql}"
+        );
+        node.stop();
+    }
+}

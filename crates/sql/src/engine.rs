@@ -127,6 +127,8 @@ pub struct Engine {
     meta: Meta,
     /// Whether any account has a row in `stele.accounts`; stays set when a block is undone.
     keys_rotated: bool,
+    /// SQLite's count of schema changes after the newest block.
+    schema_version: i64,
     open: Option<OpenBlock>,
     /// The preview that is open instead of a block.
     preview: Option<KeptPreview>,

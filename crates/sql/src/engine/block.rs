@@ -194,6 +194,16 @@ impl Engine {
     pub(super) fn begin_at(&mut self, height: u64) -> Result<(), EngineError> {
         self.end_preview()?;
         self.writer.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        if self.read_schema_version()? != self.schema_version {
+            // Only our own statements change it, and those were counted when their block was committed.
+            self.writer.execute_batch("ROLLBACK")?;
+            return Err(EngineError::Corrupt {
+                path: String::new(),
+                cause: "its tables, indexes or triggers were changed behind the ledger's back"
+                    .to_owned(),
+            }
+            .at(&self.path));
+        }
         self.open = Some(OpenBlock {
             height,
             catalogue: Arc::clone(&self.catalogue),
@@ -247,9 +257,16 @@ impl Engine {
             cursor: cursor.to_vec(),
         };
         self.store_meta(meta.clone())?;
+        let schema_version = self.read_schema_version()?;
         self.writer.prepare_cached("COMMIT")?.execute([])?;
         self.meta = meta;
+        self.schema_version = schema_version;
         Ok(())
+    }
+
+    pub(super) fn read_schema_version(&self) -> Result<i64, EngineError> {
+        let mut statement = self.writer.prepare_cached("PRAGMA schema_version")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
     }
 
     /// Undoes the open block, if there is one.

@@ -190,6 +190,7 @@ impl Engine {
                 cursor: Vec::new(),
             },
             keys_rotated: false,
+            schema_version: 0,
             open: None,
             preview: None,
             keeps_previews: config.path.is_some(),
@@ -201,6 +202,7 @@ impl Engine {
         } else {
             engine.create()?;
         }
+        engine.schema_version = engine.read_schema_version()?;
         engine.publish();
         Ok(engine)
     }
