@@ -22,7 +22,7 @@ command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
 rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
 
 python3 seeds.py corpus
-# No address sanitiser: the code is free of unsafe, and without it the build takes half the time.
+# No address sanitiser: the decoders are free of unsafe, and without it the build takes half the time.
 cargo +nightly fuzz build --fuzz-dir . --sanitizer none "${features[@]}"
 for target in "${targets[@]}"; do
     printf '\n== fuzz %s for %s s\n' "$target" "$seconds"

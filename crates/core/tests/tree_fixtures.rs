@@ -5,7 +5,11 @@
 //! for a new fixture, never to make a failing one pass.
 
 // A test fails by panicking; clippy's test exemption does not reach this file's helpers.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

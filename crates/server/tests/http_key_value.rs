@@ -1,6 +1,10 @@
 //! The key-value state over HTTP against a `BTreeMap`, its look-ups and its transactions.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod http_support;
 

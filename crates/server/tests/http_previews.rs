@@ -1,6 +1,10 @@
 //! Named previews: isolated, cheap, listed, freed; and what late use of one gets.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod http_support;
 

@@ -1,6 +1,10 @@
 //! SQL, transactions, proofs and the API's own manners over HTTP.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod http_support;
 

@@ -1,5 +1,9 @@
 //! A node as a person starts it: the real program, its banner, its shell, its stop.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;

@@ -6,7 +6,12 @@
 //! `docs/formats.md` describes these bytes; `verifier/python` reads the same files.
 
 // A test fails by panicking; clippy's test exemption does not reach helpers.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test fails by panicking; modules share what they make"
+)]
 
 mod definitions;
 mod forged;
