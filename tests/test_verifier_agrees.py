@@ -144,6 +144,8 @@ class Agreement(NodeCase):
             bad[place] ^= 1 << random.randrange(8)
             flipped.write_bytes(bad)
             self.assertFalse(both(flipped), f"byte {place} is changed")
+        flipped.write_bytes(good + b"\n")
+        self.assertFalse(both(flipped), "a newline more")
         # From another size than the kept checkpoint's.
         flipped.write_bytes(self.node.get("/v1/checkpoint/proof?from=1"))
         self.assertFalse(both(flipped))

@@ -1070,6 +1070,13 @@ class Trust:
 EXTRA_LEN_MAX = 32 << 20
 
 
+def utf8(data, what):
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(f"{what} is not UTF-8") from None
+
+
 def hash_lines(rest):
     """Hashes, one a line, up to an empty line; and what follows it."""
     hashes = []
@@ -1085,10 +1092,7 @@ def hash_lines(rest):
 
 class ProofFile:
     def __init__(self, data):
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            raise Refused("the file is not UTF-8") from None
+        text = utf8(data, "the file")
         header, _, rest = text.partition("\n")
         need(header == "c2sp.org/tlog-proof@v1", "not a proof file")
         line, _, rest = rest.partition("\n")
@@ -1112,10 +1116,7 @@ class GrowthProof:
     """From the size of an older checkpoint to a newer one (C2SP tlog-witness)."""
 
     def __init__(self, data):
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            raise Refused("the file is not UTF-8") from None
+        text = utf8(data, "the file")
         line, _, rest = text.partition("\n")
         need(line.startswith("old "), "not a consistency proof")
         self.old = decimal_number(line.removeprefix("old "))
@@ -1126,10 +1127,7 @@ class GrowthProof:
 def verify_growth(trust, kept, data):
     """That the log of a kept checkpoint is the beginning of a newer one's."""
     proof = GrowthProof(data)
-    try:
-        old = trust.certify(Note(kept.decode("utf-8")))
-    except UnicodeDecodeError:
-        raise Refused("the kept checkpoint is not UTF-8") from None
+    old = trust.certify(Note(utf8(kept, "the kept checkpoint")))
     new = trust.certify(proof.note)
     need(proof.old == old.size, "the proof starts from another size than the kept checkpoint's")
     check_growth(old, new, proof.path)
@@ -1413,7 +1411,7 @@ def main():
         trust = Trust(read_bounded(arguments.trust, 64 << 10))
     except (Refused, OSError) as error:
         sys.exit(f"cannot use {arguments.trust}: {error}")
-    check = lambda data: verify(trust, data)
+    check = lambda data: verify(trust, without_psqls_newline(data))
     if arguments.since is not None:
         try:
             kept = read_bounded(arguments.since, 1 << 20)
@@ -1423,7 +1421,7 @@ def main():
     all_shown = True
     for name in arguments.files:
         try:
-            result = {"file": name, "ok": True, "shows": check(without_psqls_newline(read_bounded(name, FILE_LEN_MAX)))}
+            result = {"file": name, "ok": True, "shows": check(read_bounded(name, FILE_LEN_MAX))}
         except (Refused, OSError) as error:
             result = {"file": name, "ok": False, "reason": str(error)}
             all_shown = False

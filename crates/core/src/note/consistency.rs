@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::checkpoint::Checkpoint;
 use super::signed::SignedNote;
-use super::tlog_proof::{hash_line, split_line};
+use super::tlog_proof::{hash_lines, split_line};
 use super::{NoteError, check_bound, malformed, to_base64};
 use crate::decimal::parse_decimal;
 use crate::hash::{Hash, Suite};
@@ -44,22 +44,14 @@ impl ConsistencyProof {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return malformed(WHAT, "not UTF-8");
         };
-        let (mut line, mut rest) = split_line(WHAT, text)?;
+        let (line, rest) = split_line(WHAT, text)?;
         let Some(old) = line.strip_prefix("old ").and_then(parse_decimal) else {
             return malformed(
                 WHAT,
                 "does not begin with a line 'old' with a decimal number",
             );
         };
-        let mut proof = Vec::new();
-        loop {
-            (line, rest) = split_line(WHAT, rest)?;
-            if line.is_empty() {
-                break;
-            }
-            check_bound("proof hashes", proof.len() + 1, PROOF_LEN_MAX)?;
-            proof.push(hash_line(line)?);
-        }
+        let (proof, rest) = hash_lines(WHAT, rest)?;
         Self::new(old, proof, SignedNote::parse(rest.as_bytes())?)
     }
 

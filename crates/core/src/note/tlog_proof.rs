@@ -79,15 +79,7 @@ impl TlogProof {
         let Some(index) = line.strip_prefix("index ").and_then(parse_decimal) else {
             return malformed("proof index", "not a line 'index' with a decimal number");
         };
-        let mut proof = Vec::new();
-        loop {
-            (line, rest) = split_line(WHAT, rest)?;
-            if line.is_empty() {
-                break;
-            }
-            check_bound("proof hashes", proof.len() + 1, PROOF_LEN_MAX)?;
-            proof.push(hash_line(line)?);
-        }
+        let (proof, rest) = hash_lines(WHAT, rest)?;
         Self::new(extra, index, proof, SignedNote::parse(rest.as_bytes())?)
     }
 
@@ -154,11 +146,23 @@ pub(super) fn split_line<'a>(
         .map_or_else(|| malformed(what, "ends too early"), Ok)
 }
 
-/// One hash of a proof, without its newline.
-pub(super) fn hash_line(line: &str) -> Result<Hash, NoteError> {
-    let hash = from_base64("proof hash", line)?;
-    match <[u8; 32]>::try_from(hash.as_slice()) {
-        Ok(hash) => Ok(Hash(hash)),
-        Err(_) => malformed("proof hash", "not 32 bytes"),
+/// The hashes of a proof, one a line, up to an empty line; and what follows it.
+pub(super) fn hash_lines<'a>(
+    what: &'static str,
+    text: &'a str,
+) -> Result<(Vec<Hash>, &'a str), NoteError> {
+    let (mut hashes, mut rest) = (Vec::new(), text);
+    loop {
+        let line;
+        (line, rest) = split_line(what, rest)?;
+        if line.is_empty() {
+            return Ok((hashes, rest));
+        }
+        check_bound("proof hashes", hashes.len() + 1, PROOF_LEN_MAX)?;
+        let hash = from_base64("proof hash", line)?;
+        match <[u8; 32]>::try_from(hash.as_slice()) {
+            Ok(hash) => hashes.push(Hash(hash)),
+            Err(_) => return malformed("proof hash", "not 32 bytes"),
+        }
     }
 }

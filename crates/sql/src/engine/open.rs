@@ -114,12 +114,10 @@ impl Place {
         if self.in_memory {
             flags |= OpenFlags::SQLITE_OPEN_URI;
         }
-        let connection = {
-            spill::register().map_err(|code| EngineError::Internal {
-                cause: format!("SQLite does not take the counting VFS: code {code}"),
-            })?;
-            Connection::open_with_flags_and_vfs(&self.uri, flags, spill::VFS)?
-        };
+        spill::register().map_err(|code| EngineError::Internal {
+            cause: format!("SQLite does not take the counting VFS: code {code}"),
+        })?;
+        let connection = Connection::open_with_flags_and_vfs(&self.uri, flags, spill::VFS)?;
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
         // A statement's plan, and so its step count, must not depend on the values bound to it; nor is
