@@ -16,13 +16,14 @@ DEPTH_MAX = 3
 
 
 class Table:
-    def __init__(self, name, columns):
+    def __init__(self, name, columns, key=True):
         self.name = name
-        self.columns = columns  # (name, type), the first is the key
+        self.columns = columns  # (name, type), the first is unique
+        self.key = key  # whether it is declared as the primary key
 
     def ddl(self):
         parts = [f"{n} {COLUMN_TYPES.get(t, t.upper())}" for n, t in self.columns]
-        parts[0] += " PRIMARY KEY"
+        parts[0] += " PRIMARY KEY" if self.key else " NOT NULL UNIQUE"
         number = next((n for n, t in self.columns[1:] if t in NUMBERS), None)
         if number:
             parts.append(f"CONSTRAINT {self.name}_small CHECK ({number} < 5000)")
@@ -39,7 +40,8 @@ class Generator:
             columns = [("id", "int")]
             for place in range(self.rng.randint(4, 7)):
                 columns.append((f"c{place}", self.rng.choice(TYPES)))
-            self.tables.append(Table(f"t{number}", columns))
+            key = number < 2 or self.rng.random() < 0.5
+            self.tables.append(Table(f"t{number}", columns, key))
         statements = [table.ddl() for table in self.tables]
         statements.append("CREATE INDEX t0_c0 ON t0 (c0)")
         for table in self.tables:
@@ -271,16 +273,17 @@ class Generator:
             kinds.append(kind)
         return items, kinds
 
-    def order(self, count):
+    def order(self, count, last_first):
         directions = ["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]
-        return " ORDER BY " + ", ".join(f"{n}{self.rng.choice(directions)}" for n in range(1, count + 1))
+        places = range(count, 0, -1) if last_first else range(1, count + 1)
+        return " ORDER BY " + ", ".join(f"{n}{self.rng.choice(directions)}" for n in places)
 
-    def tail(self, count):
+    def tail(self, count, last_first=False):
         if self.rng.random() < 0.4:
             return "", False
         limit = self.rng.choice(["", f" LIMIT {self.rng.randint(0, 9)}", f" LIMIT 5 OFFSET {self.rng.randint(0, 9)}",
                                  " FETCH FIRST 3 ROWS ONLY"])
-        return self.order(count) + limit, True
+        return self.order(count, last_first) + limit, True
 
     def plain(self):
         table = self.rng.choice(self.tables)
@@ -328,7 +331,8 @@ class Generator:
             items, group = items[1:], ""
         else:
             group = f" GROUP BY {self.rng.choice(['1', 'k'])}"
-        tail, ordered = self.tail(len(items))
+        # Aggregates first, or the group's key, which leaves nothing for them to order.
+        tail, ordered = self.tail(len(items), last_first=self.rng.random() < 0.5)
         return f"SELECT {', '.join(items)} FROM {table.name} a{where}{group}{having}{tail}", ordered
 
     def set_operation(self):

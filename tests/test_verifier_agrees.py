@@ -137,6 +137,9 @@ class Agreement(NodeCase):
             return rust.returncode == 0
 
         self.assertTrue(both(growth))
+        shown = ["--json", "--trust", self.trust, "--since", kept, growth]
+        python = subprocess.run([sys.executable, PYTHON_VERIFIER, *shown[1:]], capture_output=True, text=True)
+        self.assertEqual(json.loads(stele("verify", *shown).stdout)["shows"], json.loads(python.stdout)["shows"])
         flipped = self.home / "growth.flipped"
         random = seeded("flipped_growth_byte")
         for place in random.sample(range(len(good)), count(10, len(good))):

@@ -24,7 +24,7 @@ use stele_core::{AccountId, Hash, Numeric, Suite, Type, Value};
 const SUITE: Suite = Suite::Ed25519Sha256;
 
 /// Types of which rows and keys are made, each named by one byte.
-const TYPES: [Type; 14] = [
+const TYPES: [Type; 15] = [
     Type::Bool,
     Type::SmallInt,
     Type::Integer,
@@ -33,6 +33,7 @@ const TYPES: [Type; 14] = [
     Type::Double,
     Type::Text,
     Type::Varchar(3),
+    Type::Char(3),
     Type::Bytea,
     Type::Date,
     Type::Timestamp,

@@ -13,7 +13,7 @@ use stele_core::trust::Trust;
 use stele_core::value::{check, format_double, json, text};
 use stele_core::{AccountId, Decode, Encode, Hash, Numeric, Type, Value};
 
-const TYPES: [Type; 16] = [
+const TYPES: [Type; 17] = [
     Type::Bool,
     Type::SmallInt,
     Type::Integer,
@@ -24,6 +24,7 @@ const TYPES: [Type; 16] = [
     Type::Double,
     Type::Text,
     Type::Varchar(3),
+    Type::Char(3),
     Type::Bytea,
     Type::Date,
     Type::Timestamp,

@@ -189,6 +189,7 @@ def account_text(account):
 # 4. Types and values
 
 VALUE_LEN_MAX = 16 << 20
+CHAR_LEN_MAX = 4096
 DATE_MIN, DATE_MAX = -719162, 2932896
 TIME_MIN, TIME_MAX = -62135596800000000, 253402300799999999
 JSON_DEPTH_MAX = 512
@@ -208,6 +209,7 @@ TYPES = {
     12: ("timestamp with time zone", "timestamp"),
     13: ("uuid", "uuid"),
     14: ("json", "json"),
+    15: ("character", "text"),
 }
 
 
@@ -225,6 +227,9 @@ class Type:
             need(1 <= precision <= 38 and scale <= min(30, precision), "a NUMERIC type is out of bounds")
         if byte == 8:
             parameters = (reader.u32(),)
+        if byte == 15:
+            parameters = (reader.u32(),)
+            need(1 <= parameters[0] <= CHAR_LEN_MAX, "a CHAR type is out of bounds")
         return cls(*TYPES[byte], *parameters)
 
     def check(self, value):
@@ -243,6 +248,9 @@ class Type:
             need(abs(coefficient) * 10 ** (scale - own) < 10**precision, "a decimal has too many digits")
         elif self.name == "character varying":
             need(len(content) <= self.parameters[0], "a text is too long")
+        elif self.name == "character":
+            need(len(content) <= self.parameters[0], "a text is too long")
+            need(not content.endswith(" "), "a CHAR has blanks at its end")
         elif kind == "date":
             need(DATE_MIN <= content <= DATE_MAX, "a date is out of range")
         elif kind == "timestamp":
@@ -1131,7 +1139,13 @@ def verify_growth(trust, kept, data):
     new = trust.certify(proof.note)
     need(proof.old == old.size, "the proof starts from another size than the kept checkpoint's")
     check_growth(old, new, proof.path)
-    return {"kind": "growth", "kept_size": old.size, "checkpoint_size": new.size}
+    return {
+        "kind": "growth",
+        "ledger": trust.ledger.hex(),
+        "origin": trust.origin,
+        "kept_size": old.size,
+        "checkpoint_size": new.size,
+    }
 
 
 def decode_evidence(reader):
@@ -1346,6 +1360,8 @@ def value_text(type, value):
         case "uuid":
             text = content.hex()
             return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    if type and type.name == "character":
+        return content.ljust(type.parameters[0])
     return content
 
 

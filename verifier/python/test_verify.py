@@ -168,6 +168,7 @@ def column_type(text, value):
     numbers = [int(number) for number in parameters.rstrip(")").split(",") if number]
     names = {
         "varchar": "character varying",
+        "char": "character",
         "double": "double precision",
         "timestamptz": "timestamp with time zone",
     }

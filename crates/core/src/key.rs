@@ -162,7 +162,7 @@ fn read_value(reader: &mut Reader<'_>, ty: Type) -> Result<Value, KeyError> {
         Type::Timestamp | Type::TimestampTz => Value::Timestamp(read_i64(reader)?),
         Type::Date => Value::Date((reader.u32()? ^ (1 << 31)).cast_signed()),
         Type::Numeric { .. } => Value::Numeric(numeric::read(reader)?),
-        Type::Text | Type::Varchar(_) => Value::Text(read_text(reader)?),
+        Type::Text | Type::Varchar(_) | Type::Char(_) => Value::Text(read_text(reader)?),
         Type::Bytea => Value::Bytes(bytes::read(reader)?),
         Type::Uuid => Value::Uuid(reader.array()?),
         Type::Double | Type::Json => return Err(KeyError::Type { ty }),

@@ -26,6 +26,8 @@ pub const CONSTRAINTS_MAX: usize = 256;
 pub const EXPRESSION_LEN_MAX: usize = 16 * 1024;
 /// Longest query or statement text in a definition, in bytes.
 pub const QUERY_LEN_MAX: usize = 64 * 1024;
+/// Name of the column of [`ColumnId::ROW`].
+pub const ROW_ID_NAME: &str = "stele_rowid";
 /// First table id a user's table gets; lower ids are built-in tables.
 pub const FIRST_USER_TABLE: TableId = TableId(1_000);
 
@@ -36,6 +38,13 @@ pub struct TableId(pub u32);
 /// Identity of a column inside its table for ever; renaming keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ColumnId(pub u16);
+
+impl ColumnId {
+    /// The key of a table that was declared without one: a UUID each row gets when it is inserted
+    /// (the transaction's time in microseconds, 8 bytes; the first 4 of its seed; the number of such rows
+    /// the transaction inserted before, 4 bytes). No statement shows or sets it unasked.
+    pub const ROW: Self = Self(u16::MAX);
+}
 
 /// One column.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,6 +168,34 @@ impl Table {
             salted: false,
             next_column: ColumnId(last.saturating_add(1)),
         }
+    }
+
+    /// Whether it was declared without a primary key: its rows are told apart by [`ColumnId::ROW`].
+    #[must_use]
+    pub fn has_hidden_key(&self) -> bool {
+        self.primary_key == [ColumnId::ROW]
+    }
+
+    /// The columns it was declared with, in order of their place.
+    pub fn declared_columns(&self) -> impl Iterator<Item = &Column> + Clone {
+        self.columns
+            .iter()
+            .filter(|column| column.id != ColumnId::ROW)
+    }
+
+    /// Gives it a key of its own, hidden.
+    pub fn add_hidden_key(&mut self, constraint: String) {
+        let mut key = Column::plain(ColumnId::ROW, ROW_ID_NAME.to_owned(), Type::Uuid);
+        key.not_null = true;
+        self.columns.push(key);
+        self.primary_key = vec![ColumnId::ROW];
+        self.primary_key_name = constraint;
+    }
+
+    /// Takes the hidden key out again: another takes its place.
+    pub fn remove_hidden_key(&mut self) {
+        self.columns.retain(|column| column.id != ColumnId::ROW);
+        self.primary_key.clear();
     }
 
     /// The column of that id.

@@ -21,6 +21,8 @@ pub use error::ValueError;
 
 /// Longest text or byte string in one value, in bytes (16 MiB).
 pub const VALUE_LEN_MAX: usize = 16 * 1024 * 1024;
+/// Most characters of a CHAR(n): each value is shown with that many.
+pub const CHAR_LEN_MAX: u32 = 4_096;
 /// Most digits of a NUMERIC.
 pub const NUMERIC_PRECISION_MAX: u8 = 38;
 /// Most digits of a NUMERIC after the point.
@@ -62,6 +64,9 @@ pub enum Type {
     Uuid,
     /// JSON, text as given.
     Json,
+    /// CHAR(n): at most n characters, n 1 to [`CHAR_LEN_MAX`]. Blanks at the end mean nothing: they are not kept, and shown
+    /// again up to n characters.
+    Char(u32),
 }
 
 /// One SQL value. Which variants a [`Type`] admits is said at each variant.
@@ -77,7 +82,7 @@ pub enum Value {
     Numeric(Numeric),
     /// DOUBLE PRECISION; never NaN, infinite or -0.
     Double(f64),
-    /// TEXT, VARCHAR. As a parameter: a literal of unknown type, read by the type it meets.
+    /// TEXT, VARCHAR, CHAR. As a parameter: a literal of unknown type, read by the type it meets.
     Text(String),
     /// BYTEA.
     Bytes(Vec<u8>),
@@ -147,6 +152,7 @@ impl fmt::Display for Type {
             Self::TimestampTz => "timestamp with time zone",
             Self::Uuid => "uuid",
             Self::Json => "json",
+            Self::Char(_) => "character",
         })
     }
 }
@@ -171,6 +177,10 @@ impl Encode for Type {
             Self::TimestampTz => out.push(12),
             Self::Uuid => out.push(13),
             Self::Json => out.push(14),
+            Self::Char(n) => {
+                out.push(15);
+                out.extend_from_slice(&n.to_be_bytes());
+            }
         }
     }
 }
@@ -202,6 +212,10 @@ impl Decode for Type {
             12 => Self::TimestampTz,
             13 => Self::Uuid,
             14 => Self::Json,
+            15 => match reader.u32()? {
+                len @ 1..=CHAR_LEN_MAX => Self::Char(len),
+                _ => return Err(DecodeError::Invalid("a CHAR type is outside its bounds")),
+            },
             other => {
                 return Err(DecodeError::UnknownVersion {
                     what: "type",

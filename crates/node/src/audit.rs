@@ -280,6 +280,9 @@ fn ahead(height: u64, effects_height: u64) -> Finding {
     }
 }
 
+/// What helps against a changed state. Writes believe the rows they only read.
+const REMEDY: &str = "stop the node, run `stele verify --data DIR --execute` (a write since the change may rest on it), move state.db away and start: it is made anew from the blocks";
+
 /// A state that cannot be opened.
 fn unusable(cause: &str) -> Finding {
     Finding {
@@ -287,9 +290,7 @@ fn unusable(cause: &str) -> Finding {
         height: None,
         place: STATE_FILE.to_owned(),
         item: "as a whole".to_owned(),
-        reason: format!(
-            "{cause}; move state.db away and start the node, it is then made anew from the blocks"
-        ),
+        reason: format!("{cause}; {REMEDY}"),
     }
 }
 
@@ -486,10 +487,7 @@ fn add_state(report: &mut AuditReport, audited: &StateAudit, leaf_root: Option<H
                 "" => "as a whole".to_owned(),
                 key => format!("key {key}"),
             },
-            reason: format!(
-                "{}; move state.db away and start the node, it is then made anew from the blocks",
-                difference.what
-            ),
+            reason: format!("{}; {REMEDY}", difference.what),
         });
     report.findings.extend(findings);
     if let Some(expected) = leaf_root
@@ -502,7 +500,7 @@ fn add_state(report: &mut AuditReport, audited: &StateAudit, leaf_root: Option<H
             place: "state.db".to_owned(),
             item: "state root".to_owned(),
             reason: format!(
-                "the rows give root {}, block {} commits to {expected}; move state.db away and start the node, it is then made anew from the blocks",
+                "the rows give root {}, block {} commits to {expected}; {REMEDY}",
                 audited.state_root, audited.height
             ),
         });

@@ -158,6 +158,16 @@ fn b4_what_sqlite_enforces_is_what_the_blocks_say() {
             "before block 1",
             false,
         ),
+        (
+            "UPDATE _catalogue SET definition = CAST(replace(definition, CAST('t_pkey' AS BLOB), CAST('x_pkey' AS BLOB)) AS BLOB) WHERE id = 1000",
+            "definition",
+            true,
+        ),
+        (
+            "INSERT INTO _tree_old SELECT 22, id, level, name, zeroblob(32), 3 FROM _tree",
+            "replaced nodes of the state tree are kept",
+            false,
+        ),
     ];
     for (sql, named, stops_start) in edits {
         let folder = tempfile::tempdir().unwrap();
@@ -302,6 +312,9 @@ fn b4_nothing_is_executed_once_sqlite_enforces_something_else() {
     for sql in [
         "DROP INDEX i1000_t_a_key",
         "CREATE TRIGGER evil BEFORE INSERT ON t1000 BEGIN SELECT raise(ignore); END",
+        "UPDATE t1000 SET c2 = 'hidden' WHERE c1 = 1",
+        "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = replace(sql, 'CHECK(', 'CHECK(1 OR ') WHERE name = 't1000'",
+        "UPDATE _catalogue SET definition = zeroblob(20) WHERE id = 1000",
     ] {
         let node = start(folder.path());
         must(&node, &["ALTER TABLE t ADD COLUMN x INTEGER"]);
@@ -335,4 +348,35 @@ fn b4_nothing_is_executed_once_sqlite_enforces_something_else() {
         );
         node.stop();
     }
+}
+
+#[test]
+fn b4_what_the_program_keeps_for_itself_is_no_outcome() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    // The update below supersedes this version of the row: its place in the history is taken.
+    edit(
+        folder.path(),
+        "INSERT INTO h1000 (c1, c2, c3, _h, _x, _h2, _x2) SELECT c1, 'zz', c3, _h, _x, 300, 0 FROM t1000 WHERE c1 = 3",
+    );
+    let node = start(folder.path());
+    let update = Payload::Statements(vec![statement("UPDATE t SET n = n + 1 WHERE id = 3")]);
+    let pending = node.write(OPERATOR, update).unwrap();
+    let told = futures::executor::block_on(pending.receipt).unwrap();
+    assert!(
+        matches!(&told, Err(NodeError::Unresolved { .. })),
+        "{told:?}"
+    );
+    node.stop();
+    drop(node);
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(folder.path().join(format!("state.db{ending}")));
+    }
+    let node = start(folder.path());
+    assert!(everything(&node).findings.is_empty());
+    assert_eq!(
+        rows(&node, "SELECT n FROM t WHERE id = 3"),
+        [[Value::Int(4)]]
+    );
+    node.stop();
 }

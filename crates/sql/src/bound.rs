@@ -269,6 +269,8 @@ pub struct Definition {
     pub id: TableId,
     /// How it is afterwards; none when it is dropped.
     pub after: Option<Box<Table>>,
+    /// The table whose rows are its first: that one goes in the same change.
+    pub rows_of: Option<TableId>,
 }
 
 impl SchemaChange {
@@ -288,6 +290,7 @@ impl Definition {
     #[must_use]
     pub fn put(table: Table) -> Self {
         Self {
+            rows_of: None,
             id: table.id,
             after: Some(Box::new(table)),
         }
@@ -296,7 +299,11 @@ impl Definition {
     /// One that goes.
     #[must_use]
     pub fn drop(id: TableId) -> Self {
-        Self { id, after: None }
+        Self {
+            rows_of: None,
+            id,
+            after: None,
+        }
     }
 }
 

@@ -129,6 +129,8 @@ pub struct Engine {
     keys_rotated: bool,
     /// SQLite's count of schema changes after the newest block.
     schema_version: i64,
+    /// SQLite's `data_version`: another connection's commit changes it.
+    data_version: i64,
     open: Option<OpenBlock>,
     /// The preview that is open instead of a block.
     preview: Option<KeptPreview>,

@@ -77,7 +77,7 @@ pub fn storage(ty: Type) -> &'static str {
         | Type::TimestampTz => "INTEGER",
         Type::Numeric { .. } | Type::Bytea | Type::Uuid => "BLOB",
         Type::Double => "REAL",
-        Type::Text | Type::Varchar(_) | Type::Json => "TEXT",
+        Type::Text | Type::Varchar(_) | Type::Char(_) | Type::Json => "TEXT",
     }
 }
 
@@ -217,9 +217,8 @@ pub fn to_sqlite(ty: Type, value: &Value) -> Result<SqliteValue, SqlError> {
             SqliteValue::Blob(v.to_sortable_16(scale)?.to_vec())
         }
         (Type::Double, Value::Double(v)) => SqliteValue::Real(*v),
-        (Type::Text | Type::Varchar(_), Value::Text(v)) | (Type::Json, Value::Json(v)) => {
-            SqliteValue::Text(v.clone())
-        }
+        (Type::Text | Type::Varchar(_) | Type::Char(_), Value::Text(v))
+        | (Type::Json, Value::Json(v)) => SqliteValue::Text(v.clone()),
         (Type::Bytea, Value::Bytes(v)) => SqliteValue::Blob(v.clone()),
         (Type::Date, Value::Date(v)) => SqliteValue::Integer(i64::from(*v)),
         (Type::Timestamp | Type::TimestampTz, Value::Timestamp(v)) => SqliteValue::Integer(*v),
@@ -248,7 +247,7 @@ pub fn from_sqlite(ty: Type, value: ValueRef<'_>) -> Result<Value, SqlError> {
             Value::Numeric(Numeric::from_sortable_16(bytes, scale)?)
         }
         (Type::Double, ValueRef::Real(v)) => Value::Double(v),
-        (Type::Text | Type::Varchar(_), ValueRef::Text(bytes)) => {
+        (Type::Text | Type::Varchar(_) | Type::Char(_), ValueRef::Text(bytes)) => {
             Value::Text(utf8(ty, value, bytes)?.to_owned())
         }
         (Type::Json, ValueRef::Text(bytes)) => Value::Json(utf8(ty, value, bytes)?.to_owned()),

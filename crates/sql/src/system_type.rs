@@ -59,6 +59,8 @@ pub enum Element {
     Text,
     /// `character varying`.
     Varchar,
+    /// `character`.
+    Bpchar,
     /// `bytea`.
     Bytea,
     /// `date`.
@@ -80,7 +82,7 @@ pub enum Element {
 }
 
 /// Element, its name, its number, the number of its array.
-const ELEMENTS: [(Element, &str, u32, u32); 17] = [
+const ELEMENTS: [(Element, &str, u32, u32); 18] = [
     (Element::Bool, "boolean", 16, 1000),
     (Element::SmallInt, "smallint", 21, 1005),
     (Element::Integer, "integer", 23, 1007),
@@ -89,6 +91,7 @@ const ELEMENTS: [(Element, &str, u32, u32); 17] = [
     (Element::Numeric, "numeric", 1700, 1231),
     (Element::Text, "text", 25, 1009),
     (Element::Varchar, "character varying", 1043, 1015),
+    (Element::Bpchar, "character", 1042, 1014),
     (Element::Bytea, "bytea", 17, 1001),
     (Element::Date, "date", 1082, 1182),
     (
@@ -211,7 +214,7 @@ impl Element {
                 precision: NUMERIC_PRECISION_MAX,
                 scale: 10,
             },
-            Self::Text | Self::Varchar | Self::Name | Self::Char => Type::Text,
+            Self::Text | Self::Varchar | Self::Bpchar | Self::Name | Self::Char => Type::Text,
             Self::Bytea => Type::Bytea,
             Self::Date => Type::Date,
             Self::Timestamp => Type::Timestamp,
@@ -233,6 +236,7 @@ impl Element {
             Type::Numeric { .. } => Self::Numeric,
             Type::Text => Self::Text,
             Type::Varchar(_) => Self::Varchar,
+            Type::Char(_) => Self::Bpchar,
             Type::Bytea => Self::Bytea,
             Type::Date => Self::Date,
             Type::Timestamp => Self::Timestamp,

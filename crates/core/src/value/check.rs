@@ -30,13 +30,16 @@ pub fn check(ty: Type, value: &Value) -> Result<(), ValueError> {
             }
         }
         (Type::Text, Value::Text(v)) => check_text(v),
-        (Type::Varchar(max), Value::Text(v)) => {
+        (Type::Varchar(max) | Type::Char(max), Value::Text(v)) => {
             check_text(v)?;
+            if matches!(ty, Type::Char(_)) && v.ends_with(' ') {
+                return Err(ValueError::Blanks);
+            }
             // Bytes are at least as many as characters, so most texts need no counting.
             if v.len() <= max as usize || v.chars().count() <= max as usize {
                 Ok(())
             } else {
-                Err(ValueError::TooLong { max })
+                Err(ValueError::TooLong { ty, max })
             }
         }
         (Type::Bytea, Value::Bytes(v)) => check_len(v.len()),

@@ -10,7 +10,7 @@ use crate::numeric::Numeric;
 /// NULL stays NULL. A text is read as a literal of unknown type, by the column's own input form; so a
 /// caller must refuse texts that are known to be TEXT beforehand (42804). Numbers become each
 /// other: to integers and NUMERIC rounding (half away from zero, from DOUBLE to integers half to
-/// even), DATE and timestamps become each other, anything becomes TEXT or VARCHAR. A timestamp's text
+/// even), DATE and timestamps become each other, anything becomes TEXT, VARCHAR or CHAR. A timestamp's text
 /// has no zone here; who knows it to be a TIMESTAMPTZ formats it beforehand. -0 becomes 0.
 ///
 /// # Errors
@@ -18,9 +18,9 @@ use crate::numeric::Numeric;
 pub fn coerce(ty: Type, value: Value) -> Result<Value, ValueError> {
     let converted = match (ty, value) {
         (_, Value::Null) => return Ok(Value::Null),
-        (Type::Text | Type::Varchar(_), Value::Text(given)) => cut(ty, given)?,
+        (Type::Text | Type::Varchar(_) | Type::Char(_), Value::Text(given)) => cut(ty, given)?,
         (_, Value::Text(given)) => return text::parse(ty, &given),
-        (Type::Text | Type::Varchar(_), other) => {
+        (Type::Text | Type::Varchar(_) | Type::Char(_), other) => {
             return text::parse(ty, &as_text(&other));
         }
         (Type::SmallInt | Type::Integer | Type::BigInt, value) => Value::Int(to_int(ty, value)?),
@@ -45,11 +45,13 @@ pub fn coerce(ty: Type, value: Value) -> Result<Value, ValueError> {
 }
 
 fn cut(ty: Type, given: String) -> Result<Value, ValueError> {
-    if let Type::Varchar(max) = ty {
-        let kept = text::cut_spaces(&given, max)?;
-        if kept.len() < given.len() {
-            return Ok(Value::Text(kept.to_owned()));
-        }
+    let kept = match ty {
+        Type::Varchar(max) => text::cut_spaces(ty, &given, max)?,
+        Type::Char(max) => text::char_text(&given, max)?,
+        _ => &given,
+    };
+    if kept.len() < given.len() {
+        return Ok(Value::Text(kept.to_owned()));
     }
     Ok(Value::Text(given))
 }

@@ -64,12 +64,17 @@ pub enum ValueError {
         /// What is wrong with it.
         source: DateTimeError,
     },
-    /// More characters than VARCHAR(n) takes.
-    #[error("value too long for type character varying({max})")]
+    /// More characters than VARCHAR(n) or CHAR(n) takes.
+    #[error("value too long for type {ty}({max})")]
     TooLong {
+        /// The type.
+        ty: Type,
         /// Characters it takes.
         max: u32,
     },
+    /// A CHAR(n) with the blanks at its end that are not kept.
+    #[error("a value of type character is kept without the blanks at its end")]
+    Blanks,
     /// More bytes than any value may have.
     #[error("value of {len} bytes is too long: at most {VALUE_LEN_MAX} bytes")]
     TooLarge {
@@ -127,6 +132,7 @@ impl ValueError {
             Self::Nul => "22021",
             Self::HexDigit(_) | Self::HexOdd => "22023",
             Self::Mismatch { .. } => "42804",
+            Self::Blanks => "XX001",
         }
     }
 

@@ -35,7 +35,11 @@ pub fn parse(ty: Type, text: &str) -> Result<Value, ValueError> {
         }
         Type::Varchar(max) => {
             check_text(text)?;
-            Value::Text(cut_spaces(text, max)?.to_owned())
+            Value::Text(cut_spaces(ty, text, max)?.to_owned())
+        }
+        Type::Char(max) => {
+            check_text(text)?;
+            Value::Text(char_text(text, max)?.to_owned())
         }
         Type::Bytea => {
             let bytes = parse_bytea(text)?;
@@ -76,7 +80,11 @@ pub fn format(ty: Type, value: &Value) -> String {
             _ => v.to_string(),
         },
         Value::Double(v) => format_double(*v),
-        Value::Text(v) | Value::Json(v) => v.clone(),
+        Value::Text(v) => match ty {
+            Type::Char(len) => pad(v, len),
+            _ => v.clone(),
+        },
+        Value::Json(v) => v.clone(),
         Value::Bytes(v) => format!("\\x{}", hex::encode(v)),
         Value::Date(v) => datetime::format_date(*v),
         Value::Timestamp(v) => match ty {
@@ -92,8 +100,25 @@ pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}')
 }
 
-/// A text that VARCHAR(max) takes: characters too many may only be spaces, which are cut off.
-pub(super) fn cut_spaces(text: &str, max: u32) -> Result<&str, ValueError> {
+/// A CHAR(len) as it is shown: with blanks at its end up to `len` characters.
+#[must_use]
+pub fn pad(text: &str, len: u32) -> String {
+    let missing = (len as usize).saturating_sub(text.chars().count());
+    let mut padded = String::with_capacity(text.len().saturating_add(missing));
+    padded.push_str(text);
+    padded.extend(std::iter::repeat_n(' ', missing));
+    padded
+}
+
+/// What CHAR(max) keeps of a text: all but the blanks at its end.
+pub(super) fn char_text(text: &str, max: u32) -> Result<&str, ValueError> {
+    let kept = text.trim_end_matches(' ');
+    cut_spaces(Type::Char(max), kept, max)
+}
+
+/// A text that a type of at most `max` characters takes: those too many may only be spaces, which
+/// are cut off.
+pub(super) fn cut_spaces(ty: Type, text: &str, max: u32) -> Result<&str, ValueError> {
     let Some((end, _)) = text.char_indices().nth(max as usize) else {
         return Ok(text);
     };
@@ -101,7 +126,7 @@ pub(super) fn cut_spaces(text: &str, max: u32) -> Result<&str, ValueError> {
     if cut.bytes().all(|byte| byte == b' ') {
         Ok(kept)
     } else {
-        Err(ValueError::TooLong { max })
+        Err(ValueError::TooLong { ty, max })
     }
 }
 

@@ -58,6 +58,7 @@ fn type_named(name: &str) -> Type {
         "double" => Type::Double,
         "text" => Type::Text,
         "varchar" => Type::Varchar(numbers[0]),
+        "char" => Type::Char(numbers[0]),
         "bytea" => Type::Bytea,
         "date" => Type::Date,
         "timestamp" => Type::Timestamp,

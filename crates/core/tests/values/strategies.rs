@@ -25,6 +25,7 @@ pub(crate) fn key_types() -> impl Strategy<Value = Type> {
         numeric,
         Just(Type::Text),
         (0..8u32).prop_map(Type::Varchar),
+        (1..8u32).prop_map(Type::Char),
         Just(Type::Bytea),
         Just(Type::Date),
         Just(Type::Timestamp),
@@ -51,6 +52,9 @@ pub(crate) fn values(ty: Type) -> BoxedStrategy<Value> {
             .boxed(),
         Type::Text => texts(20).prop_map(Value::Text).boxed(),
         Type::Varchar(max) => texts(max as usize).prop_map(Value::Text).boxed(),
+        Type::Char(max) => texts(max as usize)
+            .prop_map(|text| Value::Text(text.trim_end_matches(' ').to_owned()))
+            .boxed(),
         Type::Bytea => vec(prop_oneof![Just(0), Just(0xff), any::<u8>()], 0..12)
             .prop_map(Value::Bytes)
             .boxed(),

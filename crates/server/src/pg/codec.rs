@@ -115,7 +115,7 @@ pub(crate) fn read(
 /// A comparison may meet longer texts than the column holds; storing them is refused on execution.
 fn without_length(ty: Type) -> Type {
     match ty {
-        Type::Varchar(_) => Type::Text,
+        Type::Varchar(_) | Type::Char(_) => Type::Text,
         other => other,
     }
 }
@@ -276,6 +276,9 @@ fn put_text(ty: Type, value: &Value, out: &mut BytesMut) {
             // Writing to a growing buffer does not fail.
             let _ = write!(out, "{value}");
         }
+        Value::Text(_) if matches!(ty, Type::Char(_)) => {
+            out.put_slice(text::format(ty, value).as_bytes());
+        }
         Value::Text(text) | Value::Json(text) => out.put_slice(text.as_bytes()),
         other => out.put_slice(text::format(ty, other).as_bytes()),
     }
@@ -298,6 +301,7 @@ fn put_binary(ty: Type, value: &Value, out: &mut BytesMut) {
             numeric::put(*value, scale, out);
         }
         Value::Double(value) => out.put_f64(*value),
+        Value::Text(_) if matches!(ty, Type::Char(_)) => put_text(ty, value, out),
         Value::Text(text) | Value::Json(text) => out.put_slice(text.as_bytes()),
         Value::Bytes(bytes) => out.put_slice(bytes),
         Value::Date(days) => out.put_i32(days.saturating_sub(EPOCH_DAYS)),

@@ -77,6 +77,11 @@ impl WireType {
                 -1,
                 i32::try_from(max).map_or(-1, |max| max.saturating_add(4)),
             ),
+            Type::Char(max) => (
+                BPCHAR,
+                -1,
+                i32::try_from(max).map_or(-1, |max| max.saturating_add(4)),
+            ),
             Type::Bytea => (BYTEA, -1, -1),
             Type::Date => (DATE, 4, -1),
             Type::Timestamp => (TIMESTAMP, 8, -1),

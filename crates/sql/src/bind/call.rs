@@ -12,7 +12,7 @@ use stele_core::{Type, Value};
 
 use super::Binder;
 use super::aggregate::is_aggregate;
-use super::cast::Asked;
+use super::cast::{Asked, padded};
 use super::expression::{Expression, Family, Kind, Ty, bits, family, is_text, numeric, scale_of};
 use super::functions::{REFUSED, SIGNATURES, Signature};
 use super::name::parts;
@@ -145,6 +145,10 @@ impl Binder<'_> {
                 self.calendar_function(name, arguments)
             }
             "format" => self.format(arguments),
+            "octet_length" => {
+                let arguments = arguments.into_iter().map(padded).collect();
+                self.table_function(name, arguments)
+            }
             "quote_literal" | "quote_nullable" => {
                 let [value] = take(arguments, name)?;
                 let value = self.cast(value, Type::Text, Asked::ByAssignment)?;
@@ -207,7 +211,7 @@ impl Binder<'_> {
             sql = fill(signature.sql, &texts);
         }
         let mut result = Expression::new(sql, signature.gives);
-        result.nullable = nullable || signature.sql == "NULL";
+        result.nullable = nullable || signature.may_give_null();
         Ok(result)
     }
 
@@ -311,7 +315,7 @@ impl Binder<'_> {
                 format!("iif({0} IS NULL,NULL,iif({0},'t','f'))", argument.sql),
                 Type::Text,
             )),
-            _ => self.cast(argument, Type::Text, Asked::ByAssignment),
+            _ => self.cast(padded(argument), Type::Text, Asked::ByAssignment),
         }
     }
 

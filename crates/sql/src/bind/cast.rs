@@ -37,6 +37,10 @@ impl Binder<'_> {
                     let kept: String = given.chars().take(max as usize).collect();
                     read_literal(to, &kept)
                 }
+                Type::Char(max) if asked == Asked::Explicitly => {
+                    let kept: String = given.chars().take(max as usize).collect();
+                    read_literal(to, &kept)
+                }
                 _ => read_literal(to, given),
             },
             (Kind::Parameter(index), Ty::Unknown) => {
@@ -176,7 +180,13 @@ impl Binder<'_> {
         expressions: Vec<Expression>,
         what: &str,
     ) -> Result<Vec<Expression>, SqlError> {
-        let ty = common_type(&expressions, what)?;
+        let ty = match common_type(&expressions, what)? {
+            // The type has no length then, in PostgreSQL.
+            Ty::Of(Type::Varchar(max) | Type::Char(max)) if has_longer(&expressions, max) => {
+                Ty::Of(Type::Text)
+            }
+            ty => ty,
+        };
         expressions
             .into_iter()
             .map(|expression| match ty {
@@ -198,6 +208,27 @@ impl Binder<'_> {
         } else {
             Ok(expression)
         }
+    }
+}
+
+/// Whether a literal among them has more characters than that.
+fn has_longer(expressions: &[Expression], max: u32) -> bool {
+    expressions.iter().any(|expression| match &expression.kind {
+        Kind::Literal(given) => given.chars().nth(max as usize).is_some(),
+        _ => false,
+    })
+}
+
+/// A CHAR(n) as it is shown, with the blanks at its end; anything else as it is.
+pub(super) fn padded(expression: Expression) -> Expression {
+    match expression.ty {
+        Ty::Of(Type::Char(len)) => Expression {
+            sql: format!("st_pad({},{len})", expression.sql),
+            ty: Ty::Of(Type::Text),
+            nullable: expression.nullable,
+            kind: Kind::Other,
+        },
+        _ => expression,
     }
 }
 
@@ -256,6 +287,7 @@ pub(super) fn wider(a: Type, b: Type) -> Option<Type> {
         (Type::Numeric { .. }, _) | (_, Type::Numeric { .. }) => {
             numeric(scale_of(a)?.max(scale_of(b)?))
         }
+        (Type::Char(a), Type::Char(b)) => Type::Char(a.max(b)),
         (Type::BigInt, _) | (_, Type::BigInt) => Type::BigInt,
         (Type::Integer, _) | (_, Type::Integer) => Type::Integer,
         (Type::TimestampTz, _) | (_, Type::TimestampTz) => Type::TimestampTz,
@@ -328,6 +360,10 @@ fn cast_sql(sql: &str, from: Type, to: Type, asked: Asked) -> Option<String> {
         (Type::Varchar(a), Type::Varchar(b)) if a <= b => None,
         (_, Type::Varchar(max)) if is_text(from) && asked == Asked::Explicitly => {
             Some(format!("st_cut({sql},{max})"))
+        }
+        (Type::Char(a), Type::Char(b) | Type::Varchar(b)) if a <= b => None,
+        (_, Type::Char(max)) if is_text(from) && asked == Asked::Explicitly => {
+            Some(format!("st_char({sql},{max})"))
         }
         (_, Type::Text) if is_text(from) => None,
         (Type::Timestamp, Type::TimestampTz) | (Type::TimestampTz, Type::Timestamp) => None,

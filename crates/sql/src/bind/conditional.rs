@@ -5,7 +5,7 @@ use stele_core::Type;
 use stele_core::value::NUMERIC_SCALE_MAX;
 
 use super::Binder;
-use super::cast::{Asked, common_type};
+use super::cast::{Asked, common_type, padded};
 use super::expression::{Expression, Kind, Ty, is_text, numeric};
 use super::operator::no_operator;
 use super::scope::Environment;
@@ -169,6 +169,12 @@ impl Binder<'_> {
             Ty::System(system) => system.stored(),
             Ty::Of(Type::Json) => return Err(no_operator("=", common, common)),
             Ty::Of(Type::Varchar(_)) => Type::Text,
+            Ty::Of(Type::Char(_)) => {
+                return items
+                    .into_iter()
+                    .map(|item| self.beside_char(item))
+                    .collect();
+            }
             // Literals beside it may have more digits than a column keeps.
             Ty::Of(Type::Numeric { scale, .. }) => {
                 let most = items
@@ -372,6 +378,7 @@ impl Binder<'_> {
                 return Err(no_operator(word, operand.ty, pattern.ty));
             }
         }
+        let operand = padded(operand);
         let column = operand.kind == Kind::Column;
         let prefix = match (&pattern.kind, &escape) {
             (Kind::Literal(pattern), None) if column && !ignore_case && !negated => {

@@ -46,10 +46,6 @@ impl Binder<'_> {
             items.extend(select.columns.iter().map(|c| c.expression.sql.clone()));
             items.extend(select.key.iter().cloned());
         }
-        let mut window = format!("PARTITION BY {}", partition.join(","));
-        if !items.is_empty() {
-            window.push_str(&format!(" ORDER BY {}", items.join(",")));
-        }
         let shown = select.columns.len();
         let hidden = |sql: String| Column {
             name: String::new(),
@@ -61,6 +57,17 @@ impl Binder<'_> {
         select
             .columns
             .extend(order.iter().map(|key| hidden(key.text.clone())));
+        let windowed = |text: &String| text.contains("OVER (");
+        if partition.iter().chain(&items).any(windowed) {
+            return Err(SqlError::unsupported(
+                "DISTINCT ON with a window function among its keys or in its ORDER BY",
+                "Compute it in a sub-select in FROM.",
+            ));
+        }
+        let mut window = format!("PARTITION BY {}", partition.join(","));
+        if !items.is_empty() {
+            window.push_str(&format!(" ORDER BY {}", items.join(",")));
+        }
         select
             .columns
             .push(hidden(format!("row_number() OVER ({window})")));

@@ -44,6 +44,27 @@ pub(super) struct Expression {
     pub(super) kind: Kind,
 }
 
+/// What an expression that differs from row to row, or from group to group, has in its text: columns are
+/// named `r1.c2`; a sub-select, a draw, an aggregate or a window may differ without naming one.
+const ROW_SIGNS: &[&str] = &[
+    ".",
+    "SELECT",
+    "st_random",
+    "st_nextval(",
+    "st_row_id(",
+    "OVER (",
+    "count(",
+    "sum(",
+    "avg(",
+    "min(",
+    "max(",
+    "group_concat(",
+    "group_array(",
+    "st_bit_",
+    "st_same(",
+    "st_single(",
+];
+
 impl Expression {
     pub(super) fn new(sql: impl Into<String>, ty: Type) -> Self {
         Self {
@@ -127,10 +148,7 @@ impl Expression {
         match self.kind {
             Kind::Constant(_) | Kind::Literal(_) | Kind::Null | Kind::Parameter(_) => true,
             Kind::Column => false,
-            // Columns are named `r1.c2`; a sub-select or a draw may differ from row to row.
-            Kind::Other => ![".", "SELECT", "st_random"]
-                .iter()
-                .any(|sign| self.sql.contains(sign)),
+            Kind::Other => !ROW_SIGNS.iter().any(|sign| self.sql.contains(sign)),
         }
     }
 
@@ -194,7 +212,7 @@ pub(super) fn family(ty: Type) -> Family {
         Type::SmallInt | Type::Integer | Type::BigInt | Type::Numeric { .. } | Type::Double => {
             Family::Number
         }
-        Type::Text | Type::Varchar(_) => Family::Text,
+        Type::Text | Type::Varchar(_) | Type::Char(_) => Family::Text,
         Type::Bytea => Family::Bytea,
         Type::Date | Type::Timestamp | Type::TimestampTz => Family::Time,
         Type::Uuid => Family::Uuid,

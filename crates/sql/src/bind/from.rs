@@ -237,7 +237,11 @@ impl Binder<'_> {
             column.name.clone_from(&named.name);
         }
         let text = select.text(self)?;
-        self.derived_text(&select, &text, alias, &table.name)
+        let (mut scope, text) = self.derived_text(&select, &text, alias, &table.name)?;
+        if let (None, [relation]) = (alias, scope.relations.as_mut_slice()) {
+            relation.schema = Some(table.schema.clone());
+        }
+        Ok((scope, text))
     }
 
     fn derived(
@@ -384,9 +388,10 @@ fn derived_scope(
 }
 
 fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlError> {
-    let mut columns: Vec<Column> = relation
-        .columns
-        .drain(..)
+    let (hidden, shown): (Vec<_>, Vec<_>) =
+        relation.columns.drain(..).partition(|column| column.merged);
+    let mut columns: Vec<Column> = shown
+        .into_iter()
         .map(|column| Column {
             name: column.name,
             expression: column.expression,
@@ -400,6 +405,7 @@ fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlEr
             expression: column.expression,
             merged: false,
         })
+        .chain(hidden)
         .collect();
     Ok(())
 }

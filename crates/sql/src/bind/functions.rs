@@ -38,6 +38,14 @@ pub(super) struct Signature {
     pub(super) sql: &'static str,
 }
 
+impl Signature {
+    /// Whether it may give NULL though no argument is NULL: a regular expression may match nothing.
+    pub(super) fn may_give_null(&self) -> bool {
+        let found = ["st_regex_part(", "st_regex_find("];
+        self.sql == "NULL" || found.iter().any(|function| self.sql.starts_with(function))
+    }
+}
+
 const fn function(
     name: &'static str,
     takes: &'static [Takes],

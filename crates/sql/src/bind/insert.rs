@@ -195,7 +195,8 @@ impl Binder<'_> {
         }
         let (height, index) = self.hidden();
         let values = values.join(",");
-        if own_order || values.contains("st_nextval") {
+        let counts = |call| values.contains(call);
+        if own_order || counts("st_nextval(") || counts("st_row_id(") {
             // Numbers are taken, and rows returned, in the order the query gives its rows.
             let rows = self.fresh('m');
             let end = if own_order || query.order_by.is_some() {
@@ -293,6 +294,9 @@ impl Binder<'_> {
     pub(super) fn default_of(&mut self, column: &Column) -> Result<Expression, SqlError> {
         if let Some(value) = self.identity_value(column) {
             return Ok(value);
+        }
+        if column.id == ColumnId::ROW {
+            return Ok(Expression::new("st_row_id()", column.ty).not_null());
         }
         let Some(text) = &column.default else {
             return Ok(Expression::null(Ty::Of(column.ty)));
@@ -477,7 +481,7 @@ fn known(table: &Table, id: ColumnId) -> Result<&Column, SqlError> {
 /// The columns an INSERT gives, in its order; all when none are named.
 fn targets(table: &Table, names: &[ObjectName]) -> Result<Vec<ColumnId>, SqlError> {
     if names.is_empty() {
-        return Ok(table.columns.iter().map(|column| column.id).collect());
+        return Ok(table.declared_columns().map(|column| column.id).collect());
     }
     let mut targets = Vec::with_capacity(names.len());
     for name in names {
@@ -499,6 +503,7 @@ fn assigned_column<'t>(table: &'t Table, name: &ObjectName) -> Result<&'t Column
         [column] => table.column_named(column),
         _ => None,
     };
+    let column = column.filter(|column| column.id != ColumnId::ROW);
     column.ok_or_else(|| {
         SqlError::new(
             "42703",

@@ -207,6 +207,7 @@ impl Binder<'_> {
         } else {
             operand
         };
+        let field = field.trim_matches('\'');
         let name = field.to_ascii_lowercase();
         let result = match operand.ty {
             Ty::Interval => interval_field(&name, &operand)?,
@@ -217,6 +218,10 @@ impl Binder<'_> {
                         format!("unit \"{field}\" not recognized for type {ty}"),
                     ));
                 };
+                if ty == Type::Date && known.is_of_time() && !exact {
+                    let operand = self.cast(operand, Type::Timestamp, Asked::Implicitly)?;
+                    return self.extract(field, operand, exact);
+                }
                 if ty == Type::Date && known.is_of_time() {
                     return Err(SqlError::new(
                         "0A000",

@@ -5,7 +5,7 @@ use stele_core::Type;
 
 use super::Binder;
 use super::call::{no_function, take};
-use super::cast::Asked;
+use super::cast::{Asked, padded};
 use super::expression::{Expression, Family, Ty, bits, family};
 use super::operator::no_operator;
 use crate::error::SqlError;
@@ -46,6 +46,7 @@ impl Binder<'_> {
 
     /// A value as the text of a JSON value, never NULL.
     pub(super) fn json_value(&mut self, value: Expression) -> Result<Expression, SqlError> {
+        let value = padded(value);
         let x = &value.sql;
         let sql = match value.ty {
             Ty::Of(Type::Json) => format!("coalesce({x},'null')"),
@@ -81,7 +82,7 @@ impl Binder<'_> {
                 "key value must be scalar, not array, composite, or json",
             ));
         }
-        let text = self.cast(key, Type::Text, Asked::ByAssignment)?;
+        let text = self.cast(padded(key), Type::Text, Asked::ByAssignment)?;
         Ok(format!("st_json_key({})", text.sql))
     }
 

@@ -5,7 +5,7 @@ use stele_core::numeric::{Numeric, add_scale, div_scale, mul_scale};
 use stele_core::{Type, Value};
 
 use super::Binder;
-use super::cast::{Asked, wider};
+use super::cast::{Asked, padded, wider};
 use super::expression::{Expression, Family, Kind, Ty, bits, family, is_text, numeric, scale_of};
 use super::scope::Environment;
 use super::type_name::NUMERIC_SCALE_DEFAULT;
@@ -79,7 +79,7 @@ impl Binder<'_> {
                 return Err(no_operator(&op.to_string(), left.ty, right.ty));
             }
         }
-        let left = self.cast(left, Type::Text, Asked::Implicitly)?;
+        let left = self.cast(padded(left), Type::Text, Asked::Implicitly)?;
         let right = self.cast(right, Type::Text, Asked::Implicitly)?;
         let not = if negated { "NOT " } else { "" };
         let sql = format!("({not}st_regex_like({},{},'{flags}'))", left.sql, right.sql);
@@ -211,6 +211,7 @@ impl Binder<'_> {
                     Asked::Implicitly,
                 ),
             },
+            (_, Type::Char(_)) => self.beside_char(side),
             // A text beside a VARCHAR(n) may be longer than n.
             (_, Type::Varchar(_)) => self.cast(side, Type::Text, Asked::Implicitly),
             (Ty::Of(own), Type::Numeric { .. }) if bits(own).is_some() => {
@@ -219,6 +220,25 @@ impl Binder<'_> {
             }
             (Ty::Of(Type::Numeric { .. }), Type::Numeric { .. }) => Ok(side),
             _ => self.cast(side, target, Asked::Implicitly),
+        }
+    }
+
+    /// A side of a comparison of CHAR(n): blanks at the end of a literal or parameter mean nothing.
+    pub(super) fn beside_char(&mut self, side: Expression) -> Result<Expression, SqlError> {
+        match (&side.kind, side.ty) {
+            (Kind::Literal(given), _) => {
+                let kept = Expression::unknown(given.trim_end_matches(' '));
+                self.cast(kept, Type::Text, Asked::Implicitly)
+            }
+            (Kind::Parameter(_), Ty::Unknown) => {
+                let text = self.cast(side, Type::Text, Asked::Implicitly)?;
+                Ok(Expression {
+                    sql: format!("st_trim_right({},' ')", text.sql),
+                    kind: Kind::Other,
+                    ..text
+                })
+            }
+            _ => self.cast(side, Type::Text, Asked::Implicitly),
         }
     }
 

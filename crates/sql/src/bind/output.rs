@@ -91,6 +91,7 @@ fn short_type_name(ty: stele_core::Type) -> &'static str {
         Type::Double => "float8",
         Type::Text => "text",
         Type::Varchar(_) => "varchar",
+        Type::Char(_) => "bpchar",
         Type::Bytea => "bytea",
         Type::Date => "date",
         Type::Timestamp => "timestamp",

@@ -49,7 +49,7 @@ impl Binder<'_> {
              SELECT {values} FROM {at} CROSS JOIN {rows} WHERE _h <= h \
              UNION ALL SELECT {values} FROM {at} CROSS JOIN {history} WHERE _h <= h AND _h2 > h"
         );
-        Ok((selected(shown(&table.columns, "")), text))
+        Ok((selected(shown(table.declared_columns(), "")), text))
     }
 
     /// The version every table is read in that names none, if the session chose one.

@@ -208,7 +208,7 @@ impl Binder<'_> {
             Some(tree) => {
                 let message = self.expression(&environment, tree)?;
                 match message.ty {
-                    Ty::Of(Type::Text | Type::Varchar(_)) | Ty::Unknown => {}
+                    Ty::Of(Type::Text | Type::Varchar(_) | Type::Char(_)) | Ty::Unknown => {}
                     other => {
                         return Err(SqlError::new(
                             "42804",

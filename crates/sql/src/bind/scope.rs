@@ -1,7 +1,7 @@
 //! What names mean at a place: the relations of FROM, inner before outer.
 
 use sqlparser::ast::{Ident, NamedWindowDefinition};
-use stele_core::schema::{Column, Table};
+use stele_core::schema::{Column, ColumnId, Table};
 
 use super::expression::{Expression, Kind, Ty};
 use super::name::{folded, no_column};
@@ -13,7 +13,7 @@ use crate::physical::column_name;
 pub(super) struct ScopeColumn {
     pub(super) name: String,
     pub(super) expression: Expression,
-    /// Merged by USING: found by its relation's name only, and left out of `*`.
+    /// Merged by USING, or hidden: found by its relation's name only, and left out of `*`.
     pub(super) merged: bool,
 }
 
@@ -235,6 +235,12 @@ impl<'e> Environment<'e> {
         Some(absent.null.clone())
     }
 
+    /// Whether an expression is one of GROUP BY's, as written.
+    pub(super) fn is_grouped(&self, tree: &sqlparser::ast::Expr) -> bool {
+        self.grouping
+            .is_some_and(|grouping| grouping.parsed.contains(tree))
+    }
+
     pub(super) fn check_grouped(
         &self,
         expression: &Expression,
@@ -377,7 +383,7 @@ impl Relation {
                 nullable: !column.not_null,
                 kind: Kind::Column,
             },
-            merged: false,
+            merged: column.id == ColumnId::ROW,
         };
         Self {
             name: name.to_owned(),

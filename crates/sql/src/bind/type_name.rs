@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
 use stele_core::Type;
-use stele_core::value::{NUMERIC_PRECISION_MAX, NUMERIC_SCALE_MAX};
+use stele_core::value::{CHAR_LEN_MAX, NUMERIC_PRECISION_MAX, NUMERIC_SCALE_MAX};
 
 use super::expression::{Ty, numeric};
 use super::name::parts;
@@ -116,11 +116,8 @@ fn plain(name: &DataType) -> Result<Type, SqlError> {
             None => Type::Text,
             Some(length) => Type::Varchar(characters(length)?),
         },
-        DataType::Char(_) | DataType::Character(_) => {
-            return Err(SqlError::unsupported(
-                "type character",
-                "Use VARCHAR(n) or TEXT: padding with blanks surprises.",
-            ));
+        DataType::Char(length) | DataType::Character(length) => {
+            Type::Char(length.as_ref().map_or(Ok(1), char_length)?)
         }
         DataType::Bytea => Type::Bytea,
         DataType::Date => Type::Date,
@@ -162,7 +159,7 @@ fn plain(name: &DataType) -> Result<Type, SqlError> {
     })
 }
 
-const TYPES_HINT: &str = "Types are BOOLEAN, SMALLINT, INTEGER, BIGINT, NUMERIC(p,s), DOUBLE PRECISION, TEXT, VARCHAR(n), BYTEA, DATE, TIMESTAMP, TIMESTAMPTZ, UUID, JSON.";
+const TYPES_HINT: &str = "Types are BOOLEAN, SMALLINT, INTEGER, BIGINT, NUMERIC(p,s), DOUBLE PRECISION, TEXT, VARCHAR(n), CHAR(n), BYTEA, DATE, TIMESTAMP, TIMESTAMPTZ, UUID, JSON.";
 
 fn custom(parts: &[String]) -> Result<Type, SqlError> {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -244,6 +241,21 @@ fn element(array: &ArrayElemTypeDef) -> Result<Element, SqlError> {
 
 fn no_type(name: &str) -> SqlError {
     SqlError::new("42704", format!("type \"{name}\" does not exist")).hint(TYPES_HINT)
+}
+
+fn char_length(length: &CharacterLength) -> Result<u32, SqlError> {
+    match length {
+        CharacterLength::IntegerLength { length, .. }
+            if (1..=u64::from(CHAR_LEN_MAX)).contains(length) =>
+        {
+            Ok(*length as u32)
+        }
+        _ => Err(SqlError::new(
+            "22023",
+            format!("length for type char must be 1 to {CHAR_LEN_MAX}"),
+        )
+        .hint("Use VARCHAR(n) or TEXT for longer texts.")),
+    }
 }
 
 fn characters(length: &CharacterLength) -> Result<u32, SqlError> {

@@ -256,7 +256,8 @@ impl Binder<'_> {
         let mut pending: Vec<(&BinaryOperator, &Expr)> = Vec::new();
         let mut leftmost = tree;
         while let Expr::BinaryOp { left, op, right } = leftmost {
-            if matches!(op, BinaryOperator::And | BinaryOperator::Or) {
+            let is_key = |tree| !pending.is_empty() && environment.is_grouped(tree);
+            if matches!(op, BinaryOperator::And | BinaryOperator::Or) || is_key(leftmost) {
                 break;
             }
             pending.push((op, right));

@@ -194,13 +194,11 @@ impl Engine {
     pub(super) fn begin_at(&mut self, height: u64) -> Result<(), EngineError> {
         self.end_preview()?;
         self.writer.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        if self.read_schema_version()? != self.schema_version {
-            // Only our own statements change it, and those were counted when their block was committed.
+        if let Some(cause) = self.changed_behind()? {
             self.writer.execute_batch("ROLLBACK")?;
             return Err(EngineError::Corrupt {
                 path: String::new(),
-                cause: "its tables, indexes or triggers were changed behind the ledger's back"
-                    .to_owned(),
+                cause: format!("{cause} changed behind the ledger's back while the node ran"),
             }
             .at(&self.path));
         }
@@ -257,15 +255,25 @@ impl Engine {
             cursor: cursor.to_vec(),
         };
         self.store_meta(meta.clone())?;
-        let schema_version = self.read_schema_version()?;
+        let schema_version = self.read_version("PRAGMA schema_version")?;
         self.writer.prepare_cached("COMMIT")?.execute([])?;
         self.meta = meta;
         self.schema_version = schema_version;
         Ok(())
     }
 
-    pub(super) fn read_schema_version(&self) -> Result<i64, EngineError> {
-        let mut statement = self.writer.prepare_cached("PRAGMA schema_version")?;
+    /// What another program changed in the database, as far as SQLite tells. Only this connection writes.
+    fn changed_behind(&self) -> Result<Option<&'static str>, EngineError> {
+        // Our own statements change it, too; those were counted when their block was committed.
+        if self.read_version("PRAGMA schema_version")? != self.schema_version {
+            return Ok(Some("its tables, indexes or triggers were"));
+        }
+        let same = self.read_version("PRAGMA data_version")? == self.data_version;
+        Ok((!same).then_some("its content was"))
+    }
+
+    pub(super) fn read_version(&self, pragma: &str) -> Result<i64, EngineError> {
+        let mut statement = self.writer.prepare_cached(pragma)?;
         Ok(statement.query_row([], |row| row.get(0))?)
     }
 

@@ -98,7 +98,7 @@ pub enum EngineError {
     Order(&'static str),
     /// Recorded effects do not fit the state: one of them was changed.
     #[error(
-        "the effects of block {height} do not fit the state: table {table}, key {key}: {cause}; audit the state and the block files"
+        "the effects of block {height} do not fit the state: table {table}, key {key}: {cause}; audit them; a changed state.db is moved away, and made anew from the block files at the next start"
     )]
     Mismatch {
         /// The block.
@@ -112,7 +112,7 @@ pub enum EngineError {
     },
     /// Applying a block's effects gave another state than its leaf says.
     #[error(
-        "after block {height} the state root is {found}, its leaf says {expected}: audit the state and the block files"
+        "after block {height} the state root is {found}, its leaf says {expected}: audit them; a changed state.db is moved away, and made anew from the block files at the next start"
     )]
     RootMismatch {
         /// The block.
@@ -140,7 +140,9 @@ pub enum EngineError {
     #[error("there is no table of id {}", .0.0)]
     NoTable(TableId),
     /// A stored definition, row or key does not decode.
-    #[error("{what} in the state database does not decode ({cause}): audit the state")]
+    #[error(
+        "{what} in the state database does not decode ({cause}): move state.db away and start again, it is made anew from the block files"
+    )]
     Decode {
         /// What was read.
         what: String,
@@ -153,8 +155,11 @@ pub enum EngineError {
     /// No read connection got free.
     #[error("all read connections are busy: try again, or raise their number in the configuration")]
     ReadersBusy,
-    /// SQLite refused something this program wrote: a defect of the program.
-    #[error("SQLite refused a statement of the program's own ({cause}): please report this")]
+    /// SQLite refused something this program wrote: another program changed the database, or this one
+    /// has a defect.
+    #[error(
+        "the state database refused a statement of the program's own ({cause}): if something else changed state.db, move it away and start again, it is rebuilt from the block files; if that does not help, please report this"
+    )]
     Internal {
         /// SQLite's words.
         cause: String,
@@ -207,7 +212,11 @@ impl From<rusqlite::Error> for EngineError {
             | ErrorCode::CannotOpen
             | ErrorCode::ReadOnly
             | ErrorCode::PermissionDenied => Self::Io { path, cause },
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt { path, cause },
+            // What a user's statement violates is told before anyone looks here; what the program itself
+            // writes violates nothing, unless there is what no block made.
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::ConstraintViolation => Self::Corrupt { path, cause },
             ErrorCode::OutOfMemory => Self::NoMemory { path },
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy { path },
             _ => Self::Internal { cause },

@@ -189,6 +189,7 @@ impl Engine {
             },
             keys_rotated: false,
             schema_version: 0,
+            data_version: 0,
             open: None,
             preview: None,
             keeps_previews: config.path.is_some(),
@@ -200,7 +201,8 @@ impl Engine {
         } else {
             engine.create()?;
         }
-        engine.schema_version = engine.read_schema_version()?;
+        engine.schema_version = engine.read_version("PRAGMA schema_version")?;
+        engine.data_version = engine.read_version("PRAGMA data_version")?;
         engine.publish();
         Ok(engine)
     }
@@ -237,7 +239,14 @@ impl Engine {
         self.versions = meta::read_versions(&self.writer)?.into_iter().collect();
         self.load_layouts()?;
         self.load_accounts()?;
-        self.state.load(&self.writer, &self.catalogue)
+        self.state.load(&self.writer, &self.catalogue)?;
+        if self.state.root()? != self.meta.state_root {
+            return Err(EngineError::Corrupt {
+                path: String::new(),
+                cause: "its definitions and trees give another root than it keeps".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// Makes the state of genesis: the built-in tables, empty.

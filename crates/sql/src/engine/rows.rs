@@ -204,11 +204,20 @@ impl Layout {
         row: &[u8],
         written: Stamp,
     ) -> Result<(), EngineError> {
+        Ok(self.try_insert(connection, row, written)??)
+    }
+
+    /// Inserts a row that a constraint may refuse: how SQLite says it.
+    pub(super) fn try_insert(
+        &self,
+        connection: &Connection,
+        row: &[u8],
+        written: Stamp,
+    ) -> Result<rusqlite::Result<()>, EngineError> {
         let mut statement = connection.prepare_cached(&self.sql.insert)?;
         let next = self.bind_row(&mut statement, row)?;
         bind_stamp(&mut statement, next, written)?;
-        statement.raw_execute()?;
-        Ok(())
+        Ok(statement.raw_execute().map(drop))
     }
 
     /// Deletes the row of a key; tells whether there was one.

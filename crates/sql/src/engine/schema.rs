@@ -7,10 +7,13 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
+use stele_core::Value;
 use stele_core::outcome::Change;
-use stele_core::schema::{Column, Table, TableId};
+use stele_core::row::{Row, decode_row, encode_row};
+use stele_core::schema::{Column, ColumnId, Table, TableId};
 
 use super::Engine;
+use super::config::CHANGED_BYTES_MAX;
 use super::error::EngineError;
 use super::meta;
 use super::outcome::Failure;
@@ -22,6 +25,9 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical;
 use crate::result::StatementResult;
+
+/// The values of a row, each with its column.
+type NamedValues = Vec<(ColumnId, Value)>;
 
 /// Creates a table's SQLite tables.
 pub(super) fn create_physical(connection: &Connection, table: &Table) -> Result<(), EngineError> {
@@ -53,18 +59,19 @@ impl Engine {
             SchemaChange::Define {
                 definitions, tag, ..
             } => {
-                for Definition { id, after } in definitions {
+                for Definition { id, after, rows_of } in definitions {
                     let before = self.catalogue.table(*id);
                     let before = before.map(|table| Box::new(table.as_ref().clone()));
                     if let (Some(before), None) = (&before, after) {
                         refuse_altered(before, changes)?;
                     }
-                    made.push((*id, before, after.clone()));
+                    let rows = rows_of.map(|other| self.rows_of(other)).transpose()?;
+                    made.push((*id, before, after.clone(), rows));
                 }
                 *tag
             }
         };
-        for (table, before, after) in made {
+        for (table, before, after, rows) in made {
             let stripped = match (&before, &after) {
                 (Some(before), Some(after)) => self.strip_rows(before, after)?,
                 _ => Vec::new(),
@@ -76,7 +83,13 @@ impl Engine {
                 }
             }
             match (&before, &after) {
-                (None, Some(after)) => self.start_sequence(after, stamp)?,
+                (None, Some(after)) => {
+                    self.start_sequence(after, stamp)?;
+                    if let Some((other, rows)) = rows {
+                        self.insert_rows(after, rows, stamp)?;
+                        self.check_new_foreign_keys(Some(&other), after, allowance)?;
+                    }
+                }
                 (Some(before), Some(after)) => {
                     self.check_new_foreign_keys(Some(before), after, allowance)?;
                 }
@@ -99,6 +112,65 @@ impl Engine {
             tag: tag.to_owned(),
             ..StatementResult::default()
         })
+    }
+
+    /// The rows of a table that goes, by column. They are to be logged anew, so the log's bounds are theirs.
+    fn rows_of(&self, table: TableId) -> Result<(Arc<Table>, Vec<NamedValues>), Failure> {
+        let layout = self.writer.sink(|log| log.layout(table));
+        let layout = layout.ok_or(EngineError::NoTable(table))?;
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        layout.scan(&self.writer, |_, row, _| {
+            bytes += row.len() as u64;
+            if rows.len() as u64 >= self.limits.rows_changed_max || bytes > CHANGED_BYTES_MAX {
+                return Err(too_many_rows(&layout.table).into());
+            }
+            let row = decode_row(&layout.table, &row);
+            let row = row.map_err(|error| layout.damaged(&error.to_string()))?;
+            let columns = layout.table.columns.iter().map(|column| column.id);
+            rows.push(columns.zip(row.values).collect());
+            Ok::<(), Failure>(())
+        })?;
+        Ok((Arc::clone(&layout.table), rows))
+    }
+
+    /// Fills a table that was just made.
+    fn insert_rows(
+        &self,
+        table: &Table,
+        rows: Vec<NamedValues>,
+        stamp: Stamp,
+    ) -> Result<(), Failure> {
+        let layout = self.writer.sink(|log| log.layout(table.id));
+        let layout = layout.ok_or(EngineError::NoTable(table.id))?;
+        for given in rows {
+            let values = table.columns.iter().map(|column| {
+                let found = given.iter().find(|(id, _)| *id == column.id);
+                found.map_or_else(|| column.missing.clone(), |(_, value)| value.clone())
+            });
+            let row = Row::new(values.collect());
+            let refused =
+                |code: &'static str, message: String| Failure::from(SqlError::new(code, message));
+            let encoded = encode_row(table, &row);
+            let encoded = encoded.map_err(|error| refused(error.sqlstate(), error.to_string()))?;
+            let key = row.key(table);
+            let key = key.map_err(|error| refused(error.sqlstate(), error.to_string()))?;
+            layout
+                .try_insert(&self.writer, &encoded, stamp)?
+                .map_err(|error| Failure::of_statement(error, &self.catalogue))?;
+            self.writer.sink(|log| {
+                log.push(Touch {
+                    table: table.id,
+                    key,
+                    before: None,
+                    after: Some(encoded),
+                    moved: None,
+                });
+                log.take_failure()
+                    .map_or(Ok(()), |refused| Err(Failure::from(refused)))
+            })?;
+        }
+        Ok(())
     }
 
     /// Brings catalogue, SQLite and state root from one definition of a table to another.
@@ -216,6 +288,17 @@ impl Engine {
             .execute([id.0])?;
         Ok(())
     }
+}
+
+fn too_many_rows(table: &Table) -> SqlError {
+    SqlError::new(
+        "54000",
+        format!(
+            "table {} has too many rows to be made anew in one transaction",
+            table.name
+        ),
+    )
+    .hint("Create a table with the key, then INSERT … SELECT in parts.")
 }
 
 /// A dropped table is put aside as it was before the transaction, for proofs and undoing; one that the

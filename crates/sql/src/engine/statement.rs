@@ -409,9 +409,8 @@ pub(super) fn bind_value(
     value: &Value,
 ) -> Result<(), Failure> {
     let bound = match (ty, value) {
-        (Type::Text | Type::Varchar(_), Value::Text(text)) | (Type::Json, Value::Json(text)) => {
-            statement.raw_bind_parameter(place, text.as_str())
-        }
+        (Type::Text | Type::Varchar(_) | Type::Char(_), Value::Text(text))
+        | (Type::Json, Value::Json(text)) => statement.raw_bind_parameter(place, text.as_str()),
         (Type::Bytea, Value::Bytes(bytes)) => statement.raw_bind_parameter(place, bytes.as_slice()),
         _ => statement.raw_bind_parameter(place, physical::to_sqlite(ty, value)?),
     };

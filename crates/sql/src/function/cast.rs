@@ -27,6 +27,7 @@ pub(crate) fn type_arguments(ty: Type) -> String {
         Type::TimestampTz => (12, 0),
         Type::Uuid => (13, 0),
         Type::Json => (14, 0),
+        Type::Char(max) => (15, max),
     };
     format!("{code},{detail}")
 }
@@ -51,6 +52,7 @@ pub(super) fn type_from(arguments: &Arguments<'_>, index: usize) -> Result<Type,
         12 => Type::TimestampTz,
         13 => Type::Uuid,
         14 => Type::Json,
+        15 => Type::Char(detail as u32),
         other => {
             return Err(SqlError::new(
                 "XX000",
@@ -70,23 +72,38 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     // An explicit cast to VARCHAR(n) cuts: (text, n)
     strict(connection, "st_cut", 2, |arguments| {
         let max = usize::try_from(arguments.int(1)?).unwrap_or_default();
-        let given = arguments.text(0)?;
-        let kept = match given.char_indices().nth(max) {
-            Some((end, _)) => given.get(..end).unwrap_or(given),
-            None => given,
-        };
+        let kept = cut(arguments.text(0)?, max);
         Ok(SqliteValue::Text(kept.to_owned()))
+    })?;
+    // An explicit cast to CHAR(n) cuts, too, and blanks at the end are not kept: (text, n)
+    strict(connection, "st_char", 2, |arguments| {
+        let max = usize::try_from(arguments.int(1)?).unwrap_or_default();
+        let kept = cut(arguments.text(0)?, max).trim_end_matches(' ');
+        Ok(SqliteValue::Text(kept.to_owned()))
+    })?;
+    // A CHAR(n) with the blanks it is shown with: (text, n)
+    strict(connection, "st_pad", 2, |arguments| {
+        let len = u32::try_from(arguments.int(1)?).unwrap_or_default();
+        Ok(SqliteValue::Text(text::pad(arguments.text(0)?, len)))
     })
+}
+
+/// The first `max` characters.
+fn cut(given: &str, max: usize) -> &str {
+    match given.char_indices().nth(max) {
+        Some((end, _)) => given.get(..end).unwrap_or(given),
+        None => given,
+    }
 }
 
 fn cast(given: ValueRef<'_>, from: Type, to: Type) -> Result<SqliteValue, SqlError> {
     let value = from_sqlite(from, given)?;
     let converted = match (from, to) {
         // An explicit cast reads TEXT as a literal; the core does the same.
-        (Type::TimestampTz, Type::Text | Type::Varchar(_)) => {
+        (Type::TimestampTz, Type::Text | Type::Varchar(_) | Type::Char(_)) => {
             value::coerce(to, Value::Text(text::format(from, &value)))?
         }
-        (Type::Json, Type::Text | Type::Varchar(_)) => match value {
+        (Type::Json, Type::Text | Type::Varchar(_) | Type::Char(_)) => match value {
             Value::Json(json) => value::coerce(to, Value::Text(json))?,
             other => other,
         },

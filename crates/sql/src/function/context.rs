@@ -32,6 +32,8 @@ struct State {
     now_us: i64,
     seed: [u8; 16],
     drawn: u64,
+    /// Rows inserted into tables without a declared key.
+    born: u32,
     /// Height of the state a read is of; none while a block is executed.
     tip: Option<u64>,
     root: Hash,
@@ -90,14 +92,28 @@ impl TransactionContext {
         &self.past
     }
 
-    /// How many random values were drawn.
-    pub(crate) fn drawn(&self) -> u64 {
-        self.state.lock().drawn
+    /// How many random values were drawn, and row ids given.
+    pub(crate) fn drawn(&self) -> (u64, u32) {
+        let state = self.state.lock();
+        (state.drawn, state.born)
     }
 
-    /// Forgets the random values drawn after the first so many.
-    pub(crate) fn draw_again_from(&self, drawn: u64) {
-        self.state.lock().drawn = drawn;
+    /// Forgets the random values drawn, and row ids given, after the first so many.
+    pub(crate) fn draw_again_from(&self, (drawn, born): (u64, u32)) {
+        let mut state = self.state.lock();
+        (state.drawn, state.born) = (drawn, born);
+    }
+
+    /// The id of a row of a table without a declared key, see [`stele_core::schema::ColumnId::ROW`].
+    fn row_id(&self) -> [u8; 16] {
+        let mut state = self.state.lock();
+        let mut id = [0; 16];
+        let [a, b, c, d, ..] = state.seed;
+        id[..8].copy_from_slice(&state.now_us.to_be_bytes());
+        id[8..12].copy_from_slice(&[a, b, c, d]);
+        id[12..].copy_from_slice(&state.born.to_be_bytes());
+        state.born = state.born.wrapping_add(1);
+        id
     }
 
     /// Says what `session_user` gives in a procedure.
@@ -196,6 +212,10 @@ pub(super) fn register(
         // 53 bits, as many as a double holds exactly.
         let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11;
         Ok(bits as f64 / (1u64 << 53) as f64)
+    })?;
+    let own = Arc::clone(context);
+    connection.create_scalar_function("st_row_id", 0, flags, move |_| {
+        Ok(Value::Blob(own.row_id().to_vec()))
     })?;
     let own = Arc::clone(context);
     connection.create_scalar_function("st_caller", 0, flags, move |_| {

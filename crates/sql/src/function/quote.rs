@@ -40,7 +40,7 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     // (text, replacement, from, for)
     strict(connection, "st_overlay", 4, |arguments| {
         let (from, count) = (arguments.int(2)?, arguments.int(3)?);
-        if from <= 0 || count < 0 {
+        if from <= 0 {
             return Err(SqlError::new(
                 "22011",
                 "negative substring length not allowed",
@@ -48,7 +48,8 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
         }
         let characters = arguments.text(0)?.chars();
         let start = usize::try_from(from - 1).unwrap_or(usize::MAX);
-        let end = usize::try_from((from - 1).saturating_add(count)).unwrap_or(usize::MAX);
+        let end = (from - 1).saturating_add(count).max(0);
+        let end = usize::try_from(end).unwrap_or(usize::MAX);
         let before: String = characters.clone().take(start).collect();
         let after: String = characters.skip(end).collect();
         text(format!("{before}{}{after}", arguments.text(1)?))

@@ -157,6 +157,11 @@ pub fn forge(world: &World, corpus: &mut Corpus) {
         whole(&typed(Type::Varchar(2)), id(7), &item("05 00000003 616263")),
     );
     corpus.add(
+        "state-char",
+        "a CHAR with a blank at its end",
+        whole(&typed(Type::Char(3)), id(7), &item("05 00000002 6120")),
+    );
+    corpus.add(
         "state-date",
         "a DATE of the year 10000",
         whole(&typed(Type::Date), id(7), &item("07 002cc0a1")),

@@ -81,6 +81,7 @@ fn name(ty: Type) -> String {
         PLAIN_NUMERIC => "numeric".to_owned(),
         Type::Numeric { precision, scale } => format!("numeric({precision},{scale})"),
         Type::Varchar(max) => format!("varchar({max})"),
+        Type::Char(max) => format!("char({max})"),
         Type::TimestampTz => "timestamptz".to_owned(),
         other => other.to_string(),
     }

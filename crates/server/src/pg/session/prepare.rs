@@ -82,7 +82,7 @@ impl Session {
 /// A value as the parameter takes it; a text is read as its type.
 fn fitting(value: Value, parameter: Parameter) -> Result<Value, SqlError> {
     let ty = match parameter.ty {
-        Some(Type::Varchar(_)) | None => Type::Text,
+        Some(Type::Varchar(_) | Type::Char(_)) | None => Type::Text,
         Some(ty) => ty,
     };
     match value {

@@ -10,6 +10,7 @@ use stele_core::schema::{ColumnId, Index, IndexPart, Kind as Defined, RowSecurit
 use stele_core::{Type, Value};
 
 use super::constraint::{already_exists, normalised};
+use super::create::check_free;
 use crate::bind::Binder;
 use crate::bind::expression::Kind;
 use crate::bind::name::{folded, new_name, qualified};
@@ -53,9 +54,14 @@ impl Binder<'_> {
         Ok(match notice {
             Some(notice) if table == *before => SchemaChange::Nothing { tag, notice },
             _ => {
-                self.check_referenced(&table)?;
-                let mut definitions = std::mem::take(&mut self.made);
-                definitions.insert(0, Definition::put(table));
+                let definitions = if table.primary_key == before.primary_key {
+                    self.check_referenced(&table)?;
+                    let mut definitions = std::mem::take(&mut self.made);
+                    definitions.insert(0, Definition::put(table));
+                    definitions
+                } else {
+                    self.keyed(&before, table)?
+                };
                 SchemaChange::Define {
                     definitions,
                     tag,
@@ -63,6 +69,53 @@ impl Binder<'_> {
                 }
             }
         })
+    }
+
+    /// A table gets a primary key in place of the hidden one. To the ledger it is another table, with
+    /// the rows of the first: a row's key is what its proofs and its history go by.
+    fn keyed(&mut self, before: &Table, mut table: Table) -> Result<Vec<Definition>, SqlError> {
+        let alone = |mut error: SqlError| {
+            if error.code.as_str() == "2BP01" {
+                error.message = format!(
+                    "cannot add a primary key to table {} because other objects depend on it",
+                    before.name
+                );
+                error.hint("Drop them, add the key, make them anew.")
+            } else {
+                error
+            }
+        };
+        let mut gone = vec![before.id];
+        self.dependent_views(&mut gone, false).map_err(alone)?;
+        let mut loosened = Vec::new();
+        self.loosen(&gone, false, &mut loosened).map_err(alone)?;
+        table.id = self.new_id();
+        for key in &mut table.foreign_keys {
+            if key.references == before.id {
+                key.references = table.id;
+            }
+        }
+        let mut made = std::mem::take(&mut self.made);
+        for id in self.owned_sequences(before.id, None) {
+            let Some(sequence) = self.catalogue.table(id) else {
+                continue;
+            };
+            let mut sequence = Table::clone(sequence);
+            if let Defined::Sequence(counts) = &mut sequence.kind {
+                counts.owned_by = counts.owned_by.map(|(_, column)| (table.id, column));
+            }
+            made.push(Definition::put(sequence));
+        }
+        self.check_referenced(&table)?;
+        let mut definitions = vec![
+            Definition::drop(before.id),
+            Definition {
+                rows_of: Some(before.id),
+                ..Definition::put(table)
+            },
+        ];
+        definitions.append(&mut made);
+        Ok(definitions)
     }
 
     /// Does one operation; gives what was skipped, if anything.
@@ -183,6 +236,7 @@ impl Binder<'_> {
         let id = column.id;
         table.next_column = ColumnId(id.0 + 1);
         table.columns.push(column);
+        table.columns.sort_by_key(|column| column.id);
         for option in &pending {
             self.column_constraint(table, id, option)?;
         }
@@ -301,8 +355,9 @@ fn widens(from: Type, to: Type) -> bool {
     match (from, to) {
         (Type::SmallInt, Type::SmallInt | Type::Integer | Type::BigInt)
         | (Type::Integer, Type::Integer | Type::BigInt)
-        | (Type::Varchar(_), Type::Text) => true,
-        (Type::Varchar(old), Type::Varchar(new)) => old <= new,
+        | (Type::Varchar(_) | Type::Char(_), Type::Text) => true,
+        (Type::Varchar(old), Type::Varchar(new))
+        | (Type::Char(old), Type::Char(new) | Type::Varchar(new)) => old <= new,
         (
             Type::Numeric { precision, scale },
             Type::Numeric {
@@ -319,6 +374,7 @@ fn column_id(table: &Table, name: &Ident) -> Result<ColumnId, SqlError> {
     table
         .column_named(&name)
         .map(|column| column.id)
+        .filter(|id| *id != ColumnId::ROW)
         .ok_or_else(|| {
             SqlError::new(
                 "42703",
@@ -333,6 +389,7 @@ fn column_id(table: &Table, name: &Ident) -> Result<ColumnId, SqlError> {
 fn rename_column(table: &mut Table, old: &Ident, new: &Ident) -> Result<(), SqlError> {
     let id = column_id(table, old)?;
     let new = new_name(new)?;
+    check_free(&new)?;
     if table.column_named(&new).is_some() {
         return Err(SqlError::new(
             "42701",

@@ -21,6 +21,9 @@ impl Binder<'_> {
         name: Option<&Ident>,
         columns: Vec<ColumnId>,
     ) -> Result<(), SqlError> {
+        if table.has_hidden_key() {
+            table.remove_hidden_key();
+        }
         if !table.primary_key.is_empty() {
             return Err(SqlError::new(
                 "42P16",
@@ -226,7 +229,7 @@ fn key_len(ty: Type, name: &str) -> Result<usize, SqlError> {
         Type::Numeric { .. } => 20,
         Type::Uuid => 16,
         // Checked when a row is written: most characters are one byte.
-        Type::Varchar(_) | Type::Bytea => 2,
+        Type::Varchar(_) | Type::Char(_) | Type::Bytea => 2,
         Type::Text => {
             return Err(SqlError::new(
                 "0A000",

@@ -5,18 +5,24 @@ use sqlparser::ast::{
     TableConstraint,
 };
 use stele_core::Type;
-use stele_core::schema::{COLUMNS_MAX, Column, ColumnId, Index, Table};
+use stele_core::schema::{COLUMNS_MAX, Column, ColumnId, Index, ROW_ID_NAME, Table};
 
 use super::constraint::{already_exists, columns_by_name, index_column, normalised};
 use crate::bind::Binder;
-use crate::bind::name::{folded, new_name};
+use crate::bind::name::{folded, made_name, new_name};
 use crate::bind::scope::{Clause, Environment, Scope};
 use crate::bind::type_name::column_type;
 use crate::bound::{Definition, SchemaChange};
 use crate::error::SqlError;
 
 /// Names of columns we add to every table or history ourselves.
-const OWN_COLUMNS: &[&str] = &["_from_height", "_from_index", "_to_height", "_to_index"];
+const OWN_COLUMNS: &[&str] = &[
+    "_from_height",
+    "_from_index",
+    "_to_height",
+    "_to_index",
+    ROW_ID_NAME,
+];
 
 /// A column option that makes a constraint of the table, kept until all columns are known.
 pub(super) enum Pending<'t> {
@@ -57,11 +63,9 @@ impl Binder<'_> {
         }
         self.check_referenced(&table)?;
         if table.primary_key.is_empty() {
-            return Err(SqlError::new(
-                "0A000",
-                format!("table \"{}\" has no primary key", table.name),
-            )
-            .hint("Every table needs one: add PRIMARY KEY to a column, or PRIMARY KEY (a, b)."));
+            let wanted = made_name(&[&table.name, "rowid"]);
+            let constraint = self.free_name(&table.schema, &table, &wanted);
+            table.add_hidden_key(constraint);
         }
         let mut definitions = vec![Definition::put(table)];
         definitions.append(&mut self.made);
@@ -85,12 +89,7 @@ impl Binder<'_> {
                 format!("column \"{name}\" specified more than once"),
             ));
         }
-        if OWN_COLUMNS.contains(&name.as_str()) {
-            return Err(SqlError::new(
-                "42939",
-                format!("the column name \"{name}\" is reserved for stele_history"),
-            ));
-        }
+        check_free(&name)?;
         if usize::from(table.next_column.0) > COLUMNS_MAX || table.columns.len() >= COLUMNS_MAX {
             return Err(SqlError::new(
                 "54011",
@@ -234,6 +233,17 @@ impl Binder<'_> {
             )),
         }
     }
+}
+
+/// Refuses names of columns that tables or histories have anyway.
+pub(super) fn check_free(name: &str) -> Result<(), SqlError> {
+    if OWN_COLUMNS.contains(&name) {
+        return Err(
+            SqlError::new("42939", format!("the column name \"{name}\" is reserved"))
+                .hint("Rows and their histories have columns of these names already."),
+        );
+    }
+    Ok(())
 }
 
 /// PostgreSQL names a table's CHECK after its column when it uses just one.

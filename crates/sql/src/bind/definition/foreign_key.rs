@@ -268,7 +268,7 @@ fn check_types(
 pub(crate) fn widest(ty: Type) -> Type {
     match ty {
         Type::SmallInt | Type::Integer => Type::BigInt,
-        Type::Varchar(_) => Type::Text,
+        Type::Varchar(_) | Type::Char(_) => Type::Text,
         Type::Numeric { scale, .. } => Type::Numeric {
             precision: stele_core::value::NUMERIC_PRECISION_MAX,
             scale,

@@ -304,7 +304,10 @@ impl Binder<'_> {
             return Ok(());
         }
         let mut after = self.catalogue.clone();
-        for Definition { id, after: table } in definitions {
+        for Definition {
+            id, after: table, ..
+        } in definitions
+        {
             match table {
                 Some(table) => after.put(Table::clone(table)),
                 None => after.remove(*id),

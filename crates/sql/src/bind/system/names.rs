@@ -187,7 +187,7 @@ impl Binder<'_> {
         let names = self.names(SystemType::Regtype);
         format!(
             "(SELECT coalesce((SELECT k3 FROM {names} WHERE k1 = x.o LIMIT 1),'???') || CASE \
-             WHEN x.o = 1043 AND x.m > 4 THEN '(' || (x.m - 4) || ')' \
+             WHEN x.o IN (1042, 1043) AND x.m > 4 THEN '(' || (x.m - 4) || ')' \
              WHEN x.o = 1700 AND x.m > 4 THEN '(' || ((x.m - 4) >> 16) || ',' || ((x.m - 4) & 65535) || ')' \
              ELSE '' END FROM (SELECT {oid} AS o, {modifier} AS m) AS x WHERE x.o IS NOT NULL)"
         )

@@ -107,8 +107,8 @@ pub(super) fn keys(table: &Table) -> impl Iterator<Item = Key<'_>> {
             constraint: index.constraint,
         }
     });
-    let is_table = table.kind == Kind::Table;
-    is_table.then_some(primary).into_iter().chain(others)
+    let is_shown = table.kind == Kind::Table && !table.has_hidden_key();
+    is_shown.then_some(primary).into_iter().chain(others)
 }
 
 /// The key of the table referred to that a foreign key relies on.
@@ -155,7 +155,7 @@ pub(super) fn quoted(name: &str) -> String {
 /// Number of a type in `pg_type`, and the modifier that carries its length or precision.
 pub(super) fn type_numbers(ty: Type) -> (i64, i64, i64) {
     let modifier = match ty {
-        Type::Varchar(max) => i64::from(max) + 4,
+        Type::Varchar(max) | Type::Char(max) => i64::from(max) + 4,
         Type::Numeric { precision, scale } => ((i64::from(precision) << 16) | i64::from(scale)) + 4,
         _ => -1,
     };

@@ -36,7 +36,13 @@ impl Binder<'_> {
                 ]
             };
             let am = if kind == "r" { HEAP } else { 0 };
-            let mut cells = common(table_oid(table), &table.name, kind, am, table.columns.len());
+            let mut cells = common(
+                table_oid(table),
+                &table.name,
+                kind,
+                am,
+                table.declared_columns().count(),
+            );
             cells.push(("relhasindex", truth(kind == "r")));
             cells.push(("relhasrules", truth(kind == "v")));
             cells.push(("relhastriggers", truth(!table.foreign_keys.is_empty())));
@@ -80,7 +86,7 @@ impl Binder<'_> {
     pub(super) fn pg_attribute(&self, shape: &'static Shape) -> Rows {
         let mut rows = Rows::new(shape);
         for (table, _) in self.relations() {
-            for (column, place) in table.columns.iter().zip(1_i64..) {
+            for (column, place) in table.declared_columns().zip(1_i64..) {
                 let cells = attribute(table_oid(table), &column.name, column.ty, place);
                 let has_default = column.default.is_some() || column.generated.is_some();
                 let identity = column
@@ -208,7 +214,7 @@ impl Binder<'_> {
                 }
             };
             push(0, &table.comment);
-            for (column, place) in table.columns.iter().zip(1..) {
+            for (column, place) in table.declared_columns().zip(1..) {
                 push(place, &column.comment);
             }
         }

@@ -105,9 +105,9 @@ pub(super) const VIEWS: &[(&str, &str, &str)] = &[
             pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS column_default,
             CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable,
             pg_catalog.format_type(a.atttypid, NULL) AS data_type,
-            CASE WHEN a.atttypid = 1043 AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS character_maximum_length,
-            CASE WHEN a.atttypid = 25 THEN 1073741824 WHEN a.atttypid = 1043 AND a.atttypmod > 4 THEN (a.atttypmod - 4) * 4
-                WHEN a.atttypid = 1043 THEN 1073741824 END AS character_octet_length,
+            CASE WHEN a.atttypid IN (1042, 1043) AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS character_maximum_length,
+            CASE WHEN a.atttypid = 25 THEN 1073741824 WHEN a.atttypid IN (1042, 1043) AND a.atttypmod > 4 THEN (a.atttypmod - 4) * 4
+                WHEN a.atttypid IN (1042, 1043) THEN 1073741824 END AS character_octet_length,
             CASE a.atttypid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 701 THEN 53
                 WHEN 1700 THEN (a.atttypmod - 4) >> 16 END AS numeric_precision,
             CASE WHEN a.atttypid IN (21, 23, 20, 701) THEN 2 WHEN a.atttypid = 1700 THEN 10 END AS numeric_precision_radix,

@@ -136,7 +136,7 @@ impl Harness {
         let SchemaChange::Define { definitions, .. } = change else {
             return Ok(Vec::new());
         };
-        for Definition { id, after } in definitions {
+        for Definition { id, after, .. } in definitions {
             let statements = match (self.catalogue.table(*id), after) {
                 (None, Some(table)) => physical::create_table_sql(table)?,
                 (Some(before), Some(table)) => physical::alter_table_sql(before, table)?,

@@ -87,6 +87,8 @@ impl Definitions {
         ));
         told.extend(self.compare_counter(kept)?);
         told.extend(compare_dropped(&dropped(kept)?, &dropped(made)?, since));
+        told.extend(compare_kept(kept, made)?);
+        told.extend(check_old_nodes(kept, snapshot.height())?);
         told.extend(check_integrity(kept)?);
         Ok(told)
     }
@@ -255,6 +257,44 @@ fn compare_dropped(
             )
         })
         .collect()
+}
+
+/// The definitions as they are kept: the running node has its own in memory.
+fn compare_kept(kept: &Connection, made: &Connection) -> Result<Vec<StateDifference>, EngineError> {
+    let read = |connection: &Connection| -> Result<BTreeSet<(i64, Option<String>)>, EngineError> {
+        let mut statement = connection.prepare("SELECT id, hex(definition) FROM _catalogue")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    };
+    let (kept, made) = (read(kept)?, read(made)?);
+    let differs: BTreeSet<i64> = kept.symmetric_difference(&made).map(|one| one.0).collect();
+    Ok(differs
+        .into_iter()
+        .map(|id| {
+            difference(
+                String::new(),
+                format!("the kept definition {id} was changed"),
+            )
+        })
+        .collect())
+}
+
+/// Nodes of the state tree that were replaced by a block still to come, or before they were written.
+fn check_old_nodes(
+    connection: &Connection,
+    height: u64,
+) -> Result<Option<StateDifference>, EngineError> {
+    let strange: u64 = connection
+        .prepare("SELECT count(*) FROM _tree_old WHERE replaced > ?1 OR since >= replaced")?
+        .query_row([height], |row| row.get(0))?;
+    Ok((strange > 0).then(|| {
+        difference(
+            String::new(),
+            format!(
+                "{strange} replaced nodes of the state tree are kept that no block up to {height} replaced"
+            ),
+        )
+    }))
 }
 
 /// Whether each index holds what its table does, as SQLite itself tells.

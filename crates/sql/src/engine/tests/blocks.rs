@@ -247,6 +247,7 @@ fn b4_nothing_is_made_of_a_row_that_was_changed_behind_the_ledgers_back() {
         let mut ledger = Ledger::at(path.clone());
         ledger.one(&[(CREATE, vec![])]);
         ledger.one(&[(INSERT, vec![int(1), text("a"), int(10)])]);
+        drop(ledger);
         let outside = rusqlite::Connection::open(&path).unwrap();
         let columns: Vec<String> = outside
             .prepare("SELECT name FROM pragma_table_info('t1000')")
@@ -259,6 +260,8 @@ fn b4_nothing_is_made_of_a_row_that_was_changed_behind_the_ledgers_back() {
             .replace("_height", &columns[columns.len() - 2])
             .replace("_index", &columns[columns.len() - 1]);
         assert_eq!(outside.execute(&forgery, []).unwrap(), 1, "{forgery}");
+        drop(outside);
+        let mut ledger = Ledger::at(path);
         let signed = [ledger.sign(&[write])];
         let context = ledger.next();
         let refused = ledger.engine.execute(&context, &executable(&signed));
