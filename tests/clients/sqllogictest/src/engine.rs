@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::{rewrite, values};
+use crate::rewrite::{self, NewTable};
+use crate::values;
 
 /// A record that takes longer fails: none of the files asks for much.
 const RECORD_SECONDS_MAX: u64 = 20;
@@ -53,19 +54,22 @@ impl Engine {
         })
     }
 
-    /// Drops the views and tables of schema `public`.
+    /// Drops what schema `public` holds, and the schemas that files made.
     pub async fn drop_all(&self) -> Result<(), Error> {
-        let listed = "SELECT table_type, table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1 DESC, 2";
+        let listed = "SELECT CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS kind, table_name AS name FROM information_schema.tables WHERE table_schema = 'public'
+            UNION SELECT 'SEQUENCE', sequence_name FROM information_schema.sequences WHERE sequence_schema = 'public'
+            UNION SELECT 'SCHEMA', schema_name FROM information_schema.schemata
+                WHERE schema_name NOT IN ('public', 'information_schema', 'stele') AND schema_name NOT LIKE 'pg\\_%'
+            ORDER BY 1 DESC, 2";
         for message in self.client.simple_query(listed).await? {
             let SimpleQueryMessage::Row(row) = message else {
                 continue;
             };
-            let kind = if row.get(0) == Some("VIEW") {
-                "VIEW"
-            } else {
-                "TABLE"
-            };
-            let name = row.get(1).unwrap_or_default().replace('"', "\"\"");
+            let (kind, name) = (
+                row.get(0).unwrap_or_default(),
+                row.get(1).unwrap_or_default(),
+            );
+            let name = name.replace('"', "\"\"");
             self.client
                 .simple_query(&format!("DROP {kind} IF EXISTS \"{name}\" CASCADE"))
                 .await?;
@@ -74,40 +78,30 @@ impl Engine {
     }
 
     async fn answer(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
-        if self.options.public {
-            if let Some((name, query)) = rewrite::filled_table(sql) {
-                return self.fill(name, query).await;
-            }
-            if let Some(sql) = rewrite::with_key(sql) {
-                return self.rows(&sql).await;
-            }
+        match NewTable::parse(sql) {
+            Some(table) if self.options.public => self.create(&table).await,
+            _ => self.rows(sql).await,
         }
-        self.rows(sql).await
     }
 
-    /// `CREATE TABLE name AS query` in two steps, as the server's hint says.
-    async fn fill(&self, name: &str, query: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+    /// A table that has a key, made and filled in two steps, as the ledger's hints say.
+    async fn create(&self, table: &NewTable<'_>) -> Result<DBOutput<DefaultColumnType>, Error> {
+        let Some(query) = table.query else {
+            return self.rows(&table.create("")).await;
+        };
         let described = self.client.prepare(query).await?;
         let columns = described.columns().iter();
-        let (names, typed): (Vec<_>, Vec<_>) = columns
-            .map(|column| {
-                let name = format!("\"{}\"", column.name().replace('"', "\"\""));
-                let typed = format!("{name} {}", column.type_().name());
-                (name, typed)
-            })
-            .unzip();
-        let key = rewrite::KEY_DEFINITION;
+        let columns = columns.map(|column| {
+            format!(
+                "\"{}\" {}",
+                column.name().replace('"', "\"\""),
+                column.type_().name()
+            )
+        });
         self.client
-            .simple_query(&format!(
-                "CREATE TABLE {name} ({}, {key})",
-                typed.join(", ")
-            ))
+            .simple_query(&table.create(&columns.collect::<Vec<_>>().join(", ")))
             .await?;
-        self.rows(&format!(
-            "INSERT INTO {name} ({}) {query}",
-            names.join(", ")
-        ))
-        .await
+        self.rows(&table.fill(query)).await
     }
 
     async fn rows(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {

@@ -1,40 +1,88 @@
-//! Public files make tables without a primary key, which the ledger refuses. Such a table gets one more column
-//! as its key, on every server alike; a result never shows it.
+//! Public files make tables without a primary key, which the ledger refuses, and fill them as they make them.
+//! Such a table gets one more column as its key, on every server alike; a result never shows it.
 
 /// The column that is added.
 pub const KEY: &str = "slt_key";
-/// How it is written in CREATE TABLE.
-pub const KEY_DEFINITION: &str = "slt_key BIGSERIAL PRIMARY KEY";
+const KEY_DEFINITION: &str = "slt_key BIGSERIAL PRIMARY KEY";
 
-/// `CREATE TABLE … (…)` with a key, if it is one and has none.
-pub fn with_key(sql: &str) -> Option<String> {
-    let lower = sql.to_ascii_lowercase();
-    if !is_create_table(&lower) || lower.contains("primary key") {
-        return None;
-    }
-    let (before, rest) = sql.rsplit_once(')')?;
-    Some(format!("{before}, {KEY_DEFINITION}){rest}"))
+/// Names of types that other databases have, and PostgreSQL's.
+const TYPES: [(&str, &str); 5] = [
+    (" int unsigned", " bigint"),
+    (" tinyint", " smallint"),
+    (" string", " text"),
+    (" double", " double precision"),
+    (" double precision precision", " double precision"),
+];
+
+/// A `CREATE TABLE` taken apart.
+pub struct NewTable<'a> {
+    name: &'a str,
+    /// What stands in the parentheses after the name.
+    columns: Option<&'a str>,
+    /// What it is filled with.
+    pub query: Option<&'a str>,
 }
 
-/// Name and query of `CREATE TABLE name AS query`.
-pub fn filled_table(sql: &str) -> Option<(&str, &str)> {
-    let lower = sql.to_ascii_lowercase();
-    if !is_create_table(&lower) {
-        return None;
+impl<'a> NewTable<'a> {
+    pub fn parse(sql: &'a str) -> Option<Self> {
+        let sql = sql.trim().trim_end_matches(';');
+        let rest = after_word(after_word(sql, "create")?, "table")?;
+        let end = rest.find(|c: char| c.is_whitespace() || c == '(')?;
+        let (name, rest) = rest.split_at_checked(end)?;
+        let rest = rest.trim_start();
+        let (columns, rest) = match rest.strip_prefix('(') {
+            Some(inside) => {
+                let (columns, rest) = inside.split_at_checked(closing(inside)?)?;
+                (Some(columns), rest.get(1..)?.trim_start())
+            }
+            None => (None, rest),
+        };
+        let query = after_word(rest, "as");
+        (query.is_some() || rest.is_empty()).then_some(Self {
+            name,
+            columns,
+            query,
+        })
     }
-    let at = lower.split_whitespace().position(|word| word == "as")?;
-    let mut words = sql.split_whitespace();
-    let name = words.nth(at.checked_sub(1)?)?;
-    let after = words.nth(0)?;
-    if at > 5 || name.contains([')', ',']) {
-        return None;
+
+    /// The statement that makes it, with a key. `described` are the columns of its query.
+    pub fn create(&self, described: &str) -> String {
+        let mut columns = self.columns.unwrap_or(described).to_owned();
+        let lower = columns.to_ascii_lowercase();
+        if TYPES.iter().any(|(theirs, _)| lower.contains(theirs)) {
+            columns = TYPES.iter().fold(lower, |columns, (theirs, ours)| {
+                columns.replace(theirs, ours)
+            });
+        }
+        if columns.to_ascii_lowercase().contains("primary key") {
+            return format!("CREATE TABLE {} ({columns})", self.name);
+        }
+        format!("CREATE TABLE {} ({columns}, {KEY_DEFINITION})", self.name)
     }
-    // Where the word AS ends: `words` borrows from `sql`.
-    let start = after.as_ptr() as usize - sql.as_ptr() as usize + after.len();
-    Some((name, sql[start..].trim().trim_end_matches(';')))
+
+    /// The statement that fills it.
+    pub fn fill(&self, query: &str) -> String {
+        format!("INSERT INTO {} {query}", self.name)
+    }
 }
 
-fn is_create_table(lower: &str) -> bool {
-    let words: Vec<_> = lower.split_whitespace().take(2).collect();
-    matches!(words.as_slice(), ["create", table] if table.split('(').next() == Some("table"))
+/// What stands after a word at the start of a text.
+fn after_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let (first, rest) = text.trim_start().split_at_checked(word.len())?;
+    let ends = rest.starts_with(|c: char| c.is_whitespace() || c == '(');
+    (first.eq_ignore_ascii_case(word) && ends).then_some(rest.trim_start())
+}
+
+/// Where the parenthesis closes that was opened before `text`.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 1_u32;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth == 1 => return Some(at),
+            b')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
