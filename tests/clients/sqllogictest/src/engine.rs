@@ -24,6 +24,8 @@ pub struct Options {
 pub enum Error {
     #[error("{}", worded(.0))]
     Server(#[from] tokio_postgres::Error),
+    #[error("COPY of a public file is not run: it would read and write files of the server")]
+    Copy,
     #[error("no answer within {RECORD_SECONDS_MAX} s")]
     Late,
 }
@@ -78,9 +80,16 @@ impl Engine {
     }
 
     async fn answer(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+        if !self.options.public {
+            return self.rows(sql).await;
+        }
+        let start = sql.trim_start().get(..4);
+        if start.is_some_and(|word| word.eq_ignore_ascii_case("copy")) {
+            return Err(Error::Copy);
+        }
         match NewTable::parse(sql) {
-            Some(table) if self.options.public => self.create(&table).await,
-            _ => self.rows(sql).await,
+            Some(table) => self.create(&table).await,
+            None => self.rows(sql).await,
         }
     }
 
@@ -179,7 +188,7 @@ impl AsyncDB for Engine {
     fn error_sql_state(error: &Error) -> Option<String> {
         match error {
             Error::Server(error) => error.code().map(|code| code.code().to_owned()),
-            Error::Late => None,
+            Error::Copy | Error::Late => None,
         }
     }
 }

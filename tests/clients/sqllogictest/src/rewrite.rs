@@ -27,6 +27,11 @@ impl<'a> NewTable<'a> {
     pub fn parse(sql: &'a str) -> Option<Self> {
         let sql = sql.trim().trim_end_matches(';');
         let rest = after_word(after_word(sql, "create")?, "table")?;
+        let unless_there = ["if", "not", "exists"];
+        let rest = unless_there
+            .iter()
+            .try_fold(rest, |rest, word| after_word(rest, word))
+            .unwrap_or(rest);
         let end = rest.find(|c: char| c.is_whitespace() || c == '(')?;
         let (name, rest) = rest.split_at_checked(end)?;
         let rest = rest.trim_start();
