@@ -31,6 +31,7 @@ client_drivers() {
     fi
     [ -d tests/clients/node/node_modules ] || (cd tests/clients/node && npm install --silent --no-audit --no-fund --no-package-lock)
     (cd tests/clients/pgx && go mod download)
+    (cd tests/clients/sqllogictest && cargo fetch --quiet --locked)
 }
 
 python_environment() {
