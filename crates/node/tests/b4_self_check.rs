@@ -54,6 +54,13 @@ fn edit(directory: &Path, sql: &str) {
     state.execute_batch(sql).unwrap();
 }
 
+/// The remedy the messages name: the state is made anew from the blocks.
+fn forget_state(directory: &Path) {
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(directory.join(format!("state.db{ending}")));
+    }
+}
+
 fn verify(directory: &Path) -> AuditReport {
     verify_directory(directory, Offline::default(), &Runtime::real(), NO_PROGRESS).unwrap()
 }
@@ -198,9 +205,7 @@ fn b4_what_sqlite_enforces_is_what_the_blocks_say() {
             }
         }
         // The remedy that is named.
-        for ending in ["", "-wal", "-shm"] {
-            let _ = fs::remove_file(folder.path().join(format!("state.db{ending}")));
-        }
+        forget_state(folder.path());
         let node = start(folder.path());
         let healed = everything(&node);
         assert!(healed.findings.is_empty(), "{sql}: {:?}", words(&healed));
@@ -336,9 +341,7 @@ fn b4_nothing_is_executed_once_sqlite_enforces_something_else() {
         );
         node.stop();
         drop(node);
-        for ending in ["", "-wal", "-shm"] {
-            let _ = fs::remove_file(folder.path().join(format!("state.db{ending}")));
-        }
+        forget_state(folder.path());
         let node = start(folder.path());
         assert!(everything(&node).findings.is_empty());
         assert_eq!(
@@ -369,9 +372,7 @@ fn b4_what_the_program_keeps_for_itself_is_no_outcome() {
     );
     node.stop();
     drop(node);
-    for ending in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(folder.path().join(format!("state.db{ending}")));
-    }
+    forget_state(folder.path());
     let node = start(folder.path());
     assert!(everything(&node).findings.is_empty());
     assert_eq!(

@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use stele_core::Value;
 use stele_core::outcome::Change;
 use stele_core::row::{Row, decode_row, encode_row};
-use stele_core::schema::{Column, ColumnId, Table, TableId};
+use stele_core::schema::{Column, Table, TableId};
 
 use super::Engine;
 use super::config::CHANGED_BYTES_MAX;
@@ -25,9 +24,6 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical;
 use crate::result::StatementResult;
-
-/// The values of a row, each with its column.
-type NamedValues = Vec<(ColumnId, Value)>;
 
 /// Creates a table's SQLite tables.
 pub(super) fn create_physical(connection: &Connection, table: &Table) -> Result<(), EngineError> {
@@ -86,7 +82,7 @@ impl Engine {
                 (None, Some(after)) => {
                     self.start_sequence(after, stamp)?;
                     if let Some((other, rows)) = rows {
-                        self.insert_rows(after, rows, stamp)?;
+                        self.insert_rows(after, &other, rows, stamp)?;
                         self.check_new_foreign_keys(Some(&other), after, allowance)?;
                     }
                 }
@@ -114,8 +110,8 @@ impl Engine {
         })
     }
 
-    /// The rows of a table that goes, by column. They are to be logged anew, so the log's bounds are theirs.
-    fn rows_of(&self, table: TableId) -> Result<(Arc<Table>, Vec<NamedValues>), Failure> {
+    /// The encoded rows of a table that goes. They are to be logged anew, so the log's bounds are theirs.
+    fn rows_of(&self, table: TableId) -> Result<(Arc<Table>, Vec<Vec<u8>>), Failure> {
         let layout = self.writer.sink(|log| log.layout(table));
         let layout = layout.ok_or(EngineError::NoTable(table))?;
         let mut rows = Vec::new();
@@ -125,32 +121,32 @@ impl Engine {
             if rows.len() as u64 >= self.limits.rows_changed_max || bytes > CHANGED_BYTES_MAX {
                 return Err(too_many_rows(&layout.table).into());
             }
-            let row = decode_row(&layout.table, &row);
-            let row = row.map_err(|error| layout.damaged(&error.to_string()))?;
-            let columns = layout.table.columns.iter().map(|column| column.id);
-            rows.push(columns.zip(row.values).collect());
+            rows.push(row);
             Ok::<(), Failure>(())
         })?;
         Ok((Arc::clone(&layout.table), rows))
     }
 
-    /// Fills a table that was just made.
+    /// Fills a table that was just made with the rows of another.
     fn insert_rows(
         &self,
         table: &Table,
-        rows: Vec<NamedValues>,
+        other: &Table,
+        rows: Vec<Vec<u8>>,
         stamp: Stamp,
     ) -> Result<(), Failure> {
         let layout = self.writer.sink(|log| log.layout(table.id));
         let layout = layout.ok_or(EngineError::NoTable(table.id))?;
-        for given in rows {
+        let refused =
+            |code: &'static str, message: String| Failure::from(SqlError::new(code, message));
+        for row in rows {
+            let held = decode_row(other, &row);
+            let held = held.map_err(|error| layout.damaged(&error.to_string()))?;
             let values = table.columns.iter().map(|column| {
-                let found = given.iter().find(|(id, _)| *id == column.id);
-                found.map_or_else(|| column.missing.clone(), |(_, value)| value.clone())
+                let value = held.get(other, column.id);
+                value.unwrap_or(&column.missing).clone()
             });
             let row = Row::new(values.collect());
-            let refused =
-                |code: &'static str, message: String| Failure::from(SqlError::new(code, message));
             let encoded = encode_row(table, &row);
             let encoded = encoded.map_err(|error| refused(error.sqlstate(), error.to_string()))?;
             let key = row.key(table);

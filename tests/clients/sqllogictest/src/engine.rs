@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::rewrite::{self, NewTable};
+use crate::rewrite::NewTable;
 use crate::values;
 
 /// A record that takes longer fails: none of the files asks for much.
@@ -93,7 +93,7 @@ impl Engine {
         }
     }
 
-    /// A table that has a key, made and filled in two steps, as the ledger's hints say.
+    /// A table, made and filled in two steps, as the ledger's hints say.
     async fn create(&self, table: &NewTable<'_>) -> Result<DBOutput<DefaultColumnType>, Error> {
         let Some(query) = table.query else {
             return self.rows(&table.create("")).await;
@@ -114,28 +114,16 @@ impl Engine {
     }
 
     async fn rows(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
-        let (mut rows, mut shown, mut changed) = (Vec::new(), None, 0);
+        let (mut rows, mut width, mut changed) = (Vec::new(), None, 0);
         for message in self.client.simple_query(sql).await? {
             match message {
-                SimpleQueryMessage::RowDescription(columns) => {
-                    let kept = |(_, column): &(usize, &tokio_postgres::SimpleColumn)| {
-                        !self.options.public || column.name() != rewrite::KEY
-                    };
-                    shown = Some(
-                        columns
-                            .iter()
-                            .enumerate()
-                            .filter(kept)
-                            .map(|(i, _)| i)
-                            .collect::<Vec<_>>(),
-                    );
-                }
+                SimpleQueryMessage::RowDescription(columns) => width = Some(columns.len()),
                 SimpleQueryMessage::Row(row) => rows.push(row),
                 SimpleQueryMessage::CommandComplete(count) => changed = count,
                 _ => {}
             }
         }
-        let Some(shown) = shown else {
+        let Some(width) = width else {
             return Ok(DBOutput::StatementComplete(changed));
         };
         let types = match self.options.public && !rows.is_empty() {
@@ -153,10 +141,10 @@ impl Engine {
             values::shown(row.get(i), types.get(i))
         };
         Ok(DBOutput::Rows {
-            types: vec![DefaultColumnType::Any; shown.len()],
+            types: vec![DefaultColumnType::Any; width],
             rows: rows
                 .iter()
-                .map(|row| shown.iter().map(|i| value(row, *i)).collect())
+                .map(|row| (0..width).map(|i| value(row, i)).collect())
                 .collect(),
         })
     }

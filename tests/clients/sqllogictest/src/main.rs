@@ -8,7 +8,7 @@
 //! stele-sqllogictest [--public] CONNECTION FILE...
 //! ```
 //!
-//! `--public` is for files made for other databases: tables without a primary key get one (see [`rewrite`]), values
+//! `--public` is for files made for other databases: CREATE TABLE is written otherwise (see [`rewrite`]), values
 //! are shown as these files have them (see [`values`]), and records that expect an error are not counted: each
 //! database words its own.
 

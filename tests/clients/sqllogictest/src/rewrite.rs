@@ -1,9 +1,5 @@
-//! Public files make tables without a primary key, which the ledger refuses, and fill them as they make them.
-//! Such a table gets one more column as its key, on every server alike; a result never shows it.
-
-/// The column that is added.
-pub const KEY: &str = "slt_key";
-const KEY_DEFINITION: &str = "slt_key BIGSERIAL PRIMARY KEY";
+//! Public files name types of other databases, and fill tables as they make them, which the ledger refuses: both are
+//! written otherwise, on every server alike.
 
 /// Names of types that other databases have, and PostgreSQL's.
 const TYPES: [(&str, &str); 5] = [
@@ -50,7 +46,7 @@ impl<'a> NewTable<'a> {
         })
     }
 
-    /// The statement that makes it, with a key. `described` are the columns of its query.
+    /// The statement that makes it. `described` are the columns of its query.
     pub fn create(&self, described: &str) -> String {
         let mut columns = self.columns.unwrap_or(described).to_owned();
         let lower = columns.to_ascii_lowercase();
@@ -59,10 +55,7 @@ impl<'a> NewTable<'a> {
                 columns.replace(theirs, ours)
             });
         }
-        if columns.to_ascii_lowercase().contains("primary key") {
-            return format!("CREATE TABLE {} ({columns})", self.name);
-        }
-        format!("CREATE TABLE {} ({columns}, {KEY_DEFINITION})", self.name)
+        format!("CREATE TABLE {} ({columns})", self.name)
     }
 
     /// The statement that fills it.
