@@ -17,7 +17,7 @@ use super::definition::view_query;
 use super::expression::Expression;
 use super::name::{folded, no_relation, qualified};
 use super::query::{Column, Select, rename_columns};
-use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn};
+use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn, Shown};
 use crate::error::SqlError;
 use crate::physical::table_name;
 use crate::system_type::SystemType;
@@ -344,7 +344,7 @@ fn system_column(name: &str, value: i64) -> Result<ScopeColumn, SqlError> {
         name: name.to_owned(),
         expression: Expression::constant(Type::BigInt, stele_core::Value::Int(value))?
             .of_system(SystemType::Oid),
-        merged: true,
+        shown: Shown::Hidden,
     })
 }
 
@@ -388,8 +388,10 @@ fn derived_scope(
 }
 
 fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlError> {
-    let (hidden, shown): (Vec<_>, Vec<_>) =
-        relation.columns.drain(..).partition(|column| column.merged);
+    let (hidden, shown): (Vec<_>, Vec<_>) = relation
+        .columns
+        .drain(..)
+        .partition(|column| column.shown == Shown::Hidden);
     let mut columns: Vec<Column> = shown
         .into_iter()
         .map(|column| Column {
@@ -403,7 +405,7 @@ fn rename_scope(relation: &mut Relation, alias: &TableAlias) -> Result<(), SqlEr
         .map(|column| ScopeColumn {
             name: column.name,
             expression: column.expression,
-            merged: false,
+            shown: Shown::InStar,
         })
         .chain(hidden)
         .collect();

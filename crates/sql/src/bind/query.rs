@@ -9,7 +9,7 @@ use super::Binder;
 use super::cast::Asked;
 use super::expression::{Expression, Kind, Ty};
 use super::name::folded;
-use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn};
+use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn, Shown};
 use crate::bound::{BoundQuery, Reliance};
 use crate::error::SqlError;
 use crate::result::OutputColumn;
@@ -128,7 +128,7 @@ impl Select {
             .map(|column| ScopeColumn {
                 name: column.name,
                 expression: column.expression,
-                merged: false,
+                shown: Shown::InStar,
             })
             .collect();
         Relation {

@@ -13,8 +13,18 @@ use crate::physical::column_name;
 pub(super) struct ScopeColumn {
     pub(super) name: String,
     pub(super) expression: Expression,
-    /// Merged by USING, or hidden: found by its relation's name only, and left out of `*`.
-    pub(super) merged: bool,
+    pub(super) shown: Shown,
+}
+
+/// Which stars show a column, and so how it may be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// `*`: by its name alone.
+    InStar,
+    /// `relation.*` only, since USING merged it: with its relation's name.
+    OfRelation,
+    /// None, a column of ours: with its relation's name.
+    Hidden,
 }
 
 /// One item of FROM.
@@ -302,7 +312,7 @@ impl Scope {
                     .iter()
                     .filter(|relation| !relation.qualified_only)
                     .flat_map(|relation| &relation.columns)
-                    .filter(|candidate| !candidate.merged);
+                    .filter(|candidate| candidate.shown == Shown::InStar);
                 let mut found = self
                     .merged
                     .iter()
@@ -346,7 +356,7 @@ impl Scope {
             .iter()
             .filter(|relation| !relation.qualified_only)
             .flat_map(|relation| &relation.columns)
-            .filter(|column| !column.merged);
+            .filter(|column| column.shown == Shown::InStar);
         self.merged
             .iter()
             .chain(own)
@@ -383,7 +393,10 @@ impl Relation {
                 nullable: !column.not_null,
                 kind: Kind::Column,
             },
-            merged: column.id == ColumnId::ROW,
+            shown: match column.id {
+                ColumnId::ROW => Shown::Hidden,
+                _ => Shown::InStar,
+            },
         };
         Self {
             name: name.to_owned(),

@@ -14,7 +14,7 @@ use super::grouping::{GroupingSet, grouping_sets};
 use super::name::{folded, qualified};
 use super::output::column_label;
 use super::query::{Column, Select, order_key, order_suffix, position};
-use super::scope::{Clause, Environment, Grouping};
+use super::scope::{Clause, Environment, Grouping, Shown};
 use crate::error::SqlError;
 
 impl Binder<'_> {
@@ -229,6 +229,7 @@ impl Binder<'_> {
                     let star = relation
                         .columns
                         .iter()
+                        .filter(|column| column.shown != Shown::Hidden)
                         .map(|column| (column.name.clone(), column.expression.clone()))
                         .collect();
                     self.push_star(&mut columns, star, place)?;

@@ -5,7 +5,7 @@ use sqlparser::ast::{Expr, Join, JoinConstraint, JoinOperator, TableWithJoins};
 use super::super::Binder;
 use super::super::expression::{Expression, Kind};
 use super::super::name::{no_column, parts};
-use super::super::scope::{Clause, Environment, Scope, ScopeColumn};
+use super::super::scope::{Clause, Environment, Scope, ScopeColumn, Shown};
 use super::merge;
 use crate::error::SqlError;
 
@@ -135,7 +135,7 @@ impl Binder<'_> {
             ScopeColumn {
                 name: name.to_owned(),
                 expression,
-                merged: false,
+                shown: Shown::InStar,
             },
         ))
     }
@@ -151,10 +151,10 @@ fn take_column(scope: &mut Scope, name: &str, side: &str) -> Result<Expression, 
         .relations
         .iter_mut()
         .flat_map(|relation| &mut relation.columns)
-        .filter(|column| !column.merged && column.name == name);
+        .filter(|column| column.shown == Shown::InStar && column.name == name);
     match (found.next(), found.next()) {
         (Some(column), None) => {
-            column.merged = true;
+            column.shown = Shown::OfRelation;
             Ok(column.expression.clone())
         }
         (Some(_), Some(_)) => Err(SqlError::new(
