@@ -381,3 +381,25 @@ fn b4_what_the_program_keeps_for_itself_is_no_outcome() {
     );
     node.stop();
 }
+
+#[test]
+fn b4_definitions_are_compared_as_they_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    let node = start(folder.path());
+    assert!(everything(&node).findings.is_empty());
+    // The running node has its own in memory.
+    edit(
+        folder.path(),
+        "UPDATE _catalogue SET definition = zeroblob(20) WHERE id = 1000",
+    );
+    let found = words(&everything(&node));
+    assert!(
+        found
+            .iter()
+            .any(|words| words.contains("kept definition 1000")),
+        "{found:?}"
+    );
+    assert!(!takes_writes(&node));
+    node.stop();
+}
