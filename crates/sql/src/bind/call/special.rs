@@ -38,10 +38,8 @@ impl Binder<'_> {
             }
             "current_schema" => text(self.first_schema()),
             "current_database" | "current_catalog" => text("stele"),
-            "version" => text(&format!(
-                "PostgreSQL {SERVER_VERSION} (Stele {})",
-                env!("CARGO_PKG_VERSION")
-            )),
+            // Not the program's own version: what is written must not depend on it.
+            "version" => text(&format!("PostgreSQL {SERVER_VERSION} (Stele)")),
             _ => return None,
         })
     }
