@@ -21,12 +21,12 @@ DECODERS = {
                           ("sequence", 7), ("view", 7), ("schema", 7), ("role", 7), ("procedure", 7)],
 }
 TREE_PROOFS = {"presence": 12, "absence": 13, "range": 14, "table": 15, "missing": 16}
-TYPES = ["boolean", "smallint", "integer", "bigint", "numeric", "double", "text", "varchar", "bytea",
-         "date", "timestamp", "timestamptz", "uuid", "json"]
+TYPES = ["boolean", "smallint", "integer", "bigint", "numeric", "double", "text", "varchar", "char",
+         "bytea", "date", "timestamp", "timestamptz", "uuid", "json"]
 # Types of core_text, from 16 on.
 TEXT_TYPES = ["boolean", "smallint", "integer", "bigint", "numeric(12,2)", "numeric(38,30)",
-              "numeric(38,0)", "double", "text", "varchar(3)", "bytea", "date", "timestamp",
-              "timestamptz", "uuid", "json"]
+              "numeric(38,0)", "double", "text", "varchar(3)", "char(3)", "bytea", "date",
+              "timestamp", "timestamptz", "uuid", "json"]
 STATEMENTS = [
     "SELECT a, count(*) FROM t WHERE b = $1 AND c LIKE 'x%' GROUP BY a HAVING count(*) > 1 ORDER BY a DESC LIMIT 5",
     "CREATE TABLE t (id BIGINT PRIMARY KEY, n NUMERIC(12,2) NOT NULL DEFAULT 0 CHECK (n >= 0), d DATE)",
