@@ -352,6 +352,27 @@ class EditedState(TamperCase):
 
 
 class DerivedFiles(TamperCase):
+    def test_a_changed_trust_file_is_named(self):
+        directory = self.copy("trust")
+        other = self.node("other").start()
+        other.stop()
+        own, others = ((folder / "trust.txt").read_text() for folder in [directory, other.directory])
+        for text, why in [
+            (others, "not the ledger you trust"),
+            ("\n".join(own.splitlines()[:-1] + others.splitlines()[-1:]) + "\n", "other validators"),
+            (own[1:], "cannot use"),
+        ]:
+            (directory / "trust.txt").write_text(text)
+            done = stele("verify", "--data", directory)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn(why, done.stderr)
+            self.assertIn("trust.txt", done.stderr)
+            # What is pinned elsewhere counts, not what the directory says.
+            self.assertEqual(stele("verify", "--data", directory, "--trust", self.good / "trust.txt").returncode, 0)
+            refused = stele("start", "--dir", directory, "--postgres-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("trust.txt was changed", refused.stderr)
+
     def test_c1_deleted_derived_files_are_made_again(self):
         before = self.ledger.start().json("/v1/status")
         checkpoint = self.ledger.get("/checkpoint").splitlines()[:3]

@@ -115,10 +115,7 @@ impl Directory {
             files.replace(&genesis_path, &genesis.encode_to_vec())?;
         }
         let genesis = read_genesis(&files, path)?;
-        // A copy may have been restored without it, and `stele verify` looks for it here.
-        if !files.exists(&path.join(TRUST))? {
-            write_trust(&files, path, &Trust::of_genesis(&genesis))?;
-        }
+        keep_trust(&files, path, &Trust::of_genesis(&genesis))?;
         let signer = SignerKey::of_validator(&genesis.origin, FIRST_VALIDATOR, secret)
             .map_err(|error| NodeError::Invalid(error.to_string()))?;
         let known = genesis.validators.get(FIRST_VALIDATOR);
@@ -172,9 +169,7 @@ impl Directory {
         }
         let genesis = read_genesis(&files, path)?;
         check_pinned(&genesis, trust, &path.display().to_string())?;
-        if !files.exists(&path.join(TRUST))? {
-            write_trust(&files, path, trust)?;
-        }
+        keep_trust(&files, path, trust)?;
         if keys.list().is_empty() {
             keys.create(FOLLOWER_KEY, runtime)?;
         }
@@ -232,6 +227,31 @@ fn inspect(files: &Arc<dyn Files>, path: &Path) -> Result<Found, NodeError> {
     Err(NodeError::Invalid(format!(
         "{} holds no ledger but other things ({shown}): name a directory of its own with --dir, one that is empty or not there yet",
         path.display()
+    )))
+}
+
+/// Writes the trust file of a copy that was restored without it, as `stele verify` looks for it here; one that
+/// is there must be that of the ledger, or its owner would give away another.
+fn keep_trust(files: &Arc<dyn Files>, path: &Path, trust: &Trust) -> Result<(), NodeError> {
+    let file = path.join(TRUST);
+    if !files.exists(&file)? {
+        return write_trust(files, path, trust);
+    }
+    let bytes = files.read(&file)?;
+    let differs = match std::str::from_utf8(&bytes).map(str::parse::<Trust>) {
+        Ok(Ok(found)) if found == *trust => return Ok(()),
+        Ok(Ok(found)) if found.ledger == trust.ledger => {
+            "names other validators or another origin".to_owned()
+        }
+        Ok(Ok(found)) => format!("is of ledger {} ({})", found.ledger, found.origin),
+        Ok(Err(error)) => format!("does not read: {error}"),
+        Err(error) => format!("is not text: {error}"),
+    };
+    Err(NodeError::Invalid(format!(
+        "{} was changed: it {differs}, and the ledger here is {} ({}); remove the file and start, it is written anew",
+        file.display(),
+        trust.ledger,
+        trust.origin
     )))
 }
 

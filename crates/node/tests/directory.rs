@@ -24,6 +24,37 @@ fn a_missing_trust_file_is_made_again() {
 }
 
 #[test]
+fn a_changed_trust_file_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    start(directory.path()).stop();
+    start(other.path()).stop();
+    let file = directory.path().join("trust.txt");
+    let own = std::fs::read_to_string(&file).unwrap();
+    let others = std::fs::read_to_string(other.path().join("trust.txt")).unwrap();
+    let validator = others.lines().last().unwrap();
+    let mixed = own.replace(own.lines().last().unwrap(), validator);
+    for (changed, why) in [
+        (others.as_bytes(), "is of ledger"),
+        (mixed.as_bytes(), "names other validators"),
+        (&own.as_bytes()[1..], "does not read"),
+        (b"\xff", "is not text"),
+        (b"", "does not read"),
+    ] {
+        std::fs::write(&file, changed).unwrap();
+        let error = refusal(directory.path());
+        assert!(
+            error.contains(why) && error.contains("trust.txt"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&file).unwrap(), changed);
+    }
+    std::fs::remove_file(&file).unwrap();
+    start(directory.path()).stop();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), own);
+}
+
+#[test]
 fn nothing_is_made_for_a_name_no_ledger_may_have() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("data");

@@ -24,6 +24,7 @@ mod config;
 mod connection;
 mod copy;
 mod error;
+mod kept;
 mod listener;
 mod message;
 mod numeric;

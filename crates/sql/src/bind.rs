@@ -251,7 +251,8 @@ impl<'b> Binder<'b> {
     }
 
     fn statement(&mut self, statement: &Statement) -> Result<Bound, SqlError> {
-        let bound = self.statement_of(statement)?;
+        let mut bound = self.statement_of(statement)?;
+        bound.measure(self.catalogue);
         match &bound {
             Bound::Query(query) => self.check_limited(&query.sqlite)?,
             Bound::Write(write) => self.check_limited(&write.sqlite)?,

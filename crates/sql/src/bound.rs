@@ -3,7 +3,9 @@
 use stele_core::schema::{Table, TableId};
 use stele_core::{Type, Value};
 
+use crate::catalogue::Catalogue;
 use crate::error::SqlError;
+use crate::reach::Reach;
 use crate::result::OutputColumn;
 use crate::system_type::Element;
 
@@ -99,6 +101,8 @@ pub struct BoundQuery {
     pub past: bool,
     /// What its result follows from besides.
     pub reliance: Reliance,
+    /// What its steps may meet.
+    pub reach: Reach,
     /// Sequences it uses; with `nextval` or `setval` it changes them.
     pub sequences: Sequences,
     /// Whether it is ASSERT: it gives no rows, and fails where it would give one.
@@ -170,6 +174,8 @@ pub struct BoundWrite {
     pub is_certain: bool,
     /// What its result follows from besides rows.
     pub reliance: Reliance,
+    /// What its steps may meet.
+    pub reach: Reach,
     /// Sequences it uses.
     pub sequences: Sequences,
     /// Sequences that begin anew after it, and with which value.
@@ -217,6 +223,8 @@ pub struct RowCheck {
     /// SQLite text; its parameters are the row's key. Gives NULL when all is well, 0 when no permissive
     /// policy lets the row in, else the number of the restrictive one that does not.
     pub sqlite: String,
+    /// What its steps may meet.
+    pub reach: Reach,
     /// Names of the restrictive policies, from 1.
     pub restrictive: Vec<String>,
 }
@@ -230,6 +238,8 @@ pub struct QuotaCheck {
     pub quota: u64,
     /// SQLite text that counts them, no further than one above.
     pub sqlite: String,
+    /// What its steps may meet.
+    pub reach: Reach,
 }
 
 /// The sequences of a statement.
@@ -308,6 +318,17 @@ impl Definition {
 }
 
 impl Bound {
+    /// Bytes of the lowered text; none for what changes the catalogue.
+    #[must_use]
+    pub fn lowered_len(&self) -> usize {
+        match self {
+            Self::Query(query) => query.sqlite.len(),
+            Self::Write(write) => write.sqlite.len(),
+            Self::Call(call) => call.arguments.sqlite.len(),
+            Self::Schema(_) => 0,
+        }
+    }
+
     /// Result columns; empty for a statement that returns no rows.
     #[must_use]
     pub fn columns(&self) -> &[OutputColumn] {
@@ -355,6 +376,20 @@ impl Bound {
             Self::Write(write) => &write.arrays,
             Self::Call(call) => &call.arguments.arrays,
             Self::Schema(_) => &[],
+        }
+    }
+
+    /// Looks what its steps may meet, now that its text is whole.
+    pub(crate) fn measure(&mut self, catalogue: &Catalogue) {
+        match self {
+            // Nothing that the ledger executes reads the system catalogue.
+            Self::Query(query) if query.reliance.catalogue => {}
+            Self::Query(query) => query.reach = Reach::of(&query.sqlite, catalogue),
+            Self::Write(write) => write.reach = Reach::of(&write.sqlite, catalogue),
+            Self::Call(call) => {
+                call.arguments.reach = Reach::of(&call.arguments.sqlite, catalogue);
+            }
+            Self::Schema(_) => {}
         }
     }
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod function;
 pub mod parse;
 pub mod physical;
+pub mod reach;
 pub mod result;
 pub mod spill;
 pub mod system_type;

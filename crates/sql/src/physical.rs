@@ -64,6 +64,47 @@ pub(crate) fn check_name(table: TableId, check: &Check) -> String {
     format!("x{}_{}", table.0, check.name)
 }
 
+/// Bytes above which a value is long.
+const LONG_LEN_MIN: u32 = 4_096;
+/// Bytes a character takes at most.
+const CHARACTER_LEN_MAX: u32 = 4;
+
+/// Whether values of a type may be long.
+pub(crate) fn is_long(ty: Type) -> bool {
+    match ty {
+        Type::Text | Type::Bytea | Type::Json => true,
+        Type::Varchar(characters) => characters > LONG_LEN_MIN / CHARACTER_LEN_MAX,
+        _ => false,
+    }
+}
+
+/// Name of the index of a column's long values.
+pub(crate) fn long_index_name(table: TableId, column: ColumnId) -> String {
+    format!("l{}_{}", table.0, column.0)
+}
+
+/// The index that tells how long the longest value of a column is, see [`crate::reach`]. Most
+/// tables have no long values, so it is mostly empty.
+pub(crate) fn long_index_sql(table: TableId, column: ColumnId) -> String {
+    let (index, name, rows) = (
+        long_index_name(table, column),
+        column_name(column),
+        table_name(table),
+    );
+    format!(
+        "CREATE INDEX {index} ON {rows}(octet_length({name})) WHERE octet_length({name})>{LONG_LEN_MIN}"
+    )
+}
+
+/// A query for the bytes of a column's longest value; no row when none is long.
+pub(crate) fn longest_sql(table: TableId, column: ColumnId) -> String {
+    let (name, rows) = (column_name(column), table_name(table));
+    format!(
+        "SELECT octet_length({name}) FROM {rows} WHERE octet_length({name})>{LONG_LEN_MIN} \
+         ORDER BY octet_length({name}) DESC LIMIT 1"
+    )
+}
+
 /// SQLite's type word for a column.
 #[must_use]
 pub fn storage(ty: Type) -> &'static str {
@@ -91,9 +132,7 @@ pub fn create_table_sql(table: &Table) -> Result<Vec<String>, SqlError> {
         return Ok(Vec::new());
     }
     let mut statements = vec![create_rows_sql(table, &table_name(table.id))?];
-    for index in &table.indexes {
-        statements.push(create_index_sql(table, index)?);
-    }
+    create_indexes(table, &mut statements)?;
     statements.push(create_history_sql(table));
     Ok(statements)
 }
@@ -121,6 +160,16 @@ fn create_rows_sql(table: &Table, name: &str) -> Result<String, SqlError> {
     }
     sql.push_str(") STRICT, WITHOUT ROWID");
     Ok(sql)
+}
+
+/// Statements that create all indexes of a table.
+fn create_indexes(table: &Table, statements: &mut Vec<String>) -> Result<(), SqlError> {
+    for index in &table.indexes {
+        statements.push(create_index_sql(table, index)?);
+    }
+    let long = table.columns.iter().filter(|column| is_long(column.ty));
+    statements.extend(long.map(|column| long_index_sql(table.id, column.id)));
+    Ok(())
 }
 
 fn create_history_sql(table: &Table) -> String {

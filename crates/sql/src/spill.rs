@@ -50,6 +50,10 @@ thread_local! {
     /// What its functions may still read.
     static READ_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
     static IS_OVER: Cell<bool> = const { Cell::new(false) };
+    /// Bytes of the longest value a function gave.
+    static LONGEST: Cell<u64> = const { Cell::new(0) };
+    /// Bytes of all values that an aggregate may put together.
+    static GATHERED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Begins counting for the statement this thread is going to step.
@@ -57,6 +61,8 @@ pub(crate) fn start(bytes: u64, read: u64) {
     LEFT.set(Some(bytes));
     READ_LEFT.set(read);
     IS_OVER.set(false);
+    LONGEST.set(0);
+    GATHERED.set(0);
 }
 
 /// Ends counting; what is left to hold and to read, or none if more was asked for.
@@ -84,11 +90,22 @@ fn take(bytes: u64) -> bool {
 /// # Errors
 /// 54000 when that is more than is left.
 pub(crate) fn give(len: usize) -> Result<(), SqlError> {
+    LONGEST.set(LONGEST.get().max(len as u64));
     if len < COUNTED_LEN_MIN || take(len as u64) {
         Ok(())
     } else {
         Err(too_much())
     }
+}
+
+/// Counts what an aggregate of SQLite's own may put together with others.
+pub(crate) fn gather(len: usize) {
+    GATHERED.set(GATHERED.get().saturating_add(len as u64));
+}
+
+/// Bytes that no value is longer than which the statement made so far.
+pub(crate) fn longest() -> u64 {
+    LONGEST.get().max(GATHERED.get())
 }
 
 /// Counts what a function is about to read.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::cancel::{Cancels, Registration};
 use super::config::PgConfig;
 use super::error::stopping;
+use super::kept::{Keeper, Kept};
 use super::message::{Message, MessageError, Opening};
 use super::reply::{Replies, Severity};
 use super::session::{Next, Session};
@@ -45,6 +46,9 @@ pub(crate) struct Connection {
     stream: Stream,
     peer: Peer,
     input: BytesMut,
+    /// Counts a long message as it arrives.
+    keeper: Keeper,
+    arrived: Option<Kept>,
     config: Arc<PgConfig>,
     stopping: watch::Receiver<bool>,
     /// Whether the client may still send what nobody reads any more.
@@ -81,6 +85,8 @@ impl Connection {
             stream: Stream::Plain(stream),
             peer: Peer::at(from),
             input: BytesMut::new(),
+            keeper: Keeper::default(),
+            arrived: None,
             config,
             stopping,
             unread: false,
@@ -258,8 +264,11 @@ impl Connection {
     async fn wait(&mut self, session: &mut Session) -> Result<(), End> {
         session.settle();
         self.send(session.replies()).await?;
-        if self.input.is_empty() && self.input.capacity() > IDLE_BUFFER_LEN_MAX {
-            self.input = BytesMut::new();
+        if self.input.is_empty() {
+            self.arrived = None;
+            if self.input.capacity() > IDLE_BUFFER_LEN_MAX {
+                self.input = BytesMut::new();
+            }
         }
         let (limit, error) = if !self.input.is_empty() {
             let error = SqlError::new("08P01", "the client stopped inside a message");
@@ -298,9 +307,19 @@ impl Connection {
     async fn receive(&mut self) -> Result<(), End> {
         self.input.reserve(READ_LEN);
         match self.stream.read_buf(&mut self.input).await? {
-            0 => Err(End::Closed),
-            _ => Ok(()),
+            0 => return Err(End::Closed),
+            _ => {}
         }
+        // What came before is counted no more.
+        self.arrived = None;
+        match self.keeper.keep(self.input.capacity()) {
+            Ok(arrived) => self.arrived = Some(arrived),
+            Err(error) => {
+                self.unread = true;
+                return Err(End::Told(error));
+            }
+        }
+        Ok(())
     }
 
     async fn send(&mut self, replies: &mut Replies) -> Result<(), End> {

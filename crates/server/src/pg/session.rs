@@ -31,10 +31,10 @@ use stele_sql::SqlError;
 use stele_sql::engine::{Cancel, ReadOptions};
 
 use self::copy::CopyIn;
-use self::extended::Portal;
-use self::plan::Work;
+use self::extended::{Portal, Prepared};
 use self::run::Deferred;
 use super::config::PgConfig;
+use super::kept::Keeper;
 use super::message::Message;
 use super::reply::{Replies, Severity};
 use super::settings::Settings;
@@ -56,7 +56,9 @@ pub(crate) struct Session {
     account: AccountId,
     config: Arc<PgConfig>,
     settings: Settings,
-    prepared: BTreeMap<String, Work>,
+    /// Counts what is kept for the client between messages.
+    keeper: Keeper,
+    prepared: BTreeMap<String, Prepared>,
     portals: BTreeMap<String, Portal>,
     transaction: Option<Transaction>,
     deferred: Vec<Deferred>,
@@ -84,6 +86,7 @@ impl Session {
             account: key.account,
             config,
             settings,
+            keeper: Keeper::default(),
             prepared: BTreeMap::new(),
             portals: BTreeMap::new(),
             transaction: None,

@@ -17,6 +17,7 @@ use crate::bound::{BoundWrite, Operation, Reliance, RowChecks};
 use crate::error::SqlError;
 use crate::parse::Extension;
 use crate::physical::{column_name, table_name};
+use crate::reach::Reach;
 
 impl Binder<'_> {
     pub(super) fn insert(&mut self, insert: &Insert) -> Result<BoundWrite, SqlError> {
@@ -104,6 +105,7 @@ impl Binder<'_> {
     ) -> BoundWrite {
         BoundWrite {
             reliance: Reliance::of(&sqlite),
+            reach: Reach::default(),
             sqlite,
             parameters: self.parameter_types(),
             arrays: self.parameter_arrays(),

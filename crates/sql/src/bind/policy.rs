@@ -21,6 +21,7 @@ use super::scope::{Clause, Environment, Relation, Scope};
 use crate::bound::{QuotaCheck, RowCheck, RowChecks};
 use crate::error::SqlError;
 use crate::physical::{column_name, table_name};
+use crate::reach::Reach;
 
 /// Deepest nesting of policies that read tables with policies.
 const POLICY_DEPTH_MAX: usize = 16;
@@ -344,6 +345,7 @@ impl Binder<'_> {
                     checks.quotas.push(QuotaCheck {
                         policy: policy.name,
                         quota,
+                        reach: Reach::of(&sqlite, self.catalogue),
                         sqlite,
                     });
                 }
@@ -377,12 +379,14 @@ impl Binder<'_> {
         let keys: Vec<String> = keys
             .map(|(id, number)| format!("{alias}.{}=?{number}", column_name(*id)))
             .collect();
+        let sqlite = format!(
+            "SELECT CASE {cases} END FROM {} AS {alias} WHERE {}",
+            table_name(table.id),
+            keys.join(" AND ")
+        );
         Ok(RowCheck {
-            sqlite: format!(
-                "SELECT CASE {cases} END FROM {} AS {alias} WHERE {}",
-                table_name(table.id),
-                keys.join(" AND ")
-            ),
+            reach: Reach::of(&sqlite, self.catalogue),
+            sqlite,
             restrictive: names,
         })
     }

@@ -12,6 +12,7 @@ use super::name::folded;
 use super::scope::{Clause, Environment, Relation, Scope, ScopeColumn, Shown};
 use crate::bound::{BoundQuery, Reliance};
 use crate::error::SqlError;
+use crate::reach::Reach;
 use crate::result::OutputColumn;
 use crate::system_type::SystemType;
 
@@ -161,6 +162,7 @@ impl Binder<'_> {
                 catalogue,
                 ..Reliance::of(&sqlite)
             },
+            reach: Reach::default(),
             sqlite,
             parameters: self.parameter_types(),
             arrays: self.parameter_arrays(),

@@ -1,4 +1,5 @@
-//! Cost bounds of the statement under way, counted so that every node counts the same.
+//! Cost bounds of the statement under way, counted so that every node counts the same. Steps among long
+//! values weigh more than one, see [`crate::reach`].
 //!
 //! SQLite calls the progress handler each [`STEPS_PER_TICK`] steps of a statement whose step counter
 //! starts at zero, so the handler can only stop a statement that is over its bound anyway; what a
@@ -12,6 +13,8 @@ use rusqlite::Connection;
 
 use super::Cancel;
 use super::cancel::Stop;
+use crate::reach::weight;
+use crate::spill;
 
 /// Steps of SQLite's virtual machine between two looks at the bounds.
 pub(super) const STEPS_PER_TICK: i32 = 1_000;
@@ -24,6 +27,10 @@ pub(super) struct Budget {
     stopped: AtomicBool,
     steps: AtomicU64,
     steps_max: AtomicU64,
+    /// Bytes of the longest value it met before it began.
+    longest: AtomicU64,
+    /// Whether what it makes counts, too.
+    repeats: AtomicBool,
     cancel: Mutex<Option<Cancel>>,
     cancelled: Mutex<Option<Stop>>,
 }
@@ -43,8 +50,8 @@ impl Budget {
         }
         let ticked = u64::from(STEPS_PER_TICK.unsigned_abs());
         let steps = self.steps.fetch_add(ticked, Ordering::Relaxed) + ticked;
-        let over =
-            steps > self.steps_max.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
+        let over = steps.saturating_mul(self.weight()) > self.steps_max.load(Ordering::Relaxed)
+            || self.stop.load(Ordering::Relaxed);
         if over {
             self.stopped.store(true, Ordering::Relaxed);
             return true;
@@ -66,8 +73,21 @@ impl Budget {
         *self.cancelled.lock()
     }
 
-    /// Starts counting a statement that may take `steps_max` steps.
-    pub(super) fn start(&self, steps_max: u64) {
+    /// What each of its steps weighs, as far as it went: it only grows.
+    pub(super) fn weight(&self) -> u64 {
+        let longest = self.longest.load(Ordering::Relaxed);
+        weight(if self.repeats.load(Ordering::Relaxed) {
+            longest.max(spill::longest())
+        } else {
+            longest
+        })
+    }
+
+    /// Starts counting a statement that may take steps which weigh `steps_max`. `longest` are the bytes of
+    /// the longest value that makes them weigh more, `repeats` says whether values it makes do as well.
+    pub(super) fn start(&self, steps_max: u64, longest: u64, repeats: bool) {
+        self.longest.store(longest, Ordering::Relaxed);
+        self.repeats.store(repeats, Ordering::Relaxed);
         self.steps.store(0, Ordering::Relaxed);
         self.steps_max.store(steps_max, Ordering::Relaxed);
         self.stop.store(false, Ordering::Relaxed);

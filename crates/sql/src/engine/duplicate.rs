@@ -83,6 +83,7 @@ impl Engine {
         let lowered = Lowered {
             types: &write.parameters,
             columns: &columns,
+            reach: None,
             writer: Some(stamp),
             rows_once: false,
         };
@@ -114,6 +115,7 @@ impl Engine {
             &self.budget,
             lowered,
             parameters,
+            0,
             &mut allowance,
             &self.catalogue,
         );

@@ -473,6 +473,8 @@ impl Engine {
         let lowered = Lowered {
             types,
             columns,
+            // Probes of keys.
+            reach: None,
             writer,
             rows_once: false,
         };

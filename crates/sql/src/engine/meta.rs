@@ -21,7 +21,7 @@ use crate::catalogue::Catalogue;
 use crate::physical;
 
 /// The format of the state database this program reads and writes.
-pub const STATE_FORMAT: u32 = 2;
+pub const STATE_FORMAT: u32 = 3;
 
 /// Marks the file as ours (`PRAGMA application_id`): "STEL".
 pub(super) const APPLICATION_ID: i32 = 0x5354_454c;
@@ -159,6 +159,12 @@ pub(super) fn check_things(
                 physical::plain_index_name(table.id, index),
                 rows.clone(),
             ));
+        }
+        for column in &table.columns {
+            if physical::is_long(column.ty) {
+                let name = physical::long_index_name(table.id, column.id);
+                wanted.push(("index", name, rows.clone()));
+            }
         }
         for (kind, name, owner) in wanted {
             if !things.contains(&(kind.to_owned(), name.clone(), owner)) {

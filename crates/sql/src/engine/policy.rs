@@ -9,10 +9,11 @@ use super::Engine;
 use super::error::EngineError;
 use super::outcome::Failure;
 use super::row_log::Touch;
-use super::statement::Allowance;
+use super::statement::{Allowance, Lowered};
 use crate::bind::violates;
 use crate::bound::{BoundWrite, Operation, RowCheck};
 use crate::error::SqlError;
+use crate::reach::Reach;
 use crate::result::OutputColumn;
 use stele_core::schema::Table;
 
@@ -76,7 +77,7 @@ impl Engine {
             types.extend(column.map(|column| column.ty));
             key.extend(value.cloned());
         }
-        let found = self.number(&check.sqlite, &types, &key, allowance)?;
+        let found = self.number(&check.sqlite, &check.reach, &types, &key, allowance)?;
         let Some(number) = found else {
             return Ok(());
         };
@@ -95,7 +96,7 @@ impl Engine {
         allowance: &mut Allowance,
     ) -> Result<(), Failure> {
         for quota in &write.checks.quotas {
-            let count = self.number(&quota.sqlite, &[], &[], allowance)?;
+            let count = self.number(&quota.sqlite, &quota.reach, &[], &[], allowance)?;
             let count = count.and_then(|count| u64::try_from(count).ok());
             if count.is_some_and(|count| count > quota.quota) {
                 let what = format!(" \"{}\"", quota.policy);
@@ -115,6 +116,7 @@ impl Engine {
     fn number(
         &self,
         sqlite: &str,
+        reach: &Reach,
         types: &[Type],
         parameters: &[Value],
         allowance: &mut Allowance,
@@ -124,8 +126,15 @@ impl Engine {
             ty: Type::BigInt,
             system: None,
         };
-        let columns = std::slice::from_ref(&column);
-        let rows = self.run_internal(sqlite, types, columns, parameters, None, allowance)?;
+        let lowered = Lowered {
+            types,
+            columns: std::slice::from_ref(&column),
+            reach: Some(reach),
+            writer: None,
+            rows_once: false,
+        };
+        let mut prepared = self.prepare(sqlite)?;
+        let rows = self.run_lowered(&mut prepared, &lowered, parameters, allowance)?;
         match rows.first().and_then(|row| row.first()) {
             Some(Value::Int(number)) => Ok(Some(*number)),
             _ => Ok(None),

@@ -278,6 +278,7 @@ impl Readers {
         let lowered = Lowered {
             types: &query.parameters,
             columns: &query.columns,
+            reach: None,
             writer: None,
             rows_once: false,
         };
@@ -294,6 +295,7 @@ impl Readers {
                     &reader.budget,
                     &lowered,
                     parameters,
+                    0,
                     &mut allowance,
                     &catalogue,
                 )

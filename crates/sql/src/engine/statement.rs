@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, StatementStatus};
+use rusqlite::{CachedStatement, OptionalExtension, StatementStatus};
 use stele_core::genesis::Limits;
 use stele_core::schema::TableId;
 use stele_core::value::{check, coerce};
@@ -22,6 +22,7 @@ use crate::bound::{Bound, BoundQuery, BoundWrite, Operation};
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical;
+use crate::reach::Reach;
 use crate::result::{OutputColumn, StatementResult};
 use crate::spill;
 
@@ -142,6 +143,8 @@ impl Allowance {
 pub(super) struct Lowered<'a> {
     pub(super) types: &'a [Type],
     pub(super) columns: &'a [OutputColumn],
+    /// What its steps may meet; none when they all weigh one.
+    pub(super) reach: Option<&'a Reach>,
     /// Who writes; none for a read.
     pub(super) writer: Option<Stamp>,
     /// Whether changing a row a second time is a failure.
@@ -179,6 +182,7 @@ impl Engine {
         let lowered = Lowered {
             types: &query.parameters,
             columns: &query.columns,
+            reach: Some(&query.reach),
             writer: None,
             rows_once: false,
         };
@@ -205,6 +209,7 @@ impl Engine {
         let lowered = Lowered {
             types: &write.parameters,
             columns: &write.columns,
+            reach: Some(&write.reach),
             writer: Some(stamp),
             rows_once: write.rows_once,
         };
@@ -238,6 +243,7 @@ impl Engine {
         parameters: &[Value],
         allowance: &mut Allowance,
     ) -> Result<Vec<Vec<Value>>, Failure> {
+        let longest = self.longest(lowered.reach, parameters)?;
         self.wall.raise();
         self.writer.sink(|log| {
             log.set_active(true);
@@ -248,6 +254,7 @@ impl Engine {
             &self.budget,
             lowered,
             parameters,
+            longest,
             allowance,
             &self.catalogue,
         );
@@ -271,16 +278,41 @@ impl Engine {
     }
 }
 
-/// Steps a statement to its end, within bounds: exactly counted, wherever it was stopped.
+impl Engine {
+    /// Bytes of the longest value that makes the steps of a statement weigh more, before it begins.
+    fn longest(&self, reach: Option<&Reach>, parameters: &[Value]) -> Result<u64, Failure> {
+        let Some(reach) = reach else { return Ok(0) };
+        let longest = parameters.iter().map(value_len).max().unwrap_or(0);
+        if !reach.weighs(longest) {
+            return Ok(0);
+        }
+        let mut longest = longest.max(reach.literal_len);
+        for (table, column) in &reach.columns {
+            let sql = physical::longest_sql(*table, *column);
+            let found: Option<i64> = self
+                .writer
+                .prepare_cached(&sql)
+                .and_then(|mut prepared| prepared.query_row([], |row| row.get(0)).optional())
+                .map_err(EngineError::from)?;
+            longest = longest.max(found.unwrap_or(0).unsigned_abs());
+        }
+        Ok(longest)
+    }
+}
+
+/// Steps a statement to its end, within bounds: exactly counted, wherever it was stopped. `longest` are the
+/// bytes of the longest value that makes its steps weigh more.
 pub(super) fn step(
     statement: &mut rusqlite::Statement<'_>,
     budget: &Budget,
     lowered: &Lowered<'_>,
     parameters: &[Value],
+    longest: u64,
     allowance: &mut Allowance,
     catalogue: &Catalogue,
 ) -> Result<Vec<Vec<Value>>, Failure> {
-    budget.start(allowance.vm_steps);
+    let repeats = lowered.reach.is_some_and(|reach| reach.repeats);
+    budget.start(allowance.vm_steps, longest, repeats);
     spill::start(allowance.held_bytes, allowance.read_bytes);
     let stepped = step_within(statement, budget, lowered, parameters, allowance, catalogue);
     let left = spill::end();
@@ -318,7 +350,7 @@ fn step_within(
         match rows.next() {
             Ok(Some(row)) => results.push(read_row(row, lowered.columns, allowance)?),
             Ok(None) => break,
-            Err(_) if budget.has_stopped() => return Err(too_long().into()),
+            Err(_) if budget.has_stopped() => return Err(too_long(budget.weight()).into()),
             Err(error) => {
                 return Err(match budget.cancelled() {
                     Some(stop) => cancelled(stop).into(),
@@ -329,11 +361,12 @@ fn step_within(
     }
     drop(rows);
     let steps = statement.reset_status(StatementStatus::VmStep);
-    let steps = u64::from(steps.cast_unsigned());
+    let weight = budget.weight();
+    let weighed = u64::from(steps.cast_unsigned()).saturating_mul(weight);
     allowance.vm_steps = allowance
         .vm_steps
-        .checked_sub(steps)
-        .ok_or_else(|| Failure::from(too_long()))?;
+        .checked_sub(weighed)
+        .ok_or_else(|| Failure::from(too_long(weight)))?;
     Ok(results)
 }
 
@@ -425,7 +458,12 @@ fn cancelled(stop: Stop) -> SqlError {
     }
 }
 
-fn too_long() -> SqlError {
-    SqlError::new("54000", "the transaction takes too many steps")
-        .hint("narrow it with an indexed condition, or split it into smaller transactions")
+fn too_long(weight: u64) -> SqlError {
+    let error = SqlError::new("54000", "the transaction takes too many steps");
+    if weight > 1 {
+        return error
+            .detail(format!("A step weighs {weight}, for each 4 KiB of the longest value it may meet one."))
+            .hint("Join, recurse and compute windows without the columns of long values, and read these by their keys.");
+    }
+    error.hint("narrow it with an indexed condition, or split it into smaller transactions")
 }

@@ -6,9 +6,10 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Value, ValueRef};
 
-use super::arguments::{Arguments, VARIADIC, lenient, strict};
+use super::arguments::{Arguments, VARIADIC, counted, lenient};
 use super::failure::raise;
 use crate::error::SqlError;
+use crate::spill;
 
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     lenient(connection, "st_greatest", VARIADIC, |arguments| {
@@ -17,9 +18,15 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     lenient(connection, "st_least", VARIADIC, |arguments| {
         Ok(extreme(arguments, Ordering::Less))
     })?;
-    // What it is given. The binder puts it where copies of long values may pile up.
-    strict(connection, "st_held", 1, |arguments| {
-        Ok(owned(arguments.raw(0)))
+    // What it is given. The binder puts it where copies of long values may pile up. Called for each of them: for
+    // SQLite it is not deterministic, or it would be called once for a constant.
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("st_held", 1, flags, |context| {
+        let value = context.get_raw(0);
+        if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value {
+            spill::gather(bytes.len());
+        }
+        counted(owned(value)).map_err(raise)
     })?;
     // (condition, message): unknown is as bad as false.
     lenient(connection, "st_assert", 2, |arguments| {

@@ -1,11 +1,12 @@
 //! Statements that bring the SQLite tables from one definition to the next.
 
 use stele_core::Type;
-use stele_core::schema::{Column, Table};
+use stele_core::schema::{Column, ColumnId, Table};
 
 use super::{
-    column_definition, column_list, column_name, create_index_sql, create_rows_sql, history_name,
-    index_name, literal, storage, table_name, to_sqlite,
+    column_definition, column_list, column_name, create_index_sql, create_indexes, create_rows_sql,
+    history_name, index_name, is_long, literal, long_index_name, long_index_sql, storage,
+    table_name, to_sqlite,
 };
 use crate::error::SqlError;
 
@@ -38,15 +39,28 @@ pub fn alter_table_sql(before: &Table, after: &Table) -> Result<Vec<String>, Sql
         || added
             .iter()
             .any(|column| column.ty == Type::Double || column.not_null && column.missing.is_null());
+    let long =
+        |table: &Table, id: ColumnId| table.column(id).is_some_and(|column| is_long(column.ty));
     if rebuilt {
         rebuild(before, after, &mut statements)?;
     } else {
+        for column in &before.columns {
+            if is_long(column.ty) && !long(after, column.id) {
+                let name = long_index_name(before.id, column.id);
+                statements.push(format!("DROP INDEX {name}"));
+            }
+        }
         for column in &added {
             statements.push(add_column(&table_name(after.id), column, column.not_null)?);
         }
         for index in &after.indexes {
             if !before.indexes.contains(index) {
                 statements.push(create_index_sql(after, index)?);
+            }
+        }
+        for column in &after.columns {
+            if is_long(column.ty) && !long(before, column.id) {
+                statements.push(long_index_sql(after.id, column.id));
             }
         }
     }
@@ -88,10 +102,7 @@ fn rebuild(before: &Table, after: &Table, statements: &mut Vec<String>) -> Resul
     ));
     statements.push(format!("DROP TABLE {rows}"));
     statements.push(format!("ALTER TABLE {scratch} RENAME TO {rows}"));
-    for index in &after.indexes {
-        statements.push(create_index_sql(after, index)?);
-    }
-    Ok(())
+    create_indexes(after, statements)
 }
 
 fn alter_history(

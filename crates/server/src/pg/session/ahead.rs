@@ -15,7 +15,8 @@ impl Session {
     /// Whether a message can be taken while batches before it are unsettled.
     pub(super) fn may_wait(&self, message: &Message) -> bool {
         match message {
-            Message::Bind(bind) => self.prepared.get(&bind.statement).is_some_and(is_write),
+            Message::Bind(bind) => (self.prepared.get(&bind.statement))
+                .is_some_and(|prepared| is_write(&prepared.work)),
             Message::Execute { portal, rows_max } => *rows_max == 0 && self.is_new_write(portal),
             Message::Sync => true,
             _ => false,

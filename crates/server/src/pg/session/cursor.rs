@@ -13,6 +13,7 @@ use super::extended::Portal;
 use super::plan::{Class, Plan};
 use super::run::{Delivery, Rows};
 use crate::pg::command::{Declaration, Fetch};
+use crate::pg::kept::rows_len;
 
 impl Session {
     /// DECLARE.
@@ -39,7 +40,8 @@ impl Session {
         }
         self.check_new_portal(&declaration.name)?;
         let result = self.read(plan, parameters, delivery.characters_before)?;
-        let portal = Portal::cursor(plan.clone(), Rows::new(result), declaration.hold);
+        let kept = self.keeper.keep(rows_len(&result.rows))?;
+        let portal = Portal::cursor(plan.clone(), Rows::new(result), kept, declaration.hold);
         self.portals.insert(declaration.name.clone(), portal);
         self.out.command_complete("DECLARE CURSOR");
         Ok(())

@@ -11,8 +11,15 @@ use super::{Session, explain};
 use crate::pg::codec::{self, Formats};
 use crate::pg::command::Command;
 use crate::pg::error::moved;
+use crate::pg::kept::{Kept, values_len};
 use crate::pg::message::{Bind, Target};
 use crate::pg::scanner::split;
+
+/// A prepared statement.
+pub(super) struct Prepared {
+    pub(super) work: Work,
+    _kept: Kept,
+}
 
 /// A prepared statement with its parameters.
 pub(super) struct Portal {
@@ -22,6 +29,8 @@ pub(super) struct Portal {
     run: Run,
     /// Whether DECLARE made it, and WITH HOLD.
     cursor: Option<Hold>,
+    /// Its parameters, or the rows it keeps.
+    kept: Option<Kept>,
 }
 
 /// Whether a cursor outlives its transaction.
@@ -41,13 +50,14 @@ enum Run {
 
 impl Portal {
     /// A cursor over rows.
-    pub(super) fn cursor(plan: Arc<Plan>, rows: Rows, hold: bool) -> Self {
+    pub(super) fn cursor(plan: Arc<Plan>, rows: Rows, kept: Kept, hold: bool) -> Self {
         Self {
             work: Work::Plan(plan),
             parameters: Vec::new(),
             formats: Formats::default(),
             run: Run::Partly(rows),
             cursor: Some(if hold { Hold::With } else { Hold::Without }),
+            kept: Some(kept),
         }
     }
 
@@ -79,9 +89,15 @@ impl Portal {
         matches!(self.run, Run::NotYet)
     }
 
+    fn take_parameters(&mut self) -> Vec<Value> {
+        self.kept = None;
+        std::mem::take(&mut self.parameters)
+    }
+
     /// Keeps rows beyond the limit for the next Execute.
-    pub(super) fn keep(&mut self, rows: Rows) {
+    pub(super) fn keep(&mut self, rows: Rows, kept: Kept) {
         self.run = Run::Partly(rows);
+        self.kept = Some(kept);
     }
 }
 
@@ -101,13 +117,19 @@ impl Session {
                 ));
             }
         };
-        self.keep_prepared(name, work)?;
+        self.keep_prepared(name, work, sql.len())?;
         self.next_replies().parse_complete();
         Ok(())
     }
 
-    /// Keeps a prepared statement.
-    pub(super) fn keep_prepared(&mut self, name: String, work: Work) -> Result<(), SqlError> {
+    /// Keeps a prepared statement; its text has so many bytes.
+    pub(super) fn keep_prepared(
+        &mut self,
+        name: String,
+        work: Work,
+        text_len: usize,
+    ) -> Result<(), SqlError> {
+        let kept = self.keeper.keep(name.len() + work.len(text_len))?;
         if !name.is_empty() {
             if self.prepared.contains_key(&name) {
                 return Err(SqlError::new(
@@ -127,17 +149,19 @@ impl Session {
                 deferred.prepared.push(name.clone());
             }
         }
-        self.prepared.insert(name, work);
+        let prepared = Prepared { work, _kept: kept };
+        self.prepared.insert(name, prepared);
         Ok(())
     }
 
     pub(super) fn statement(&self, name: &str) -> Result<&Work, SqlError> {
-        self.prepared.get(name).ok_or_else(|| {
+        let prepared = self.prepared.get(name).ok_or_else(|| {
             SqlError::new(
                 "26000",
                 format!("prepared statement \"{name}\" does not exist"),
             )
-        })
+        })?;
+        Ok(&prepared.work)
     }
 
     /// Bind.
@@ -183,6 +207,7 @@ impl Session {
         let portal = Portal {
             formats: Formats::new(codes, columns.unwrap_or(codes.len()), "result")?,
             work: work.clone(),
+            kept: Some(self.keeper.keep(values_len(&parameters))?),
             parameters,
             run: Run::NotYet,
             cursor: None,
@@ -256,7 +281,9 @@ impl Session {
         match std::mem::replace(&mut portal.run, Run::Done) {
             Run::NotYet => {}
             Run::Partly(mut rows) => {
-                if !rows.give(&portal.formats, rows_max, &mut self.out) {
+                if rows.give(&portal.formats, rows_max, &mut self.out) {
+                    portal.kept = None;
+                } else {
                     portal.run = Run::Partly(rows);
                 }
                 return Ok(());
@@ -285,11 +312,11 @@ impl Session {
             }
             Work::Command(command) => self.control(&command, &delivery).await,
             Work::Declare(plan, declaration) => {
-                let parameters = std::mem::take(&mut portal.parameters);
+                let parameters = portal.take_parameters();
                 self.declare(&plan, &declaration, parameters, &delivery)
             }
             Work::Proof(plan, query) => {
-                let parameters = std::mem::take(&mut portal.parameters);
+                let parameters = portal.take_parameters();
                 self.prove(&query, &plan, parameters, delivery)
             }
             Work::Writes(plans) => self.run_all(&plans, &delivery),
@@ -297,7 +324,7 @@ impl Session {
             Work::CopyOut(plan, copy) => self.copy_out(&copy, &plan),
             Work::CopyIn(copy) => self.copy_in(&copy, None),
             Work::Plan(plan) => {
-                let parameters = std::mem::take(&mut portal.parameters);
+                let parameters = portal.take_parameters();
                 if matches!(plan.class, Class::Schema | Class::Nothing { .. }) {
                     // Whether IF NOT EXISTS finds something to do may have changed since Parse.
                     if let Work::Plan(plan) = self.prepare(&plan.sql, &[])? {

@@ -26,7 +26,7 @@ impl Session {
                 "PREPARE takes SELECT, VALUES, INSERT, UPDATE or DELETE",
             ));
         }
-        self.keep_prepared(name.to_owned(), work)
+        self.keep_prepared(name.to_owned(), work, sql.len())
     }
 
     /// Numbers of types as SQL names them.

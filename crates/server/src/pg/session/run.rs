@@ -14,6 +14,7 @@ use super::plan::{Class, Plan};
 use super::{Session, blocking};
 use crate::pg::codec::Formats;
 use crate::pg::error::{moved, node_error, outcome_unknown, receipt_error, still_waiting};
+use crate::pg::kept::rows_len;
 use crate::pg::reply::Replies;
 use crate::pg::scanner::Scanner;
 use crate::pg::settings::{AS_OF, EXPECTED_VERSIONS};
@@ -133,6 +134,7 @@ impl Session {
                 let before = delivery.characters_before;
                 let mut result = self.read(plan, parameters, before)?;
                 self.check_columns(plan, &result)?;
+                self.check_kept(&result, &delivery)?;
                 if let Some(columns) = &plan.columns {
                     result.columns.clone_from(columns);
                 }
@@ -140,6 +142,14 @@ impl Session {
                 Ok(())
             }
             Class::Write | Class::Schema => self.write(plan, parameters, delivery),
+        }
+    }
+
+    /// Refuses a result of which too much would have to be kept for later.
+    fn check_kept(&self, result: &StatementResult, delivery: &Delivery) -> Result<(), SqlError> {
+        match result.rows.get(delivery.rows_max..) {
+            Some(later) if delivery.portal.is_some() => self.keeper.keep(rows_len(later)).map(drop),
+            _ => Ok(()),
         }
     }
 
@@ -205,6 +215,10 @@ impl Session {
             })
         };
         self.check_newest(word)?;
+        let limited = delivery.rows_max > 0 && plan.columns.as_ref().is_none_or(|c| !c.is_empty());
+        if limited {
+            self.keeper.keep(0)?;
+        }
         let statement = Statement {
             sql: plan.sql.clone(),
             parameters,
@@ -218,7 +232,6 @@ impl Session {
             ));
         }
         transaction.open.push(statement, plan.bound.as_deref())?;
-        let limited = delivery.rows_max > 0 && plan.columns.as_ref().is_none_or(|c| !c.is_empty());
         self.deferred.push(Deferred {
             delivery,
             after: Replies::default(),
@@ -441,9 +454,12 @@ impl Session {
             out.row_description(&result.columns, &delivery.formats);
         }
         let mut rows = Rows::new(result);
-        rows.give(&delivery.formats, delivery.rows_max, out);
+        if rows.give(&delivery.formats, delivery.rows_max, out) {
+            return;
+        }
         if let Some(portal) = delivery.portal.and_then(|name| self.portals.get_mut(&name)) {
-            portal.keep(rows);
+            let kept = self.keeper.count(rows_len(rows.rows.as_slice()));
+            portal.keep(rows, kept);
         }
     }
 }

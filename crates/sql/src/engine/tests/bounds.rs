@@ -6,6 +6,7 @@ use stele_core::{AccountId, Hash};
 
 use super::support::*;
 use crate::engine::{EngineConfig, EngineError, result_digest};
+use crate::physical;
 
 fn bounded(change: impl FnOnce(&mut EngineConfig)) -> Ledger {
     let mut config = EngineConfig::new(None, LEDGER, SUITE);
@@ -320,4 +321,76 @@ fn what_a_statement_holds_is_bounded_alike_everywhere() {
     let sql = "SELECT count(*), max(v) FROM (SELECT lpad((x * 7919 % 100000)::text, 500) AS v FROM generate_series(1, 100000) AS x ORDER BY 1 LIMIT 99999) AS s";
     let (sorted, _) = one.engine.readers().query(account, sql, &[]).unwrap();
     assert_eq!(sorted.rows[0][0], int(99_999));
+}
+
+#[test]
+fn steps_among_long_values_weigh_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |name: &str| {
+        let mut config = EngineConfig::new(Some(directory.path().join(name)), LEDGER, SUITE);
+        config.limits.vm_steps_max = 1_000_000;
+        Ledger::open(config)
+    };
+    let (mut one, mut other) = (open("one.db"), open("other.db"));
+    for ledger in [&mut one, &mut other] {
+        ledger.one(&[(CREATE, vec![])]);
+        let rows: Vec<_> = (0..200)
+            .map(|id| (INSERT, vec![int(id), text(&format!("short{id}")), int(0)]))
+            .collect();
+        assert_eq!(ledger.one(&rows), Code::SUCCESS);
+    }
+    let join = "UPDATE account SET balance = (SELECT count(*) FROM account a, account b WHERE a.name < b.name) WHERE id = 1";
+    let numbers = "SELECT count(*) FROM account a, account b WHERE a.balance < b.balance";
+    let recursion = |len: usize| {
+        format!(
+            "UPDATE account SET balance = (WITH RECURSIVE r(x, n) AS (SELECT repeat('a', {len}), 1 UNION ALL SELECT x, n + 1 FROM r WHERE n < 10000) SELECT count(*) FROM r) WHERE id = 1"
+        )
+    };
+    let gathered = "UPDATE account SET balance = (SELECT count(*) FROM (SELECT string_agg('123456789', '' ORDER BY id) AS v FROM account) AS s, generate_series(1, 20000) AS x WHERE s.v <> 'a' OR x = 0) WHERE id = 1";
+    let literal = format!(
+        "UPDATE account SET balance = (SELECT count(*) FROM generate_series(1, 20000) AS x WHERE x = 0 OR '{0}a' <> '{0}b' ) WHERE id = 1",
+        "y".repeat(100_000)
+    );
+    let mut code = |sql: &str| {
+        let codes = [&mut one, &mut other].map(|ledger| ledger.one(&[(sql, vec![])]));
+        assert_eq!(codes[0], codes[1], "{sql}");
+        assert_eq!(one.root(), other.root(), "{sql}");
+        codes[0].as_str().to_owned()
+    };
+    for sql in [join, numbers, &recursion(10), gathered] {
+        assert_eq!(code(sql), "00000", "{sql}");
+    }
+    assert_eq!(code(&recursion(100_000)), "54000");
+    assert_eq!(code(&literal), "54000");
+    // One long value in a column makes the joins dear that read the column, as long as it is there.
+    let long = "UPDATE account SET name = repeat('b', 200000) WHERE id = 7";
+    assert_eq!(code(long), "00000");
+    assert_eq!(code(join), "54000");
+    assert_eq!(code(numbers), "00000");
+    let scan = "UPDATE account SET balance = 1 WHERE name < 'c'";
+    assert_eq!(code(scan), "00000");
+    assert_eq!(code("DELETE FROM account WHERE id = 7"), "00000");
+    assert_eq!(code(join), "00000");
+    // Also of values its functions gather from short ones.
+    let many = gathered.replace("'123456789'", "repeat('123456789', 2)");
+    assert_eq!(code(&many), "00000");
+    let many = many.replace(
+        "FROM account) AS s",
+        "FROM account, generate_series(1, 100)) AS s",
+    );
+    assert_eq!(code(&many), "54000");
+    // What is asked for that is read from an index, and sorts nothing.
+    let table = (one.engine.catalogue.with_rows())
+        .find(|table| table.name == "account")
+        .unwrap();
+    let (table, column) = (table.id, table.columns[1].id);
+    let sql = physical::longest_sql(table, column);
+    let plan = format!("EXPLAIN QUERY PLAN {sql}");
+    let mut plan = one.engine.writer.prepare(&plan).unwrap();
+    let plan: Vec<String> = (plan.query_map([], |row| row.get(3)).unwrap())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let index = physical::long_index_name(table, column);
+    assert_eq!(plan.len(), 1, "{plan:?}");
+    assert!(plan[0].contains(&index), "{plan:?}");
 }
