@@ -306,9 +306,8 @@ impl Connection {
 
     async fn receive(&mut self) -> Result<(), End> {
         self.input.reserve(READ_LEN);
-        match self.stream.read_buf(&mut self.input).await? {
-            0 => return Err(End::Closed),
-            _ => {}
+        if self.stream.read_buf(&mut self.input).await? == 0 {
+            return Err(End::Closed);
         }
         // What came before is counted no more.
         self.arrived = None;

@@ -63,7 +63,7 @@ impl Bare {
         let start = Instant::now();
         while start.elapsed() < time {
             let batch: Vec<Vec<Row>> = match workload.shape {
-                Shape::Select => Vec::new(),
+                Shape::Select | Shape::Proof => Vec::new(),
                 _ => (0..workload.clients)
                     .map(|_| numbers.take(workload))
                     .collect(),

@@ -14,6 +14,8 @@ pub(super) enum Bar {
     AtLeast(f64),
     /// Less than this much.
     Below(f64),
+    /// Half of the operations take less than so many milliseconds.
+    MedianMs(f64),
     /// At least this share of the peer of that name, when it was measured in the same run.
     Share(&'static str, f64),
 }
@@ -60,6 +62,7 @@ impl Figure {
         match bar {
             Bar::AtLeast(least) => Some(ours >= least),
             Bar::Below(limit) => Some(ours < limit),
+            Bar::MedianMs(limit) => self.ours.percentile_ms(0.5).map(|median| median < limit),
             Bar::Share(peer, share) => self.peer(peer).map(|peer| self.ratio(peer) >= share),
         }
     }
@@ -70,6 +73,7 @@ impl Figure {
             let (belongs, text) = match bar {
                 Bar::AtLeast(least) => (of_peer.is_none(), format!("≥ {}", number(*least))),
                 Bar::Below(limit) => (of_peer.is_none(), format!("< {}", number(*limit))),
+                Bar::MedianMs(limit) => (of_peer.is_none(), format!("p50 < {limit} ms")),
                 Bar::Share(peer, share) => (of_peer == Some(peer), format!("≥ {share} of {peer}")),
             };
             if belongs {
@@ -135,6 +139,9 @@ impl Figure {
             .map(|bar| match bar {
                 Bar::AtLeast(least) => json!({ "at_least": least, "met": self.meets(*bar) }),
                 Bar::Below(limit) => json!({ "below": limit, "met": self.meets(*bar) }),
+                Bar::MedianMs(limit) => {
+                    json!({ "median_below_ms": limit, "met": self.meets(*bar) })
+                }
                 Bar::Share(peer, share) => {
                     json!({ "share": share, "of": peer, "met": self.meets(*bar) })
                 }

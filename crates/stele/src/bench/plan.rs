@@ -10,6 +10,7 @@ use super::workload::{Keys, Shape, Workload};
 pub(super) const POSTGRES: &str = "PostgreSQL";
 pub(super) const SQLITE: &str = "SQLite";
 pub(super) const SHA256SUM: &str = "sha256sum";
+pub(super) const OWNER: &str = "owner";
 
 /// Clients of the 100-row measures.
 const BATCH_CLIENTS: u64 = 8;
@@ -19,6 +20,8 @@ const BATCH_CLIENTS: u64 = 8;
 pub(super) enum Measure {
     /// Over the PostgreSQL wire.
     Wire(Workload),
+    /// By a user whom rights were granted, beside the table's owner.
+    Permissions(Workload),
     /// Blocks in the engine.
     Execution(Workload),
     /// Proofs of transactions.
@@ -29,16 +32,21 @@ pub(super) enum Measure {
     SelfCheck,
     /// Memory of a node after many rows.
     Memory,
+    /// Proofs asked for in SQL, of rows among many.
+    ProofSql,
 }
 
 impl Measure {
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Wire(workload) | Self::Execution(workload) => workload.name,
+            Self::Wire(workload) | Self::Permissions(workload) | Self::Execution(workload) => {
+                workload.name
+            }
             Self::EntryProof => "entry-proof",
             Self::RowProof => "row-proof",
             Self::SelfCheck => "self-check",
             Self::Memory => "memory",
+            Self::ProofSql => "proof-sql",
         }
     }
 
@@ -52,6 +60,8 @@ impl Measure {
             "execute-ascending" | "execute-batch-ascending" => vec![Bar::Share(SQLITE, 0.3)],
             "self-check" => vec![Bar::Share(SHA256SUM, 0.7)],
             "memory" => vec![Bar::Below(300.0)],
+            "permissions-30" => vec![Bar::Share(OWNER, 0.85)],
+            "proof-sql" => vec![Bar::MedianMs(2.0)],
             _ => Vec::new(),
         }
     }
@@ -70,7 +80,7 @@ const fn wire(name: &'static str, clients: u64, shape: Shape, keys: Keys) -> Mea
 }
 
 /// All measures, in the order they run, and what they are.
-pub(super) const MEASURES: [(Measure, &str); 17] = [
+pub(super) const MEASURES: [(Measure, &str); 19] = [
     (
         wire("insert-1", 1, Shape::Single, Keys::Ascending),
         "single-row INSERTs, each durable, 1 client",
@@ -123,6 +133,15 @@ pub(super) const MEASURES: [(Measure, &str); 17] = [
         "the same, 30 clients",
     ),
     (
+        Measure::Permissions(Workload {
+            name: "permissions-30",
+            clients: 30,
+            shape: Shape::Single,
+            keys: Keys::Ascending,
+        }),
+        "single-row INSERTs by a member of one of many granted roles, and by the table's owner, 30 clients",
+    ),
+    (
         Measure::Execution(execution::ASCENDING),
         "executing blocks of 2,000 INSERTs, keys ascending, engine alone",
     ),
@@ -153,6 +172,10 @@ pub(super) const MEASURES: [(Measure, &str); 17] = [
     (
         Measure::Memory,
         "resident memory of a node after a million rows",
+    ),
+    (
+        Measure::ProofSql,
+        "SELECT stele_proof(…) of one row among a million, 1 client",
     ),
 ];
 

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use super::wire::Target;
 
+/// A user besides the operator.
+pub(super) const USER: &str = "bench";
 /// Longest wait for a node to start or to stop.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// How often a wait looks.
@@ -33,15 +35,16 @@ impl NodeProcess {
         let log = base.join(format!("{name}.log"));
         let (address, http) = (free_address()?, free_address()?);
         let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&program);
         // Settings of the caller, in a file or the environment, must not change what is measured.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STELE_") {
                 command.env_remove(name);
             }
         }
+        command.current_dir(base);
+        Self::make_key(&program, base, &directory)?;
         let child = command
-            .current_dir(base)
             .arg("start")
             .arg("--dir")
             .arg(&directory)
@@ -60,6 +63,21 @@ impl NodeProcess {
         };
         process.wait_for_start().await?;
         Ok(process)
+    }
+
+    /// A second user, [`USER`].
+    fn make_key(program: &Path, base: &Path, directory: &Path) -> Result<()> {
+        let made = Command::new(program)
+            .current_dir(base)
+            .args(["keys", "new", USER, "--dir"])
+            .arg(directory)
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot make a key")?;
+        if !made.status.success() {
+            bail!("no key was made: {}", String::from_utf8_lossy(&made.stderr));
+        }
+        Ok(())
     }
 
     async fn wait_for_start(&mut self) -> Result<()> {

@@ -11,8 +11,8 @@ use super::bare::Bare;
 use super::evidence::{self, Subject};
 use super::execution::{BareExecution, Execution};
 use super::figure::Figure;
-use super::plan::{ENTRY_CHECKS, Effort, Measure, POSTGRES, SHA256SUM, SQLITE};
-use super::process::NodeProcess;
+use super::plan::{ENTRY_CHECKS, Effort, Measure, OWNER, POSTGRES, SHA256SUM, SQLITE};
+use super::process::{NodeProcess, USER};
 use super::sample::Sample;
 use super::wire::{Fleet, Target};
 use super::workload::{Keys, Numbers, Shape, Workload};
@@ -24,8 +24,15 @@ const EVIDENCE: Workload = Workload {
     shape: Shape::Single,
     keys: Keys::Ascending,
 };
-/// Table that fills a node's memory.
-const MEMORY_TABLE: &str = "bench_memory";
+/// Table of many rows, and what is asked of it.
+const MANY: Workload = Workload {
+    name: "many",
+    clients: 1,
+    shape: Shape::Proof,
+    keys: Keys::Ascending,
+};
+/// Roles that may use the table of the permissions measure.
+const GRANTED_ROLES: u32 = 20;
 
 /// Runs measures; gives a figure of each, of proofs two.
 pub(super) async fn run(
@@ -43,7 +50,9 @@ pub(super) async fn run(
             Measure::EntryProof | Measure::RowProof | Measure::SelfCheck
         )
     };
-    let needs_node = |measure: &Measure| matches!(measure, Measure::Wire(_)) || of_node(measure);
+    let needs_node = |measure: &Measure| {
+        matches!(measure, Measure::Wire(_) | Measure::Permissions(_)) || of_node(measure)
+    };
     let node = match connect {
         None if measures.iter().any(needs_node) => Some(NodeProcess::start(base, "node").await?),
         _ => None,
@@ -59,6 +68,14 @@ pub(super) async fn run(
                 if let Some(stele) = &stele {
                     announce(measure);
                     let mut figure = wire(base, effort, workload, stele, postgres.as_ref()).await?;
+                    figure.bars = measure.bars();
+                    figures.push(figure);
+                }
+            }
+            Measure::Permissions(workload) if connect.is_none() => {
+                if let Some(stele) = &stele {
+                    announce(measure);
+                    let mut figure = permissions(effort, workload, stele).await?;
                     figure.bars = measure.bars();
                     figures.push(figure);
                 }
@@ -84,13 +101,10 @@ pub(super) async fn run(
             figures.extend(added);
         }
     }
-    if connect.is_none()
-        && measures
-            .iter()
-            .any(|measure| matches!(measure, Measure::Memory))
-    {
-        announce(&Measure::Memory);
-        figures.push(memory(base, effort).await?);
+    let of_many = |measure: &&Measure| matches!(measure, Measure::Memory | Measure::ProofSql);
+    let of_many: Vec<&Measure> = measures.iter().filter(of_many).collect();
+    if connect.is_none() && !of_many.is_empty() {
+        figures.extend(among_many(base, effort, &of_many).await?);
     }
     Ok(figures)
 }
@@ -242,19 +256,76 @@ fn self_check(node: &Node, directory: &Path, effort: &Effort, measure: &Measure)
     })
 }
 
-async fn memory(base: &Path, effort: &Effort) -> Result<Figure> {
-    let node = NodeProcess::start(base, "memory").await?;
+/// Measures on a node with many rows.
+async fn among_many(base: &Path, effort: &Effort, measures: &[&Measure]) -> Result<Vec<Figure>> {
+    let node = NodeProcess::start(base, "many").await?;
     let target = node.target()?;
-    target.create(MEMORY_TABLE).await?;
+    let table = MANY.table();
+    target.create(&table).await?;
     target
-        .fill(MEMORY_TABLE, effort.memory_rows, Keys::Ascending)
+        .fill(&table, effort.memory_rows, Keys::Ascending)
         .await?;
-    let resident = node.resident_mib()?;
+    let mut figures = Vec::new();
+    for measure in measures {
+        announce(measure);
+        if matches!(measure, Measure::Memory) {
+            let resident = node.resident_mib()?;
+            let (name, bars) = (measure.name(), measure.bars());
+            figures.push(Figure::of_number(name, "MiB", resident, bars));
+            continue;
+        }
+        let fleet = Fleet::open(&target, &MANY, effort.memory_rows).await?;
+        fleet.run(effort.warm_up).await?;
+        let mut sample = Sample::default();
+        for _ in 0..effort.rounds {
+            sample.add(fleet.run(effort.round).await?);
+        }
+        figures.push(Figure {
+            name: measure.name().to_owned(),
+            unit: "proofs/s",
+            ours: sample,
+            peers: Vec::new(),
+            bars: measure.bars(),
+        });
+    }
     node.stop()?;
-    Ok(Figure::of_number(
-        Measure::Memory.name(),
-        "MiB",
-        resident,
-        Measure::Memory.bars(),
-    ))
+    Ok(figures)
+}
+
+/// A user who may insert as a member of one of many granted roles, beside the owner of a table that nobody
+/// else may use.
+async fn permissions(effort: &Effort, workload: &Workload, owner: &Target) -> Result<Figure> {
+    let own = Workload {
+        name: "permissions-owner",
+        ..*workload
+    };
+    owner.create(&workload.table()).await?;
+    owner.create(&own.table()).await?;
+    for number in 0..GRANTED_ROLES {
+        let role = format!("bench_role_{number}");
+        owner.execute(&format!("CREATE ROLE {role}")).await?;
+        owner
+            .execute(&format!("GRANT INSERT ON {} TO {role}", workload.table()))
+            .await?;
+    }
+    let last = GRANTED_ROLES - 1;
+    owner
+        .execute(&format!("GRANT bench_role_{last} TO {USER}"))
+        .await?;
+    let granted = Fleet::open(&owner.of_user("Stele", USER), workload, 0).await?;
+    let owners = Fleet::open(owner, &own, 0).await?;
+    granted.run(effort.warm_up).await?;
+    owners.run(effort.warm_up).await?;
+    let (mut ours, mut peer) = (Sample::default(), Sample::default());
+    for _ in 0..effort.rounds {
+        ours.add(granted.run(effort.round).await?);
+        peer.add(owners.run(effort.round).await?);
+    }
+    Ok(Figure {
+        name: workload.name.to_owned(),
+        unit: "rows/s",
+        ours,
+        peers: vec![(OWNER, peer)],
+        bars: Vec::new(),
+    })
 }

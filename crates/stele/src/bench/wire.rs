@@ -32,6 +32,20 @@ impl Target {
         Ok(Self { name, config })
     }
 
+    /// The same server for another user.
+    pub(super) fn of_user(&self, name: &'static str, user: &str) -> Self {
+        let mut config = self.config.clone();
+        config.user(user);
+        Self { name, config }
+    }
+
+    /// Runs statements that give nothing.
+    pub(super) async fn execute(&self, sql: &str) -> Result<()> {
+        let client = self.connect().await?;
+        let done = client.batch_execute(sql).await;
+        done.with_context(|| format!("{}: {sql}", self.name))
+    }
+
     pub(super) async fn connect(&self) -> Result<Client> {
         let (client, connection) = self
             .config
@@ -45,20 +59,12 @@ impl Target {
 
     /// Makes an empty table.
     pub(super) async fn create(&self, table: &str) -> Result<()> {
-        let client = self.connect().await?;
-        let sql = [
-            format!("DROP TABLE IF EXISTS {table}"),
-            format!(
-                "CREATE TABLE {table} (id BIGINT PRIMARY KEY, account BIGINT NOT NULL, note TEXT NOT NULL)"
-            ),
-        ];
-        for sql in &sql {
-            client
-                .batch_execute(sql)
-                .await
-                .with_context(|| format!("{}: {sql}", self.name))?;
-        }
-        Ok(())
+        self.execute(&format!("DROP TABLE IF EXISTS {table}"))
+            .await?;
+        self.execute(&format!(
+            "CREATE TABLE {table} (id BIGINT PRIMARY KEY, account BIGINT NOT NULL, note TEXT NOT NULL)"
+        ))
+        .await
     }
 
     /// Puts rows in, in batches.
@@ -177,7 +183,7 @@ async fn operate(
             try_join_all(inserts).await?;
             client.batch_execute("COMMIT").await?;
         }
-        Shape::Select => {
+        Shape::Select | Shape::Proof => {
             client.query_one(statement, &[&numbers.existing()]).await?;
         }
     }

@@ -25,6 +25,8 @@ pub(super) enum Shape {
     Singles,
     /// One SELECT of one row by key.
     Select,
+    /// The proof of one row, asked for in SQL.
+    Proof,
 }
 
 /// A measure over the wire.
@@ -47,7 +49,7 @@ impl Workload {
     /// Rows of one operation.
     pub(super) fn rows(&self) -> u64 {
         match self.shape {
-            Shape::Single | Shape::Select => 1,
+            Shape::Single | Shape::Select | Shape::Proof => 1,
             Shape::MultiRow | Shape::Singles => BATCH_ROWS,
         }
     }
@@ -57,6 +59,7 @@ impl Workload {
         match self.shape {
             Shape::Single | Shape::Singles => insert(&self.table(), 1),
             Shape::MultiRow => insert(&self.table(), BATCH_ROWS),
+            Shape::Proof => format!("SELECT stele_proof('{}', $1)", self.table()),
             Shape::Select => format!("SELECT account, note FROM {} WHERE id = $1", self.table()),
         }
     }

@@ -335,7 +335,7 @@ fn steps_among_long_values_weigh_more() {
     for ledger in [&mut one, &mut other] {
         ledger.one(&[(CREATE, vec![])]);
         let rows: Vec<_> = (0..200)
-            .map(|id| (INSERT, vec![int(id), text(&format!("short{id}")), int(0)]))
+            .map(|id| (INSERT, vec![int(id), text(format!("short{id}")), int(0)]))
             .collect();
         assert_eq!(ledger.one(&rows), Code::SUCCESS);
     }
