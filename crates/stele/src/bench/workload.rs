@@ -59,7 +59,7 @@ impl Workload {
         match self.shape {
             Shape::Single | Shape::Singles => insert(&self.table(), 1),
             Shape::MultiRow => insert(&self.table(), BATCH_ROWS),
-            Shape::Proof => format!("SELECT stele_proof('{}', $1)", self.table()),
+            Shape::Proof => format!("SELECT stele_proof('{}', $1::bigint)", self.table()),
             Shape::Select => format!("SELECT account, note FROM {} WHERE id = $1", self.table()),
         }
     }
