@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stele_core::schema::TableId;
 use stele_core::{AccountId, Type, Value};
 use stele_sql::engine::{Engine, EngineError, ReadOptions};
 use stele_sql::{Bound, SqlError};
@@ -49,6 +50,12 @@ impl Node {
         self.check_server()?;
         let readers = &self.inner.readers;
         readers.describe_as_of(account, sql, declared, as_of)
+    }
+
+    /// Tables in an order in which they can be emptied, see [`stele_sql::Catalogue::referring_first`].
+    #[must_use]
+    pub fn referring_first(&self, tables: &[TableId]) -> Vec<TableId> {
+        self.inner.readers.catalogue().referring_first(tables)
     }
 
     /// The plan of a statement, one line a step.

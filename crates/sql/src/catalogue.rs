@@ -87,6 +87,26 @@ impl Catalogue {
         all.filter(|definition| definition.kind.has_rows())
     }
 
+    /// Tables so ordered that one which refers to another comes before it, otherwise as given: in this order they
+    /// can be emptied. Those that refer to each other in a ring come last.
+    #[must_use]
+    pub fn referring_first(&self, tables: &[TableId]) -> Vec<TableId> {
+        let mut left = tables.to_vec();
+        let mut ordered = Vec::with_capacity(left.len());
+        let refers = |from: &TableId, to: TableId| {
+            let keys = self.table(*from).map(|table| table.foreign_keys.as_slice());
+            let mut keys = keys.unwrap_or_default().iter();
+            *from != to && keys.any(|key| key.references == to)
+        };
+        while let Some(place) = (0..left.len()).find(|place| {
+            (left.get(*place)).is_some_and(|to| !left.iter().any(|from| refers(from, *to)))
+        }) {
+            ordered.push(left.remove(place));
+        }
+        ordered.append(&mut left);
+        ordered
+    }
+
     /// Whether a schema is there: the two every ledger has, or one that was created.
     #[must_use]
     pub fn has_schema(&self, name: &str) -> bool {
@@ -120,4 +140,58 @@ impl Catalogue {
 
 fn name_of(table: &Table) -> (Class, String, String) {
     (table.kind.class(), table.schema.clone(), table.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use stele_core::AccountId;
+    use stele_core::schema::{Action, ForeignKey, Timing};
+
+    use super::*;
+
+    #[test]
+    fn tables_that_refer_come_before_those_they_refer_to() {
+        let mut catalogue = Catalogue::default();
+        // 3 → 2 → 1, 4 → 4, 5 ⇄ 6
+        for (id, references) in [
+            (1, vec![]),
+            (2, vec![1]),
+            (3, vec![2]),
+            (4, vec![4]),
+            (5, vec![6]),
+            (6, vec![5]),
+        ] {
+            let name = format!("t{id}");
+            let mut table = Table::plain(
+                TableId(id),
+                ("public", &name),
+                AccountId([0; 32]),
+                Vec::new(),
+                Vec::new(),
+            );
+            let key = |to| ForeignKey {
+                name: format!("k{to}"),
+                columns: Vec::new(),
+                references: TableId(to),
+                referenced: Vec::new(),
+                on_delete: Action::NoAction,
+                on_update: Action::NoAction,
+                timing: Timing::Immediate,
+            };
+            table.foreign_keys = references.into_iter().map(key).collect();
+            catalogue.put(table);
+        }
+        let ordered = |ids: &[u32]| -> Vec<u32> {
+            let ids: Vec<TableId> = ids.iter().map(|id| TableId(*id)).collect();
+            catalogue
+                .referring_first(&ids)
+                .iter()
+                .map(|id| id.0)
+                .collect()
+        };
+        assert_eq!(ordered(&[1, 2, 3]), [3, 2, 1]);
+        assert_eq!(ordered(&[4, 1, 2]), [4, 2, 1]);
+        assert_eq!(ordered(&[5, 6, 1]), [1, 5, 6]);
+        assert_eq!(ordered(&[1, 1, 9]), [1, 1, 9]);
+    }
 }

@@ -38,6 +38,8 @@ struct Kept {
     missing: String,
     /// Gives a row when some row refers and none is referred to.
     dangling: String,
+    /// Gives a row when any row refers to any.
+    any: String,
     /// Gives a row when some row refers.
     referred: String,
     on_delete: Option<String>,
@@ -114,6 +116,8 @@ impl Kept {
         };
         let (rows, others) = (table_name(child.id), table_name(parent.id));
         let (own, other) = (equal(&key.columns), equal(&key.referenced));
+        let not_null = |id: &ColumnId| format!("{} IS NOT NULL", column_name(*id));
+        let set_columns: Vec<String> = key.columns.iter().map(not_null).collect();
         let types = key.columns.iter().filter_map(|id| child.column(*id));
         let count = key.columns.len();
         let set = |values: Vec<String>, hidden: usize| {
@@ -153,6 +157,10 @@ impl Kept {
             dangling: format!(
                 "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {others} WHERE {other}) AND EXISTS (SELECT 1 FROM {rows} WHERE {own})"
             ),
+            any: format!(
+                "SELECT 1 FROM {rows} WHERE {} LIMIT 1",
+                set_columns.join(" AND ")
+            ),
             referred: format!("SELECT 1 WHERE EXISTS (SELECT 1 FROM {rows} WHERE {own})"),
             on_delete: action(key.on_delete, false)?,
             on_update: action(key.on_update, true)?,
@@ -177,6 +185,20 @@ impl Kept {
         ));
         error.constraint = Some(self.key.name.clone());
         error
+    }
+
+    fn cannot_truncate(&self) -> SqlError {
+        let (child, parent) = (&self.child.name, &self.parent.name);
+        SqlError::new(
+            "0A000",
+            "cannot truncate a table referenced in a foreign key constraint",
+        )
+        .detail(format!(
+            "Table \"{child}\" references \"{parent}\", and has rows that do."
+        ))
+        .hint(format!(
+            "Truncate table \"{child}\" at the same time: TRUNCATE {child}, {parent}"
+        ))
     }
 
     fn still_referred_to(&self, values: &[Value]) -> SqlError {
@@ -239,6 +261,25 @@ impl Engine {
     ) -> Result<(), Failure> {
         for check in self.due_checks(keys, from, at_end, stamp, allowance)? {
             self.check_key(&check, allowance)?;
+        }
+        Ok(())
+    }
+
+    /// TRUNCATE takes no action on rows of other tables: it is refused while there are any that refer to the table.
+    pub(super) fn check_not_referred_to(
+        &self,
+        keys: &ForeignKeys,
+        table: TableId,
+        allowance: &mut Allowance,
+    ) -> Result<(), Failure> {
+        for kept in keys.at(&keys.of_parent, table) {
+            let waits = kept.on_delete.is_none() && allowance.deferral.defers(kept.key.timing);
+            if kept.child.id == table || waits {
+                continue;
+            }
+            if self.gives_rows(&kept.any, &[], &[], allowance)? {
+                return Err(kept.cannot_truncate().into());
+            }
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::outcome::{Failure, recordable};
 use super::row_log::{Net, NetChange, RowLog, Stamp, net};
 use super::state::{RowUpdate, StateError, StateMark};
 use super::statement::Allowance;
-use crate::bound::Bound;
+use crate::bound::{Bound, Operation};
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::result::StatementResult;
@@ -303,6 +303,9 @@ impl Engine {
             }
             Bound::Write(write) => {
                 let keys = self.foreign_keys()?;
+                if write.operation == Operation::Truncate {
+                    self.check_not_referred_to(&keys, write.table, allowance)?;
+                }
                 let mut prepared = self.prepare(&write.sqlite)?;
                 for statement in statements {
                     let values = &statement.parameters;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stele_core::Type;
+use stele_core::schema::TableId;
 use stele_sql::{Bound, OutputColumn, SchemaChange, SqlError, SystemType};
 
 use super::Session;
@@ -128,7 +129,8 @@ impl Session {
             Some(Command::Truncate(each)) => {
                 self.check_not_failed()?;
                 let plans = each.iter().map(|sql| Ok(Arc::new(self.plan(sql, &[])?)));
-                return Ok(Work::Writes(plans.collect::<Result<_, SqlError>>()?));
+                let plans = plans.collect::<Result<_, SqlError>>()?;
+                return Ok(Work::Writes(self.referring_first(plans)));
             }
             Some(Command::Explain(query)) => {
                 self.check_not_failed()?;
@@ -157,6 +159,21 @@ impl Session {
             None => self.check_not_failed()?,
         }
         self.plan(sql, oids).map(|plan| Work::Plan(Arc::new(plan)))
+    }
+
+    /// Writes of a table each, so ordered that no row refers to one that is gone.
+    fn referring_first(&self, mut plans: Vec<Arc<Plan>>) -> Vec<Arc<Plan>> {
+        let table = |plan: &Arc<Plan>| match plan.bound.as_deref() {
+            Some(Bound::Write(write)) => Some(write.table),
+            _ => None,
+        };
+        let tables: Option<Vec<TableId>> = plans.iter().map(table).collect();
+        // Inside a transaction that changes definitions only execution knows them: as they were written.
+        if let Some(tables) = tables {
+            let order = self.node.referring_first(&tables);
+            plans.sort_by_key(|plan| order.iter().position(|id| Some(*id) == table(plan)));
+        }
+        plans
     }
 
     pub(super) fn plan(&self, sql: &str, oids: &[u32]) -> Result<Plan, SqlError> {
