@@ -5,12 +5,14 @@ need. One that is not installed is a failure, not a skip.
 """
 
 import asyncio
+import datetime
 import os
 import pathlib
 import re
 import subprocess
 import tempfile
 import unittest
+from decimal import Decimal
 
 import asyncpg
 import sqlalchemy as sa
@@ -180,6 +182,29 @@ class Clients(NodeCase):
             return str(row["n"]), types, kind
 
         self.assertEqual(asyncio.run(use()), ("1.00", ["int4", "numeric"], b"r"))
+
+    def test_a25_asyncpg_arrays(self):
+        async def use():
+            connection = await asyncpg.connect(
+                host="127.0.0.1", port=self.node.postgres_port, user="operator", database="stele"
+            )
+            await connection.execute("CREATE TABLE of_lists (id INT PRIMARY KEY, t TEXT, n NUMERIC(8,2), d DATE)")
+            await connection.execute(
+                "INSERT INTO of_lists SELECT * FROM unnest($1::int[], $2::text[], $3::numeric[], $4::date[])",
+                [1, 2, 3], ["a", None, "c,{}"], [Decimal("1.5"), 2, None], [datetime.date(2026, 1, 2), None, None],
+            )
+            by_key = await connection.fetch("SELECT id, t FROM of_lists WHERE id = ANY($1) ORDER BY id", [1, 3, 9])
+            by_number = await connection.fetchval("SELECT id FROM of_lists WHERE n = ANY($1)", [Decimal("1.50")])
+            by_date = await connection.fetchval("SELECT id FROM of_lists WHERE d = ANY($1)", [datetime.date(2026, 1, 2)])
+            gathered = await connection.fetchrow("SELECT array_agg(id ORDER BY id), array_agg(t ORDER BY id) FROM of_lists")
+            back = await connection.fetchval("SELECT $1::int[]", [1, None, 3])
+            await connection.close()
+            return [tuple(row) for row in by_key], by_number, by_date, tuple(gathered), back
+
+        self.assertEqual(
+            asyncio.run(use()),
+            ([(1, "a"), (3, "c,{}")], 1, 1, ([1, 2, 3], ["a", None, "c,{}"]), [1, None, 3]),
+        )
 
     def test_a25_jdbc_metadata_and_rows(self):
         folder = CLIENTS / "jdbc"

@@ -4,7 +4,7 @@
 //! of other rows, SQLite reads and compares a value again and again, and what it reads is not counted: each step
 //! may copy a value of a megabyte. So the steps of such a statement weigh more, the longer the longest
 //! value it may meet: one of its literals and parameters, one its functions gave, or the longest in the columns it
-//! names, which an index tells ([`crate::physical::long_index_sql`]). All of these follow from
+//! names, which an index tells (`l<table>_<column>`). All of these follow from
 //! the statement and the rows alone.
 //!
 //! A statement that goes over one table once reads each value a few times, whatever it does: its steps

@@ -109,8 +109,12 @@ impl Binder<'_> {
             return Ok(result);
         }
         let mut arguments = Vec::with_capacity(trees.len());
+        let keeps_type = matches!(name.as_str(), "coalesce" | "pg_typeof");
         for tree in trees {
-            arguments.push(self.expression(environment, tree)?);
+            arguments.push(match keeps_type {
+                true => self.typed(environment, tree)?,
+                false => self.expression(environment, tree)?,
+            });
         }
         self.function_of(&name, arguments)
     }

@@ -113,7 +113,8 @@ impl Binder<'_> {
         rename_columns(&mut first.columns, &table.alias.columns, name)?;
         for column in &mut first.columns {
             column.expression.nullable = true;
-            if column.expression.known().is_some_and(is_text) {
+            let is_array = (column.expression.system()).is_some_and(|ty| ty.element().is_some());
+            if !is_array && column.expression.known().is_some_and(is_text) {
                 column.expression.ty = Ty::Of(Type::Text);
             }
         }
@@ -196,8 +197,8 @@ impl Binder<'_> {
             Ty::Of(ty) => self.cast(second, ty, Asked::Implicitly),
             Ty::Interval => self.interval_from(second),
             Ty::System(to) => match second.system() {
-                Some(_) => Ok(second),
-                None => self.cast_to_system(second, to),
+                Some(from) if from == to => Ok(second),
+                _ => self.cast_to_system(second, to),
             },
             Ty::Unknown => Ok(second),
         }

@@ -35,10 +35,10 @@ impl Binder<'_> {
                 Some(operand) => self.compare(&BinaryOperator::Eq, operand.clone(), condition)?,
                 None => self.truth(condition, "CASE/WHEN")?,
             });
-            results.push(self.expression(environment, &when.result)?);
+            results.push(self.typed(environment, &when.result)?);
         }
         match otherwise {
-            Some(otherwise) => results.push(self.expression(environment, otherwise)?),
+            Some(otherwise) => results.push(self.typed(environment, otherwise)?),
             None => results.push(Expression::null(Ty::Unknown)),
         }
         let results = self.unify(results, "CASE")?;

@@ -13,6 +13,21 @@ pub(super) fn column_label(tree: &Expr) -> String {
     label(tree).unwrap_or_else(|| UNNAMED.to_owned())
 }
 
+/// What PostgreSQL calls a column that is cast to a type; of an array, after its elements.
+fn short_name(ty: Ty) -> String {
+    match ty {
+        Ty::Of(ty) => short_type_name(ty).to_owned(),
+        Ty::System(system) => match system.element() {
+            Some(element) => match element.system() {
+                Some(system) => system.to_string().replace('"', ""),
+                None => short_type_name(element.ty()).to_owned(),
+            },
+            None => system.to_string().replace('"', ""),
+        },
+        Ty::Interval | Ty::Unknown => "interval".to_owned(),
+    }
+}
+
 fn label(tree: &Expr) -> Option<String> {
     Some(match tree {
         Expr::Nested(inner) => return label(inner),
@@ -35,15 +50,9 @@ fn label(tree: &Expr) -> Option<String> {
             if let Some(inner) = label(expr) {
                 return Some(inner);
             }
-            match type_name(data_type).ok()?.ty {
-                Ty::Of(ty) => short_type_name(ty).to_owned(),
-                _ => "interval".to_owned(),
-            }
+            short_name(type_name(data_type).ok()?.ty)
         }
-        Expr::TypedString(typed) => match type_name(&typed.data_type).ok()?.ty {
-            Ty::Of(ty) => short_type_name(ty).to_owned(),
-            _ => "interval".to_owned(),
-        },
+        Expr::TypedString(typed) => short_name(type_name(&typed.data_type).ok()?.ty),
         Expr::Interval(_) => "interval".to_owned(),
         Expr::Case { else_result, .. } => {
             return else_result

@@ -3,7 +3,7 @@
 //! An array that is written out (`ARRAY[…]`, `'{…}'`) is taken apart when the statement is bound, any
 //! other when it is executed.
 
-use sqlparser::ast::{BinaryOperator, DataType, Expr, Query};
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Query, Value};
 use stele_core::Type;
 
 use super::Binder;
@@ -170,7 +170,11 @@ impl Binder<'_> {
 
 /// Whether an array is written out, to be taken apart when the statement is bound.
 fn is_written(tree: &Expr) -> bool {
-    matches!(tree, Expr::Array(_) | Expr::Value(_))
+    match tree {
+        Expr::Array(_) => true,
+        Expr::Value(value) => !matches!(value.value, Value::Placeholder(_)),
+        _ => false,
+    }
 }
 
 /// The type of the elements of an array type.

@@ -212,10 +212,12 @@ impl Binder<'_> {
         }
         let texts: Vec<String> = used.into_iter().map(|(_, _, text)| text).collect();
         let texts = texts.join(",");
-        match query.strip_prefix("WITH ") {
-            Some(rest) => format!("WITH {texts},{rest}"),
-            None => format!("WITH {texts} {query}"),
+        for words in ["WITH RECURSIVE ", "WITH "] {
+            if let Some(rest) = query.strip_prefix(words) {
+                return format!("{words}{texts},{rest}");
+            }
         }
+        format!("WITH {texts} {query}")
     }
 }
 
