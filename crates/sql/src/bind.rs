@@ -72,6 +72,15 @@ use scope::{Clause, Environment, Scope};
 /// Deepest nesting the binder follows; the parser's own bound keeps most texts below it.
 const DEPTH_MAX: usize = 200;
 
+/// Bytes an expression or a view may be lowered to, and more for each byte of what the client wrote: some operators
+/// write an operand twice, and views may be used twice by views.
+const LOWERED_LEN_FREE: usize = 256 * 1024;
+const LOWERED_LEN_PER_BYTE: usize = 16;
+/// Most relations of a statement, those of its views included.
+const RELATIONS_MAX: u32 = 1_000;
+/// Most window functions of a statement: SQLite's time to prepare them grows with the cube.
+const WINDOWS_MAX: u32 = 256;
+
 /// Who asks, and how names are looked up.
 #[derive(Clone, Debug)]
 pub struct BindContext {
@@ -114,6 +123,7 @@ pub fn bind(
     let mut binder = Binder::new(catalogue, context);
     binder.expect_parameters(statement.parameter_count());
     binder.extension = statement.extension();
+    binder.allow_text(statement.text());
     let bound = binder.statement(statement.statement())?;
     Ok(bound)
 }
@@ -145,6 +155,7 @@ pub(crate) fn check_condition(table: &Table, text: &str) -> Result<String, SqlEr
     let scope = Scope::of_bare_table(table);
     let environment = Environment::new(&scope, Clause::Check);
     let parsed = crate::parse::parse_expression(text)?;
+    binder.allow_text(text);
     let condition = binder.condition(&environment, &parsed)?;
     Ok(condition.sql)
 }
@@ -165,6 +176,7 @@ pub(crate) fn index_expression(table: &Table, text: &str) -> Result<String, SqlE
     let scope = Scope::of_bare_table(table);
     let environment = Environment::new(&scope, Clause::Check);
     let parsed = crate::parse::parse_expression(text)?;
+    binder.allow_text(text);
     let bound = binder.expression(&environment, &parsed)?;
     Ok(binder.settled(bound)?.sql)
 }
@@ -180,6 +192,11 @@ struct Binder<'b> {
     /// References to columns of long values so far, see [`Binder::held`].
     long_references: u32,
     depth: usize,
+    /// Most bytes an expression may be lowered to.
+    lowered_len_max: usize,
+    /// Relations and window functions so far.
+    relations: u32,
+    windows: u32,
     /// How many SELECTs are open around the one being bound.
     level: usize,
     /// Whether the statement changes rows: its reads then need a total order.
@@ -223,6 +240,9 @@ impl<'b> Binder<'b> {
             next_name: 1,
             long_references: 0,
             depth: 0,
+            lowered_len_max: LOWERED_LEN_FREE,
+            relations: 0,
+            windows: 0,
             level: 0,
             writes: false,
             past: false,
@@ -314,6 +334,45 @@ impl<'b> Binder<'b> {
         let name = format!("{letter}{}", self.next_name);
         self.next_name += 1;
         name
+    }
+
+    /// Allows as much lowered text as a text may give.
+    fn allow_text(&mut self, text: &str) {
+        self.lowered_len_max += LOWERED_LEN_PER_BYTE * text.len();
+    }
+
+    /// Refuses what was lowered to too much.
+    fn check_lowered(&self, sqlite: &str) -> Result<(), SqlError> {
+        if sqlite.len() > self.lowered_len_max {
+            return Err(crate::parse::too_complex());
+        }
+        Ok(())
+    }
+
+    /// Counts a relation.
+    fn count_relation(&mut self) -> Result<(), SqlError> {
+        self.relations += 1;
+        if self.relations > RELATIONS_MAX {
+            return Err(SqlError::new(
+                "54001",
+                format!("the statement and its views name more than {RELATIONS_MAX} relations"),
+            )
+            .hint("Keep what a view computes in a table, or use fewer views of views."));
+        }
+        Ok(())
+    }
+
+    /// Counts a window function.
+    fn count_window(&mut self) -> Result<(), SqlError> {
+        self.windows += 1;
+        if self.windows > WINDOWS_MAX {
+            return Err(SqlError::new(
+                "54001",
+                format!("the statement has more than {WINDOWS_MAX} window functions"),
+            )
+            .hint("Compute them in several statements."));
+        }
+        Ok(())
     }
 
     /// Runs one level deeper, within bounds.

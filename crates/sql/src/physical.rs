@@ -83,6 +83,11 @@ pub(crate) fn long_index_name(table: TableId, column: ColumnId) -> String {
     format!("l{}_{}", table.0, column.0)
 }
 
+/// Bytes of a value. Written so that programs with an older SQLite can look at the database, too.
+fn octets(column: &str) -> String {
+    format!("length(CAST({column} AS BLOB))")
+}
+
 /// The index that tells how long the longest value of a column is, see [`crate::reach`]. Most
 /// tables have no long values, so it is mostly empty.
 pub(crate) fn long_index_sql(table: TableId, column: ColumnId) -> String {
@@ -91,18 +96,14 @@ pub(crate) fn long_index_sql(table: TableId, column: ColumnId) -> String {
         column_name(column),
         table_name(table),
     );
-    format!(
-        "CREATE INDEX {index} ON {rows}(octet_length({name})) WHERE octet_length({name})>{LONG_LEN_MIN}"
-    )
+    let len = octets(&name);
+    format!("CREATE INDEX {index} ON {rows}({len}) WHERE {len}>{LONG_LEN_MIN}")
 }
 
 /// A query for the bytes of a column's longest value; no row when none is long.
 pub(crate) fn longest_sql(table: TableId, column: ColumnId) -> String {
-    let (name, rows) = (column_name(column), table_name(table));
-    format!(
-        "SELECT octet_length({name}) FROM {rows} WHERE octet_length({name})>{LONG_LEN_MIN} \
-         ORDER BY octet_length({name}) DESC LIMIT 1"
-    )
+    let (len, rows) = (octets(&column_name(column)), table_name(table));
+    format!("SELECT {len} FROM {rows} WHERE {len}>{LONG_LEN_MIN} ORDER BY {len} DESC LIMIT 1")
 }
 
 /// SQLite's type word for a column.

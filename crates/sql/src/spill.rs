@@ -31,10 +31,13 @@ use crate::error::SqlError;
 pub const TRANSACTION_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes one read may hold.
 pub const READ_BYTES_HELD_MAX: u64 = 1024 * 1024 * 1024;
-/// Bytes that functions may read in one transaction: their time is not counted in steps. **Part of the
+/// Work that the functions of one transaction may do: their time is not counted in steps. A unit is about a
+/// quarter of a nanosecond, so this is some seconds; [`crate::function`] says what costs how much. **Part of the
 /// execution rules.**
-pub const TRANSACTION_READ_MAX: u64 = 16 * 1024 * 1024 * 1024;
-/// A function's result or argument of fewer bytes is not counted: the bound on steps is enough for these.
+pub const TRANSACTION_WORK_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Work that the functions of one read may do: a minute or so, in which nothing else can stop it.
+pub const READ_WORK_MAX: u64 = 16 * TRANSACTION_WORK_MAX;
+/// A function's result of fewer bytes is not counted: the bound on steps is enough for these.
 const COUNTED_LEN_MIN: usize = 64;
 
 /// Name of the VFS.
@@ -47,8 +50,11 @@ const TEMPORARY: c_int =
 thread_local! {
     /// What the statement this thread steps may still hold; none while nobody counts.
     static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
-    /// What its functions may still read.
-    static READ_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// What its functions may still do.
+    static WORK_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+    static IS_LONG: Cell<bool> = const { Cell::new(false) };
+    /// Which statement it is, among all this thread stepped.
+    static STATEMENT: Cell<u64> = const { Cell::new(0) };
     static IS_OVER: Cell<bool> = const { Cell::new(false) };
     /// Bytes of the longest value a function gave.
     static LONGEST: Cell<u64> = const { Cell::new(0) };
@@ -57,19 +63,21 @@ thread_local! {
 }
 
 /// Begins counting for the statement this thread is going to step.
-pub(crate) fn start(bytes: u64, read: u64) {
+pub(crate) fn start(bytes: u64, work: u64) {
     LEFT.set(Some(bytes));
-    READ_LEFT.set(read);
+    WORK_LEFT.set(work);
+    STATEMENT.set(STATEMENT.get().wrapping_add(1));
     IS_OVER.set(false);
+    IS_LONG.set(false);
     LONGEST.set(0);
     GATHERED.set(0);
 }
 
-/// Ends counting; what is left to hold and to read, or none if more was asked for.
+/// Ends counting; what is left to hold and to do, or none if more was asked for.
 pub(crate) fn end() -> Option<(u64, u64)> {
     let left = LEFT.take();
-    let read = READ_LEFT.replace(u64::MAX);
-    left.filter(|_| !IS_OVER.get()).map(|left| (left, read))
+    let work = WORK_LEFT.replace(u64::MAX);
+    left.filter(|_| !IS_OVER.get()).map(|left| (left, work))
 }
 
 /// Takes bytes away; whether there were as many.
@@ -108,28 +116,38 @@ pub(crate) fn longest() -> u64 {
     LONGEST.get().max(GATHERED.get())
 }
 
-/// Counts what a function is about to read.
+/// Counts what a function is about to do.
 ///
 /// # Errors
 /// 54000 when that is more than is left.
-pub(crate) fn count_read(len: usize) -> Result<(), SqlError> {
-    if len < COUNTED_LEN_MIN {
-        return Ok(());
-    }
-    match READ_LEFT.get().checked_sub(len as u64) {
+pub(crate) fn work(units: u64) -> Result<(), SqlError> {
+    match WORK_LEFT.get().checked_sub(units) {
         Some(left) => {
-            READ_LEFT.set(left);
+            WORK_LEFT.set(left);
             Ok(())
         }
         None => {
+            WORK_LEFT.set(0);
             IS_OVER.set(true);
+            IS_LONG.set(true);
             Err(too_much())
         }
     }
 }
 
+/// Which statement this thread steps: what is kept for one must not serve the next, or what it costs would follow
+/// from what ran before.
+pub(crate) fn statement() -> u64 {
+    STATEMENT.get()
+}
+
 /// The bound was passed.
 pub(crate) fn too_much() -> SqlError {
+    if IS_LONG.get() {
+        return SqlError::new("54000", "the functions of the transaction take too long").hint(
+            "Call them for fewer rows or shorter values, use shorter patterns, or do it in several transactions.",
+        );
+    }
     SqlError::new("54000", "the statement holds too much on its way to the result")
         .hint("Sort, group or join fewer or shorter values: select the columns that are needed, and narrow the rows first.")
 }

@@ -21,7 +21,6 @@ use super::message::{Message, MessageError, Opening};
 use super::reply::{Replies, Severity};
 use super::session::{Next, Session};
 use super::startup::Startup;
-use super::unsent::Unsent;
 use crate::access::{Access, Peer, Stream, Tls};
 
 mod authenticate;
@@ -325,8 +324,7 @@ impl Connection {
         if replies.is_empty() {
             return Ok(());
         }
-        let bytes = replies.take();
-        let _counted = Unsent::new(bytes.len());
+        let (bytes, _counted) = replies.take();
         // Nearly every reply fits the socket's buffer; then no timer is needed.
         let mut rest = match self.stream.try_write(&bytes) {
             Ok(sent) => bytes.get(sent..).unwrap_or_default(),

@@ -22,6 +22,7 @@ use stele_sql::{OutputColumn, SqlError};
 use super::codec::{self, Format, Formats};
 use super::settings::Report;
 use super::system_value;
+use super::unsent::{self, Unsent};
 use super::wire_type::WireType;
 
 /// Longest text in an error or notice, in bytes.
@@ -40,6 +41,10 @@ pub(crate) enum Severity {
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     bytes: BytesMut,
+    /// What waits, as it was last counted.
+    counted: Option<Unsent>,
+    /// A result that is about to be added.
+    reserved: Option<Unsent>,
 }
 
 impl Replies {
@@ -54,8 +59,26 @@ impl Replies {
     }
 
     /// Takes what waits.
-    pub(crate) fn take(&mut self) -> BytesMut {
-        self.bytes.split()
+    pub(crate) fn take(&mut self) -> (BytesMut, Unsent) {
+        let bytes = self.bytes.split();
+        let unsent = Unsent::new(bytes.len());
+        (self.counted, self.reserved) = (None, None);
+        (bytes, unsent)
+    }
+
+    /// Counts a result of so many bytes before it is added.
+    ///
+    /// # Errors
+    /// 53200, see [`unsent::reserve`].
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), SqlError> {
+        self.reserved = Some(unsent::reserve(len)?);
+        Ok(())
+    }
+
+    /// Counts what waits, once a result has been added: it may wait long until it is sent.
+    pub(crate) fn count(&mut self) {
+        self.counted = Some(Unsent::new(self.bytes.len()));
+        self.reserved = None;
     }
 
     /// Appends replies made elsewhere.

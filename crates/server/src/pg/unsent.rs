@@ -11,6 +11,9 @@ use stele_sql::SqlError;
 /// Most bytes of replies that wait for clients (512 MiB).
 const UNSENT_LEN_MAX: u64 = 512 * 1024 * 1024;
 
+/// A result of at most so many bytes is given whatever waits for other clients (64 KiB).
+const SMALL_LEN_MAX: usize = 64 * 1024;
+
 static UNSENT: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes that wait; they are counted until it is dropped.
@@ -32,20 +35,21 @@ impl Drop for Unsent {
     }
 }
 
-/// Whether another result may be made.
+/// Counts a result of so many bytes that is about to be given.
 ///
 /// # Errors
-/// 53200 while clients leave too much unread.
-pub(crate) fn check() -> Result<(), SqlError> {
+/// 53200 when more would be left unread than clients may; never for a small one.
+pub(crate) fn reserve(len: usize) -> Result<Unsent, SqlError> {
+    let reserved = Unsent::new(len);
     let unsent = UNSENT.load(Ordering::Relaxed);
-    if unsent <= UNSENT_LEN_MAX {
-        return Ok(());
+    if len <= SMALL_LEN_MAX || unsent <= UNSENT_LEN_MAX {
+        return Ok(reserved);
     }
     Err(SqlError::new(
         "53200",
         format!(
-            "{} MiB of results wait for clients that do not read them, the bound is {} MiB",
-            unsent / (1024 * 1024),
+            "{} MiB of results would wait for clients that do not read them, the bound is {} MiB",
+            unsent.div_ceil(1024 * 1024),
             UNSENT_LEN_MAX / (1024 * 1024)
         ),
     )
@@ -58,12 +62,14 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_not_counted_any_more() {
-        check().unwrap();
-        let most = Unsent::new(400 * 1024 * 1024);
-        let more = Unsent::new(200 * 1024 * 1024);
-        assert_eq!(check().unwrap_err().code.as_str(), "53200");
+        const MIB: usize = 1024 * 1024;
+        let most = reserve(400 * MIB).unwrap();
+        assert_eq!(reserve(200 * MIB).unwrap_err().code.as_str(), "53200");
+        let more = Unsent::new(200 * MIB);
+        assert_eq!(reserve(MIB).unwrap_err().code.as_str(), "53200");
+        drop(reserve(1024).unwrap());
         drop(more);
-        check().unwrap();
+        drop(reserve(MIB).unwrap());
         drop(most);
     }
 }

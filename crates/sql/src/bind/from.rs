@@ -143,6 +143,7 @@ impl Binder<'_> {
         alias: Option<&TableAlias>,
         version: Option<&TableVersion>,
     ) -> Result<(Scope, String), SqlError> {
+        self.count_relation()?;
         let (schema, bare) = qualified(name)?;
         if schema.is_none()
             && version.is_none()
@@ -220,6 +221,9 @@ impl Binder<'_> {
     ) -> Result<(Scope, String), SqlError> {
         self.check_readable(table)?;
         let query = view_query(view)?;
+        if !self.reads.contains(&table.id) {
+            self.allow_text(&view.query);
+        }
         let acting = std::mem::replace(&mut self.acting, table.owner);
         let path = std::mem::replace(&mut self.search_path, view.search_path.clone());
         let common = std::mem::take(&mut self.common_tables);
@@ -237,6 +241,7 @@ impl Binder<'_> {
             column.name.clone_from(&named.name);
         }
         let text = select.text(self)?;
+        self.check_lowered(&text)?;
         let (mut scope, text) = self.derived_text(&select, &text, alias, &table.name)?;
         if let (None, [relation]) = (alias, scope.relations.as_mut_slice()) {
             relation.schema = Some(table.schema.clone());

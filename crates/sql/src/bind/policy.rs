@@ -171,6 +171,7 @@ impl Binder<'_> {
             .hint("Let the policy read a view: views read with the rights of their owner."));
         }
         let tree = crate::parse::parse_expression(text)?;
+        self.allow_text(text);
         let scope = Scope {
             relations: vec![Relation::of_table(table, Some(alias), &table.name, false)],
             merged: Vec::new(),
@@ -256,6 +257,7 @@ impl Binder<'_> {
         text: &str,
     ) -> Result<String, SqlError> {
         let tree = crate::parse::parse_expression(text)?;
+        self.allow_text(text);
         let scope = Scope::default();
         let environment = Environment::new(&scope, Clause::Default);
         let parameters = std::mem::take(&mut self.parameter_names);

@@ -70,6 +70,7 @@ pub(crate) fn bind_statement(
     };
     let mut binder = Binder::new(catalogue, &context);
     binder.extension = statement.extension();
+    binder.allow_text(statement.text());
     binder.parameter_names = ParameterNames {
         procedure: definition.name.clone(),
         names: procedure

@@ -44,7 +44,9 @@ impl Binder<'_> {
                 return Ok(absent.null.clone());
             }
         }
-        self.deeper(|binder| binder.node(environment, tree))
+        let expression = self.deeper(|binder| binder.node(environment, tree))?;
+        self.check_lowered(&expression.sql)?;
+        Ok(expression)
     }
 
     /// Binds a condition: a BOOLEAN.

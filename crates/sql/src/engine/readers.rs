@@ -25,7 +25,7 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::function::{self, Past, PastSlot, TransactionContext};
 use crate::result::StatementResult;
-use crate::spill::READ_BYTES_HELD_MAX;
+use crate::spill::{READ_BYTES_HELD_MAX, READ_WORK_MAX};
 
 /// Most rows of one read's result.
 pub const READ_ROWS_MAX: u64 = 1_000_000;
@@ -284,7 +284,7 @@ impl Readers {
         };
         let mut allowance = Allowance::of(&self.limits);
         allowance.held_bytes = READ_BYTES_HELD_MAX;
-        allowance.read_bytes = u64::MAX;
+        allowance.work = READ_WORK_MAX;
         reader.wall.raise();
         let prepared = reader.connection.prepare_cached(&query.sqlite);
         let rows = prepared

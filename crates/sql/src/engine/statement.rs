@@ -113,8 +113,8 @@ pub(super) struct Allowance {
     pub(super) result_bytes: u64,
     /// Bytes held on the way to results, see [`crate::spill`].
     pub(super) held_bytes: u64,
-    /// Bytes functions may read.
-    pub(super) read_bytes: u64,
+    /// What functions may do, see [`crate::spill`].
+    pub(super) work: u64,
     /// Statements of procedures.
     pub(super) call_statements: u32,
     /// How deep procedures are in each other.
@@ -131,7 +131,7 @@ impl Allowance {
             result_rows: limits.result_rows_max,
             result_bytes: limits.result_bytes_max,
             held_bytes: spill::TRANSACTION_BYTES_MAX,
-            read_bytes: spill::TRANSACTION_READ_MAX,
+            work: spill::TRANSACTION_WORK_MAX,
             call_statements: CALL_STATEMENTS_MAX,
             call_depth: 0,
             deferral: Deferral::AsMade,
@@ -313,11 +313,11 @@ pub(super) fn step(
 ) -> Result<Vec<Vec<Value>>, Failure> {
     let repeats = lowered.reach.is_some_and(|reach| reach.repeats);
     budget.start(allowance.vm_steps, longest, repeats);
-    spill::start(allowance.held_bytes, allowance.read_bytes);
+    spill::start(allowance.held_bytes, allowance.work);
     let stepped = step_within(statement, budget, lowered, parameters, allowance, catalogue);
     let left = spill::end();
     budget.end();
-    (allowance.held_bytes, allowance.read_bytes) = left.unwrap_or_default();
+    (allowance.held_bytes, allowance.work) = left.unwrap_or_default();
     match left {
         Some(_) => stepped,
         None => Err(spill::too_much().into()),

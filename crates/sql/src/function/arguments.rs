@@ -33,14 +33,15 @@ impl Arguments<'_> {
         }
     }
 
-    /// Counts them towards what a transaction's functions may read.
-    pub(super) fn count(&self) -> Result<(), SqlError> {
+    /// Counts a call towards what a transaction's functions may do.
+    pub(super) fn count(&self, cost: Cost) -> Result<(), SqlError> {
+        let mut len = 0;
         for index in 0..self.0.len() {
             if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = self.0.get_raw(index) {
-                spill::count_read(bytes.len())?;
+                len += bytes.len() as u64;
             }
         }
-        Ok(())
+        spill::work(cost.call.saturating_add(len.saturating_mul(cost.byte)))
     }
 
     pub(super) fn is_null(&self, index: usize) -> bool {
@@ -105,6 +106,35 @@ pub(super) fn blob_of(value: Numeric, scale: u8) -> Result<Value, SqlError> {
     Ok(Value::Blob(value.to_sortable_16(scale)?.to_vec()))
 }
 
+/// What a call costs, in units of [`spill::work`], and what each byte of its arguments does. Measured, and rounded up.
+/// **Part of the execution rules.**
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    call: u64,
+    byte: u64,
+}
+
+impl Cost {
+    /// Of the function of that name.
+    pub(super) fn of(name: &str) -> Self {
+        let call = match name {
+            "st_to_char" | "st_to_time" | "st_to_timestamp" | "st_format" | "st_age"
+            | "st_date_bin" | "st_date_trunc" | "st_extract" | "st_cast" => 8_192,
+            "st_num_div" | "st_num_mod" | "st_num_mul" => 4_096,
+            _ if name.starts_with("st_interval") || name.starts_with("st_justify") => 8_192,
+            _ => 1_024,
+        };
+        let byte = match name {
+            "st_length" | "st_octets" | "st_cat" | "st_concat" | "st_starts_with" | "st_same"
+            | "st_single" | "st_greatest" | "st_least" | "st_left" | "st_substr"
+            | "st_substr_bytes" | "st_step" => 4,
+            "st_lower" | "st_upper" | "st_initcap" | "st_reverse" | "st_like" => 48,
+            _ => 16,
+        };
+        Self { call, byte }
+    }
+}
+
 /// Registers a strict function of its arguments alone.
 pub(super) fn strict(
     connection: &Connection,
@@ -112,13 +142,14 @@ pub(super) fn strict(
     count: i32,
     function: impl Fn(&Arguments<'_>) -> Result<Value, SqlError> + Send + 'static,
 ) -> rusqlite::Result<()> {
+    let cost = Cost::of(name);
     connection.create_scalar_function(name, count, PURE, move |context| {
         let arguments = Arguments(context);
         if (0..arguments.len()).any(|index| arguments.is_null(index)) {
             return Ok(Value::Null);
         }
         arguments
-            .count()
+            .count(cost)
             .and_then(|()| function(&arguments))
             .and_then(counted)
             .map_err(raise)
@@ -132,10 +163,11 @@ pub(super) fn lenient(
     count: i32,
     function: impl Fn(&Arguments<'_>) -> Result<Value, SqlError> + Send + 'static,
 ) -> rusqlite::Result<()> {
+    let cost = Cost::of(name);
     connection.create_scalar_function(name, count, PURE, move |context| {
         let arguments = Arguments(context);
         arguments
-            .count()
+            .count(cost)
             .and_then(|()| function(&arguments))
             .and_then(counted)
             .map_err(raise)

@@ -98,6 +98,7 @@ fn bound(message: &str) -> Option<SqlError> {
     let complex = [
         "Expression tree is too large",
         "parser stack overflow",
+        "VIEWs and/or subqueries nested too deep",
         "Recursion limit",
         "too many terms in compound SELECT",
         "too many columns",

@@ -103,6 +103,7 @@ impl Session {
             self.out.copy_data(&piece);
         }
         self.out.copy_done();
+        self.out.count();
         let tag = format!("COPY {}", result.rows.len());
         self.out.command_complete(&tag);
         Ok(())

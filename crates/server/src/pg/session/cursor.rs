@@ -50,7 +50,13 @@ impl Session {
     /// FETCH and MOVE.
     pub(super) fn fetch(&mut self, fetch: &Fetch, delivery: &Delivery) -> Result<(), SqlError> {
         let rows = self.cursor(&fetch.name)?;
-        let taken = rows.take(fetch.rows_max.unwrap_or(usize::MAX));
+        let rows_max = fetch.rows_max.unwrap_or(usize::MAX);
+        if fetch.give && rows_max > 0 {
+            let len = rows.next_len(rows_max);
+            self.out.reserve(len)?;
+        }
+        let rows = self.cursor(&fetch.name)?;
+        let taken = rows.take(rows_max);
         if !fetch.give {
             let tag = format!("MOVE {}", taken.len());
             self.out.command_complete(&tag);

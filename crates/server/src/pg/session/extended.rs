@@ -281,7 +281,13 @@ impl Session {
         match std::mem::replace(&mut portal.run, Run::Done) {
             Run::NotYet => {}
             Run::Partly(mut rows) => {
-                if rows.give(&portal.formats, rows_max, &mut self.out) {
+                if let Err(error) = self.out.reserve(rows.next_len(rows_max)) {
+                    portal.run = Run::Partly(rows);
+                    return Err(error);
+                }
+                let all = rows.give(&portal.formats, rows_max, &mut self.out);
+                self.out.count();
+                if all {
                     portal.kept = None;
                 } else {
                     portal.run = Run::Partly(rows);

@@ -38,6 +38,7 @@ impl Session {
             arguments.push(texts(column, value)?);
         }
         let proof = self.proof(query.of, &arguments)?;
+        self.out.reserve(proof.len())?;
         let result = StatementResult {
             tag: "SELECT 1".to_owned(),
             columns: query.columns(),

@@ -19,10 +19,6 @@ use crate::pg::reply::Replies;
 use crate::pg::scanner::Scanner;
 use crate::pg::settings::{AS_OF, EXPECTED_VERSIONS};
 use crate::pg::transaction::Transaction;
-use crate::pg::unsent;
-
-/// A result of at most so many rows is given whatever waits for other clients.
-const SMALL_ROWS_MAX: usize = 100;
 
 /// How a result is to be given.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +79,13 @@ impl Rows {
     /// Their columns.
     pub(super) fn columns(&self) -> &[OutputColumn] {
         &self.columns
+    }
+
+    /// Bytes of so many of them (0: of all).
+    pub(super) fn next_len(&self, rows_max: usize) -> usize {
+        let rows = self.rows.as_slice();
+        let next = rows.get(..rows_max).filter(|_| rows_max > 0);
+        rows_len(next.unwrap_or(rows))
     }
 
     /// Takes rows up to a limit.
@@ -184,9 +187,7 @@ impl Session {
             let options = self.read_options();
             let answer = blocking(|| node.query_with(account, &plan.sql, &parameters, options));
             let result = answer.map(|answer| answer.result).map_err(failed)?;
-            if result.rows.len() > SMALL_ROWS_MAX {
-                unsent::check()?;
-            }
+            self.out.reserve(rows_len(&result.rows))?;
             return Ok(result);
         };
         transaction.open.set_as_of(self.settings.as_of());
@@ -199,7 +200,9 @@ impl Session {
             result: None,
         };
         let seen = blocking(|| node.read_in(&mut transaction.open, statement));
-        seen.map(|seen| seen.result).map_err(failed)
+        let result = seen.map(|seen| seen.result).map_err(failed)?;
+        self.out.reserve(rows_len(&result.rows))?;
+        Ok(result)
     }
 
     fn write(
@@ -454,7 +457,9 @@ impl Session {
             out.row_description(&result.columns, &delivery.formats);
         }
         let mut rows = Rows::new(result);
-        if rows.give(&delivery.formats, delivery.rows_max, out) {
+        let all = rows.give(&delivery.formats, delivery.rows_max, out);
+        out.count();
+        if all {
             return;
         }
         if let Some(portal) = delivery.portal.and_then(|name| self.portals.get_mut(&name)) {

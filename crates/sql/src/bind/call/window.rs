@@ -80,6 +80,7 @@ impl Binder<'_> {
                 format!(" FILTER (WHERE {})", condition.sql)
             }
         };
+        self.count_window()?;
         let spec = super::window_spec::resolve(environment.windows, over)?;
         let window = self.window_of(environment, &spec)?;
         let text = self.window_text(environment, name, &window)?;

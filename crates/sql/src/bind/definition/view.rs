@@ -222,6 +222,7 @@ fn bound_view(
     context.search_path.clone_from(&view.search_path);
     let mut binder = Binder::new(catalogue, &context);
     let query = view_query(view)?;
+    binder.allow_text(&view.query);
     binder.top_query(&query)
 }
 

@@ -42,6 +42,51 @@ fn long_chains_and_deep_nests_end_in_an_error() {
     }
 }
 
+/// What some operators are lowered to holds an operand twice, and a view may use a view twice.
+#[test]
+fn what_doubles_at_each_level_ends_in_an_error_at_once() {
+    let mut harness = Harness::new();
+    harness
+        .run("CREATE TABLE t (a INT PRIMARY KEY, n INT)")
+        .unwrap();
+    let nested = |levels: usize, level: &dyn Fn(String, usize) -> String| {
+        let inner = "n".to_owned();
+        let expression = (0..levels).fold(inner, level);
+        format!("SELECT {expression} FROM t")
+    };
+    let levels: [&dyn Fn(String, usize) -> String; 4] = [
+        &|inner, n| format!("nullif({inner}, {n})"),
+        &|inner, n| format!("CASE {inner} WHEN 1 THEN 2 WHEN {n} THEN 3 ELSE 5 END"),
+        &|inner, n| format!("(({inner}) BETWEEN {n} AND 7)::int"),
+        &|inner, n| format!("(SELECT nullif({inner}, {n}))"),
+    ];
+    for level in levels {
+        harness.run(&nested(10, level)).unwrap();
+        let error = harness.run(&nested(45, level)).unwrap_err();
+        assert_eq!(error.code.as_str(), "54001", "{error}");
+    }
+    let windows = |count: usize| {
+        let each = (0..count).map(|n| format!("sum(a + {n}) OVER (ORDER BY a + {n})"));
+        let each: Vec<String> = each.collect();
+        format!("SELECT {} FROM t", each.join(", "))
+    };
+    harness.run(&windows(200)).unwrap();
+    let error = harness.run(&windows(300)).unwrap_err();
+    assert!(error.message.contains("window functions"), "{error}");
+    harness.run("CREATE VIEW v0 AS SELECT a FROM t").unwrap();
+    let refused = (1..40).find_map(|n| {
+        let before = n - 1;
+        let view = format!(
+            "CREATE VIEW v{n} AS SELECT x.a FROM v{before} x WHERE EXISTS (SELECT 1 FROM v{before} y WHERE y.a > 0)"
+        );
+        harness.run(&view).err().map(|error| (n, error))
+    });
+    let (level, error) = refused.unwrap();
+    assert_eq!(error.code.as_str(), "54001", "{error}");
+    assert_eq!(level, 9, "{error}");
+    harness.run("SELECT count(*) FROM v8").unwrap();
+}
+
 #[test]
 fn an_or_of_many_terms_works() {
     let mut harness = Harness::new();

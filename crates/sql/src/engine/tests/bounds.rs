@@ -394,3 +394,46 @@ fn steps_among_long_values_weigh_more() {
     assert_eq!(plan.len(), 1, "{plan:?}");
     assert!(plan[0].contains(&index), "{plan:?}");
 }
+
+#[test]
+fn what_functions_do_is_bounded() {
+    let mut ledger = bounded(|_| {});
+    let mut code = |call: &str, rows: u32| {
+        let sql = format!(
+            "UPDATE account SET balance = (SELECT count(*) FROM generate_series(1, {rows}) AS g WHERE {call}) WHERE id = 1"
+        );
+        ledger.one(&[(&sql, vec![])]).as_str().to_owned()
+    };
+    // Each match of the first looks at the whole rest of the text.
+    let long = "regexp_count(repeat('A', 1000000 + g::int), '.*[^A-Z]|[A-Z]') = 3";
+    assert_eq!(code(long, 1), "54000");
+    for (call, rows) in [
+        (
+            "regexp_count(repeat('A', 1000 + g::int), '.*[^A-Z]|[A-Z]') = 3",
+            10,
+        ),
+        (
+            "regexp_replace(repeat('a b', 100000), '[a-z]', '', 'g') = g::text",
+            10,
+        ),
+        ("('aaa' || g) ~ '^a{3}[0-9]+$'", 20_000),
+        (
+            "length(ltrim(repeat('a', 500000) || g, repeat('b', 500000) || 'a')) = 1",
+            1,
+        ),
+        (
+            "length(translate(repeat('a', 500000) || g, repeat('b', 500000) || 'a', 'x')) = 1",
+            1,
+        ),
+        ("split_part(repeat('a,', 500000), ',', g::int) = 'b'", 10),
+        (
+            "to_char(TIMESTAMP '2026-01-01' + g * INTERVAL '1 second', 'HH24:MI') = 'x'",
+            20_000,
+        ),
+    ] {
+        assert_eq!(code(call, rows), "00000", "{call}");
+    }
+    let many = "'aaaaaaaaaaaaa' ~ ('(a|b|c|d|e|f){500}' || g)";
+    assert_eq!(code(many, 100), "00000");
+    assert_eq!(code(many, 50_000), "54000");
+}

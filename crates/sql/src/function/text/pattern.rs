@@ -2,9 +2,13 @@
 
 use super::case;
 use crate::error::SqlError;
+use crate::spill;
 
 /// Most steps one match may take, so that a pattern of many `%` cannot run away.
 const STEPS_MAX: u64 = 50_000_000;
+/// Steps are counted so many at a time towards what functions may do, each as so many units.
+const STEPS_COUNTED: u64 = 1_024;
+const WORK_PER_STEP: u64 = 8;
 
 enum Piece {
     Any,
@@ -36,6 +40,9 @@ pub(super) fn like(
     let mut steps = 0;
     loop {
         steps += 1;
+        if steps % STEPS_COUNTED == 0 {
+            spill::work(STEPS_COUNTED * WORK_PER_STEP)?;
+        }
         if steps > STEPS_MAX {
             return Err(SqlError::new(
                 "54000",

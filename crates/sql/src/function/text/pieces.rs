@@ -1,5 +1,7 @@
 //! Cutting, padding and replacing.
 
+use std::collections::{HashMap, HashSet};
+
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -57,13 +59,16 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     strict(connection, "st_replace", 3, replace)?;
     strict(connection, "st_translate", 3, |arguments| {
-        let from: Vec<char> = arguments.text(1)?.chars().collect();
-        let to: Vec<char> = arguments.text(2)?.chars().collect();
+        let mut to = arguments.text(2)?.chars();
+        let mut becomes: HashMap<char, Option<char>> = HashMap::new();
+        for character in arguments.text(1)?.chars() {
+            let to = to.next();
+            // The first of several that are the same counts.
+            becomes.entry(character).or_insert(to);
+        }
         let mapped = arguments.text(0)?.chars().filter_map(|character| {
-            match from.iter().position(|one| *one == character) {
-                Some(place) => to.get(place).copied(),
-                None => Some(character),
-            }
+            let found = becomes.get(&character).copied();
+            found.unwrap_or(Some(character))
         });
         text(mapped.collect())
     })?;
@@ -112,13 +117,14 @@ fn end_count(given: &str, wanted: i64) -> usize {
 
 fn trim(connection: &Connection, name: &str, start: bool, end: bool) -> rusqlite::Result<()> {
     strict(connection, name, 2, move |arguments| {
-        let set: Vec<char> = arguments.text(1)?.chars().collect();
+        let set: HashSet<char> = arguments.text(1)?.chars().collect();
+        let in_set = |character: char| set.contains(&character);
         let mut given = arguments.text(0)?;
         if start {
-            given = given.trim_start_matches(set.as_slice());
+            given = given.trim_start_matches(in_set);
         }
         if end {
-            given = given.trim_end_matches(set.as_slice());
+            given = given.trim_end_matches(in_set);
         }
         text(given.to_owned())
     })
@@ -164,18 +170,20 @@ fn split_part(arguments: &Arguments<'_>) -> Result<Value, SqlError> {
     if wanted == 0 {
         return Err(SqlError::new("22023", "field position must not be zero"));
     }
-    let parts: Vec<&str> = if separator.is_empty() {
-        vec![given]
-    } else {
-        given.split(separator).collect()
+    let count = match separator {
+        "" => 1,
+        _ => given.split(separator).count(),
     };
     let index = if wanted > 0 {
         usize::try_from(wanted - 1).ok()
     } else {
         usize::try_from(wanted.unsigned_abs())
             .ok()
-            .and_then(|back| parts.len().checked_sub(back))
+            .and_then(|back| count.checked_sub(back))
     };
-    let part = index.and_then(|index| parts.get(index)).unwrap_or(&"");
-    text((*part).to_owned())
+    let part = index.and_then(|index| match separator {
+        "" => Some(given).filter(|_| index == 0),
+        _ => given.split(separator).nth(index),
+    });
+    text(part.unwrap_or_default().to_owned())
 }
