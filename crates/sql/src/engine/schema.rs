@@ -24,6 +24,11 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::physical;
 use crate::result::StatementResult;
+use crate::spill;
+
+/// What functions may do in definitions, as a multiple of what they may in other statements: they go over all
+/// rows of a table. **Part of the execution rules.**
+const DEFINITION_WORK: u64 = 2;
 
 /// Creates a table's SQLite tables.
 pub(super) fn create_physical(connection: &Connection, table: &Table) -> Result<(), EngineError> {
@@ -72,7 +77,9 @@ impl Engine {
                 (Some(before), Some(after)) => self.strip_rows(before, after)?,
                 _ => Vec::new(),
             };
-            self.set_definition(table, before.as_deref(), after.as_deref(), stamp.height)?;
+            self.counting(allowance, |engine| {
+                engine.set_definition(table, before.as_deref(), after.as_deref(), stamp.height)
+            })?;
             if let Some(layout) = self.writer.sink(|log| log.layout(table)) {
                 for key in stripped {
                     layout.restamp(&self.writer, &key, stamp)?;
@@ -82,7 +89,9 @@ impl Engine {
                 (None, Some(after)) => {
                     self.start_sequence(after, stamp)?;
                     if let Some((other, rows)) = rows {
-                        self.insert_rows(after, &other, rows, stamp)?;
+                        self.counting(allowance, |engine| {
+                            engine.insert_rows(after, &other, rows, stamp)
+                        })?;
                         self.check_new_foreign_keys(Some(&other), after, allowance)?;
                     }
                 }
@@ -239,6 +248,24 @@ impl Engine {
             Ok::<(), Failure>(())
         })?;
         Ok(keys)
+    }
+
+    /// Counts what functions do in indexes and CHECKs over the rows that are there. What SQLite sorts on the way
+    /// is not counted: it is no more than the table.
+    fn counting<T>(
+        &mut self,
+        allowance: &mut Allowance,
+        change: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        spill::start(u64::MAX, allowance.work.saturating_mul(DEFINITION_WORK));
+        let changed = change(self);
+        let left = spill::end();
+        allowance.work = left.map_or(0, |(_, work)| work / DEFINITION_WORK);
+        match (changed, left) {
+            (Err(Failure::Engine(error)), _) => Err(Failure::Engine(error)),
+            (_, None) => Err(spill::too_much().into()),
+            (changed, Some(_)) => changed,
+        }
     }
 
     fn run_ddl(&self, sql: &str) -> Result<(), Failure> {
