@@ -117,12 +117,24 @@ pub(super) struct Cost {
 impl Cost {
     /// Of the function of that name.
     pub(super) fn of(name: &str) -> Self {
-        let call = match name {
-            "st_to_char" | "st_to_time" | "st_to_timestamp" | "st_format" | "st_age"
-            | "st_date_bin" | "st_date_trunc" | "st_extract" | "st_cast" => 8_192,
-            "st_num_div" | "st_num_mod" | "st_num_mul" => 4_096,
-            _ if name.starts_with("st_interval") || name.starts_with("st_justify") => 8_192,
-            _ => 1_024,
+        let starts = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
+        let call = if starts(&["st_to_"]) {
+            8_192
+        } else if starts(&["st_json"]) {
+            4_096
+        } else if starts(&[
+            "st_array",
+            "st_format",
+            "st_lower",
+            "st_upper",
+            "st_like",
+            "st_regex",
+        ]) {
+            2_048
+        } else if starts(&["st_int_", "st_real_", "st_date_", "st_time_", "st_bit_"]) {
+            512
+        } else {
+            1_024
         };
         let byte = match name {
             "st_length" | "st_octets" | "st_cat" | "st_concat" | "st_starts_with" | "st_same"
