@@ -31,7 +31,8 @@ pub enum EngineError {
     },
     /// The database is damaged.
     #[error(
-        "the state database {path} is damaged ({cause}): move it away and start again, it is rebuilt from the block files"
+        "the state database{} is damaged ({cause}): move it away and start again, it is rebuilt from the block files",
+        named(path)
     )]
     Corrupt {
         /// The database.
@@ -233,5 +234,13 @@ impl From<TreeError<rusqlite::Error>> for EngineError {
                 cause: other.to_string(),
             },
         }
+    }
+}
+
+/// A path after a blank, or nothing where none is known.
+fn named(path: &str) -> String {
+    match path {
+        "" => String::new(),
+        path => format!(" {path}"),
     }
 }
