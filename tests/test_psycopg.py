@@ -71,6 +71,18 @@ class Types(PsycopgCase):
                 self.assertEqual(connection.execute(rows).fetchone(), (1, 1, 1))
                 connection.execute(f"TRUNCATE {order}")
                 self.assertEqual(connection.execute(rows).fetchone(), (0, 0, 0), order)
+            connection.execute("ALTER TABLE trunk ADD COLUMN leaf INT REFERENCES leaf DEFERRABLE")
+            connection.execute(fill + "; UPDATE trunk SET leaf = 1")
+            # A ring needs constraints that wait for the end: trunk and leaf alone have one that does.
+            connection.execute("ALTER TABLE leaf DROP CONSTRAINT leaf_twig_fkey")
+            connection.execute("ALTER TABLE leaf ADD FOREIGN KEY (id) REFERENCES trunk DEFERRABLE")
+            connection.execute("DELETE FROM twig")
+            with self.assertRaises(psycopg.errors.FeatureNotSupported):
+                connection.execute("TRUNCATE trunk, leaf")
+            with connection.transaction():
+                connection.execute("SET CONSTRAINTS ALL DEFERRED")
+                connection.execute("TRUNCATE trunk, leaf")
+            self.assertEqual(connection.execute(rows).fetchone(), (0, 0, 0))
 
     def test_every_type_comes_back_in_text_and_binary(self):
         for number, (ty, values) in enumerate(ROUND_TRIPS.items()):

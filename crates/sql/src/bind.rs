@@ -351,28 +351,14 @@ impl<'b> Binder<'b> {
 
     /// Counts a relation.
     fn count_relation(&mut self) -> Result<(), SqlError> {
-        self.relations += 1;
-        if self.relations > RELATIONS_MAX {
-            return Err(SqlError::new(
-                "54001",
-                format!("the statement and its views name more than {RELATIONS_MAX} relations"),
-            )
-            .hint("Keep what a view computes in a table, or use fewer views of views."));
-        }
-        Ok(())
+        let hint = "Keep what a view computes in a table, or use fewer views of views.";
+        count_up(&mut self.relations, RELATIONS_MAX, "relations", hint)
     }
 
     /// Counts a window function.
     fn count_window(&mut self) -> Result<(), SqlError> {
-        self.windows += 1;
-        if self.windows > WINDOWS_MAX {
-            return Err(SqlError::new(
-                "54001",
-                format!("the statement has more than {WINDOWS_MAX} window functions"),
-            )
-            .hint("Compute them in several statements."));
-        }
-        Ok(())
+        let hint = "Compute them in several statements.";
+        count_up(&mut self.windows, WINDOWS_MAX, "window functions", hint)
     }
 
     /// Runs one level deeper, within bounds.
@@ -397,6 +383,16 @@ impl<'b> Binder<'b> {
             .filter(|id| *id != written)
             .collect()
     }
+}
+
+/// Counts one more of what a statement and its views may have so many of.
+fn count_up(count: &mut u32, max: u32, what: &str, hint: &str) -> Result<(), SqlError> {
+    *count += 1;
+    if *count > max {
+        let message = format!("the statement and its views have more than {max} {what}");
+        return Err(SqlError::new("54001", message).hint(hint));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

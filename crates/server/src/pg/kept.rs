@@ -1,9 +1,9 @@
 //! What sessions keep for their clients between messages: rows of cursors and of portals with a limit,
 //! parameters, prepared statements, and the part of a long message that has arrived.
 //!
-//! Each session counts what it keeps, and all are counted together. A session that keeps little
-//! ([`SMALL_LEN`]) is never refused because of others; beyond that it may keep [`SESSION_LEN_MAX`], and all
-//! sessions [`ALL_LEN_MAX`]. So sessions keep at most that and `SMALL_LEN` each.
+//! Each session counts what it keeps, each connection what has arrived, and all are counted together. One that keeps
+//! little ([`SMALL_LEN`]) is never refused because of others; beyond that it may keep [`SESSION_LEN_MAX`], and all
+//! of them [`ALL_LEN_MAX`]. So they keep at most that and twice `SMALL_LEN` a connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -31,6 +31,8 @@ const WORK_PER_PART: u64 = 512;
 /// large, all parts it may be in are followed at once.
 const WORK_PER_BYTE: u64 = 8;
 const PARTS_PER_WORK: u64 = 2;
+/// Bytes that beginning a search is counted as.
+const SEARCH_LEN: u64 = 64;
 /// No class of characters is more parts at once than that: UTF-8 has four bytes a character.
 const CLASS_WIDTH_MAX: u64 = 8;
 
@@ -44,10 +46,9 @@ struct Program {
 }
 
 impl Program {
-    /// Counts a search through the text from there on.
-    fn count_search(&self, text: &str, from: usize) -> Result<(), SqlError> {
-        let len = text.len().saturating_sub(from) as u64;
-        spill::work(len.saturating_mul(self.per_byte))
+    /// Counts a search through the text.
+    fn count_search(&self, text: &str) -> Result<(), SqlError> {
+        spill::work((text.len() as u64).saturating_mul(self.per_byte))
     }
 
     /// Counts a further search after a match. All searches go over the text once; each may go beyond the match it
@@ -68,7 +69,7 @@ impl Program {
         text: &str,
         mut found: impl FnMut(&Captures<'_>) -> Result<bool, SqlError>,
     ) -> Result<(), SqlError> {
-        self.count_search(text, 0)?;
+        self.count_search(text)?;
         for captures in self.regex.captures_iter(text) {
             let end = captures.get(0).map_or(text.len(), |whole| whole.end());
             self.count_further(text, end)?;
@@ -79,9 +80,6 @@ impl Program {
         Ok(())
     }
 }
-
-/// Bytes that beginning a search is counted as.
-const SEARCH_LEN: u64 = 64;
 
 thread_local! {
     /// The patterns of the statement under way.
@@ -99,12 +97,12 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     // (text, pattern, flags)
     function(connection, "st_regex_like", 3, |arguments, program| {
         let subject = arguments.text(0)?;
-        program.count_search(subject, 0)?;
+        program.count_search(subject)?;
         Ok(Value::Integer(program.regex.is_match(subject).into()))
     })?;
     function(connection, "st_regex_count", 3, |arguments, program| {
         let subject = arguments.text(0)?;
-        program.count_search(subject, 0)?;
+        program.count_search(subject)?;
         let mut count = 0;
         for found in program.regex.find_iter(subject) {
             program.count_further(subject, found.end())?;
@@ -115,7 +113,7 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     // The first group if there is one, else the whole match.
     function(connection, "st_regex_part", 3, |arguments, program| {
         let subject = arguments.text(0)?;
-        program.count_search(subject, 0)?;
+        program.count_search(subject)?;
         let Some(found) = program.regex.captures(subject) else {
             return Ok(Value::Null);
         };
@@ -131,7 +129,7 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     function(connection, "st_regex_find", 3, |arguments, program| {
         let subject = arguments.text(0)?;
-        program.count_search(subject, 0)?;
+        program.count_search(subject)?;
         match program.regex.find(subject) {
             Some(found) => text(found.as_str().to_owned()),
             None => Ok(Value::Null),
@@ -214,7 +212,7 @@ fn function(
 /// The pattern compiled, kept while the statement goes on.
 fn compiled(pattern: &str, flags: &str) -> Result<Rc<Program>, SqlError> {
     KEPT.with_borrow_mut(|kept| {
-        if kept.statement != spill::statement() || kept.programs.len() > KEPT_MAX {
+        if kept.statement != spill::statement() || kept.programs.len() >= KEPT_MAX {
             kept.programs.clear();
             kept.statement = spill::statement();
         }

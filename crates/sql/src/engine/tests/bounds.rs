@@ -436,4 +436,15 @@ fn what_functions_do_is_bounded() {
     let many = "'aaaaaaaaaaaaa' ~ ('(a|b|c|d|e|f){500}' || g)";
     assert_eq!(code(many, 100), "00000");
     assert_eq!(code(many, 50_000), "54000");
+    // In definitions, too: this pattern is counted before it is found too large to compile (2201B).
+    let named = "UPDATE account SET name = 'a' WHERE id = 1";
+    assert_eq!(ledger.one(&[(named, vec![])]), Code::SUCCESS);
+    let pattern = "((a{1000}){1000}){100}";
+    for definition in [
+        format!("CREATE INDEX i ON account ((regexp_count(name, '{pattern}')))"),
+        format!("ALTER TABLE account ADD CONSTRAINT c CHECK (regexp_count(name, '{pattern}') < 9)"),
+    ] {
+        let code = ledger.one(&[(&definition, vec![])]);
+        assert_eq!(code.as_str(), "54000", "{definition}");
+    }
 }
