@@ -16,6 +16,7 @@ mod expected;
 pub mod followed;
 pub mod keys;
 mod ledger_log;
+mod line;
 mod mempool;
 pub mod node;
 mod open_transaction;

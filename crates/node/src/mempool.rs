@@ -14,6 +14,14 @@ use crate::config::{BlockPolicy, MempoolConfig};
 use crate::error::NodeError;
 use crate::receipt::Receipt;
 
+/// How long a block waits for the sessions that work on open transactions, in microseconds: their
+/// COMMITs then share its cost.
+const PATIENCE_US: u64 = 8_000;
+/// How many sessions in line for the executor make waiting worth while.
+const COMING_MIN: usize = 4;
+/// How often a block that waits looks at the line, in microseconds.
+const LOOK_US: u64 = 500;
+
 /// Where the outcome is sent.
 pub(crate) type ReceiptSender = oneshot::Sender<Result<Receipt, NodeError>>;
 
@@ -88,22 +96,27 @@ impl Mempool {
         Ok(())
     }
 
-    /// Whether a block should be closed now. `now_us` is monotonic time.
+    /// Whether a block should be closed now. `now_us` is monotonic time, `coming` how many sessions
+    /// are in line for the executor.
     #[must_use]
-    pub(crate) fn due(&self, now_us: u64) -> Due {
+    pub(crate) fn due(&self, now_us: u64, coming: usize) -> Due {
         let queue = self.queue.lock();
         if queue.waiting.is_empty() {
             return Due::Idle;
         }
-        let age = now_us.saturating_sub(queue.oldest_us);
-        if queue.waiting.len() >= self.policy.transactions_max
-            || queue.bytes >= self.policy.bytes_max
-            || age >= self.policy.interval_us
-        {
-            Due::Now
-        } else {
-            Due::After(Duration::from_micros(self.policy.interval_us - age))
+        let full = queue.waiting.len() >= self.policy.transactions_max
+            || queue.bytes >= self.policy.bytes_max;
+        if full {
+            return Due::Now;
         }
+        let age = now_us.saturating_sub(queue.oldest_us);
+        if age < self.policy.interval_us {
+            return Due::After(Duration::from_micros(self.policy.interval_us - age));
+        }
+        if age < PATIENCE_US && coming >= COMING_MIN {
+            return Due::After(Duration::from_micros(LOOK_US));
+        }
+        Due::Now
     }
 
     /// Takes the transactions of the next block, in order of arrival. They stay known until

@@ -27,6 +27,7 @@ use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::followed::{Role, Senders, Server};
 use crate::keys::{KeyStore, LocalKey};
+use crate::line::Line;
 use crate::mempool::{Mempool, Waiting};
 use crate::propose::{Parent, build_block};
 use crate::receipt::Pending;
@@ -62,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) store: BlockStore,
     pub(crate) tiles: Arc<TileStore>,
     pub(crate) engine: Mutex<Engine>,
+    /// Sessions that want the executor.
+    pub(crate) line: Line,
     pub(crate) readers: Arc<Readers>,
     pub(crate) applier: Mutex<Applier>,
     pub(crate) recent: RwLock<RecentIds>,
@@ -407,7 +410,8 @@ impl Inner {
 
 impl Application for Inner {
     fn due(&self) -> Due {
-        self.mempool.due(self.runtime.clock.monotonic_us())
+        let now_us = self.runtime.clock.monotonic_us();
+        self.mempool.due(now_us, self.line.length())
     }
 
     fn propose(&self) -> Option<OrderedBlock> {

@@ -120,10 +120,12 @@ impl Node {
         work: impl FnOnce(&mut Engine) -> Result<R, EngineError>,
     ) -> Result<R, NodeError> {
         self.check_server()?;
+        let turn = self.inner.line.wait();
         let mut engine = self.inner.engine.lock();
         let done = work(&mut engine);
-        // The apply loop waits for this lock too; it must not starve behind a busy session.
+        // Only the apply loop can wait here; it must not starve behind busy sessions.
         parking_lot::MutexGuard::unlock_fair(engine);
+        drop(turn);
         Ok(done?)
     }
 }

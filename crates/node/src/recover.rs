@@ -28,6 +28,7 @@ use crate::directory::Directory;
 use crate::error::NodeError;
 use crate::followed::{Followed, Role, Server};
 use crate::ledger_log::LedgerLog;
+use crate::line::Line;
 use crate::mempool::Mempool;
 use crate::node::{Inner, Trouble, decode};
 use crate::past::StoredPast;
@@ -96,6 +97,7 @@ impl Inner {
             })),
             readers,
             engine: Mutex::new(engine),
+            line: Line::default(),
             config,
             runtime,
             ledger,

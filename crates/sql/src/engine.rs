@@ -25,6 +25,7 @@ mod digest;
 mod duplicate;
 mod error;
 mod explain;
+mod footprint;
 mod foreign_key;
 mod layout;
 mod meta;

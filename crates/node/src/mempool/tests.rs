@@ -42,11 +42,11 @@ fn b2_a_block_closes_by_count_bytes_or_time_each_alone() {
         interval_us: 500,
     };
     let by_count = pool(MempoolConfig::default(), policy);
-    assert_eq!(by_count.due(0), Due::Idle);
+    assert_eq!(by_count.due(0, 0), Due::Idle);
     by_count.push(waiting(1, 10).0, 100).unwrap();
-    assert_eq!(by_count.due(100), Due::After(Duration::from_micros(500)));
+    assert_eq!(by_count.due(100, 0), Due::After(Duration::from_micros(500)));
     by_count.push(waiting(2, 10).0, 100).unwrap();
-    assert_eq!(by_count.due(100), Due::Now);
+    assert_eq!(by_count.due(100, 0), Due::Now);
 
     let by_bytes = pool(
         MempoolConfig::default(),
@@ -57,9 +57,9 @@ fn b2_a_block_closes_by_count_bytes_or_time_each_alone() {
         },
     );
     by_bytes.push(waiting(1, 400).0, 0).unwrap();
-    assert_ne!(by_bytes.due(0), Due::Now);
+    assert_ne!(by_bytes.due(0, 0), Due::Now);
     by_bytes.push(waiting(2, 400).0, 0).unwrap();
-    assert_eq!(by_bytes.due(0), Due::Now);
+    assert_eq!(by_bytes.due(0, 0), Due::Now);
 
     let by_time = pool(
         MempoolConfig::default(),
@@ -69,8 +69,26 @@ fn b2_a_block_closes_by_count_bytes_or_time_each_alone() {
         },
     );
     by_time.push(waiting(1, 10).0, 100).unwrap();
-    assert_eq!(by_time.due(599), Due::After(Duration::from_micros(1)));
-    assert_eq!(by_time.due(600), Due::Now);
+    assert_eq!(by_time.due(599, 0), Due::After(Duration::from_micros(1)));
+    assert_eq!(by_time.due(600, 0), Due::Now);
+}
+
+#[test]
+fn a_block_waits_a_moment_for_sessions_in_line_for_the_executor() {
+    let pool = pool(
+        MempoolConfig::default(),
+        BlockPolicy {
+            transactions_max: 2,
+            ..BlockPolicy::default()
+        },
+    );
+    pool.push(waiting(1, 10).0, 100).unwrap();
+    assert_eq!(pool.due(100, 3), Due::Now);
+    assert!(matches!(pool.due(100, 4), Due::After(_)));
+    assert!(matches!(pool.due(8_099, 30), Due::After(_)));
+    assert_eq!(pool.due(8_100, 30), Due::Now);
+    pool.push(waiting(2, 10).0, 100).unwrap();
+    assert_eq!(pool.due(100, 30), Due::Now);
 }
 
 #[test]

@@ -174,6 +174,7 @@ const KNOWN: &[Known] = &[
     ),
     known(STATEMENT_TIMEOUT, "0", Rule::Time),
     known(AS_OF, "", Rule::Moment),
+    known(COPY_BATCHES, "off", Rule::Switch),
     known("synchronize_seqscans", "on", Rule::Switch),
     known(
         "synchronous_commit",
@@ -202,6 +203,9 @@ pub(crate) const EXPECTED_VERSIONS: &str = "stele.expected_versions";
 
 /// The height or time as of which the session reads; empty for the newest state.
 pub(crate) const AS_OF: &str = "stele.as_of";
+
+/// Whether COPY FROM is stored in as many transactions as it takes.
+pub(crate) const COPY_BATCHES: &str = "stele.copy_batches";
 
 /// How long a read or preview may take.
 pub(crate) const STATEMENT_TIMEOUT: &str = "statement_timeout";

@@ -95,6 +95,11 @@ impl ForeignKeys {
         Ok(all)
     }
 
+    /// Whether a table refers or is referred to.
+    pub(super) fn concern(&self, table: TableId) -> bool {
+        self.concerned.contains(&table)
+    }
+
     fn at<'k>(
         &'k self,
         places: &'k BTreeMap<TableId, Vec<usize>>,
@@ -331,7 +336,7 @@ impl Engine {
         for round in 0.. {
             let (touches, end) = self
                 .writer
-                .sink(|log| log.since(done, |table| keys.concerned.contains(&table)));
+                .sink(|log| log.since(done, |table| keys.concern(table)));
             done = end;
             if touches.is_empty() {
                 break;

@@ -12,6 +12,7 @@ use stele_core::{AccountId, Hash};
 use super::Engine;
 use super::cancel::Cancel;
 use super::error::EngineError;
+use super::footprint::LeftOut;
 use super::outcome::Failure;
 use super::row_log::{RowLog, Stamp, net};
 use super::statement::Allowance;
@@ -65,8 +66,9 @@ pub struct PreviewFailure {
 #[derive(Debug)]
 pub(super) struct KeptPreview {
     id: u64,
-    /// Statements run.
+    /// Statements run or left out.
     run: usize,
+    left_out: LeftOut,
     allowance: Allowance,
     changes: Vec<Change>,
     /// Touches of built-in tables whose rules were checked.
@@ -136,11 +138,12 @@ impl Engine {
         request: &PreviewRequest<'_>,
         checks: Checks,
     ) -> Result<Result<Previewed, PreviewFailure>, EngineError> {
-        let goes_on = self.preview.as_ref().is_some_and(|kept| {
-            checks == Checks::AtTheEnd && kept.id == request.id && kept.run <= request.from
-        });
-        if !goes_on {
+        if !self.goes_on(request, checks) {
             self.end_preview()?;
+            let left_out = match checks {
+                Checks::AtTheEnd => self.unneeded(request),
+                Checks::EachStatement => LeftOut::default(),
+            };
             self.begin(self.meta.height + 1)?;
             self.writer.sink(RowLog::clear);
             self.context
@@ -148,6 +151,7 @@ impl Engine {
             self.preview = Some(KeptPreview {
                 id: request.id,
                 run: 0,
+                left_out,
                 allowance: Allowance::of(&self.limits),
                 changes: Vec::new(),
                 checked: 0,
@@ -191,6 +195,20 @@ impl Engine {
         })
     }
 
+    /// Whether the kept preview is the beginning of what is asked for.
+    fn goes_on(&mut self, request: &PreviewRequest<'_>, checks: Checks) -> bool {
+        // Taken out, since binding needs the engine.
+        let kept = self.preview.take();
+        let goes_on = kept.as_ref().is_some_and(|kept| {
+            checks == Checks::AtTheEnd
+                && kept.id == request.id
+                && kept.run <= request.from
+                && self.suffices(&kept.left_out, request)
+        });
+        self.preview = kept;
+        goes_on
+    }
+
     /// Runs what is new. A failure comes with its place, if that is known.
     fn run_preview(
         &mut self,
@@ -201,6 +219,10 @@ impl Engine {
     ) -> Result<(), Box<(Option<usize>, Failure)>> {
         let new = request.statements.iter().enumerate().skip(kept.run);
         for (place, statement) in new {
+            if kept.left_out.holds(place) {
+                kept.run = place + 1;
+                continue;
+            }
             let at = |failure: Failure| Box::new((Some(place), failure));
             let result = self
                 .try_statement(request.account, statement, kept)

@@ -1,5 +1,6 @@
 mod blocks;
 mod bounds;
+mod footprints;
 mod history;
 mod policies;
 mod previews;

@@ -1,7 +1,8 @@
 //! COPY from and to the client.
 //!
 //! `COPY … FROM STDIN` becomes INSERTs of the open transaction, or of one of its own: all rows or
-//! none, within the bounds of a transaction.
+//! none, within the bounds of a transaction. With the setting `stele.copy_batches` it becomes as many
+//! transactions as it takes, one after the other.
 
 use bytes::{Bytes, BytesMut};
 use stele_core::Value;
@@ -15,11 +16,19 @@ use crate::pg::command::copy::{Copy, What};
 use crate::pg::copy::{Field, RowReader};
 use crate::pg::error::node_error;
 use crate::pg::message::Message;
+use crate::pg::settings::COPY_BATCHES;
 
 /// Rows one INSERT takes.
 const ROWS_OF_INSERT: usize = 100;
 /// Parameters one INSERT takes.
 const PARAMETERS_OF_INSERT: usize = 2_000;
+
+/// Bytes one INSERT takes, unless one row has more.
+const BYTES_OF_INSERT: usize = 128 * 1024;
+/// Rows of a batch, and the INSERT that reaches it.
+const ROWS_OF_BATCH: u64 = 10_000;
+/// Bytes of a batch, unless one row has more.
+const BYTES_OF_BATCH: usize = 512 * 1024;
 
 /// A COPY FROM STDIN that is going on.
 pub(super) struct CopyIn {
@@ -30,7 +39,11 @@ pub(super) struct CopyIn {
     format: Format,
     /// Values of rows that wait for their INSERT.
     waiting: Vec<Value>,
+    /// Their bytes, as the client sent them.
+    waiting_len: usize,
     rows: u64,
+    /// Rows that are on the ledger already; none unless it is stored in batches.
+    stored: Option<u64>,
     /// Why the rest is only read to its end.
     failed: Option<SqlError>,
     /// What follows in a simple-query message; none in the extended protocol.
@@ -42,7 +55,7 @@ impl Session {
     pub(super) async fn handle_copying(&mut self, message: Message) -> Next {
         let done = match message {
             Message::CopyData(bytes) => {
-                self.copy_data(&bytes);
+                self.copy_data(&bytes).await;
                 return Next::GoOn;
             }
             Message::Flush | Message::Sync => return Next::GoOn,
@@ -60,9 +73,13 @@ impl Session {
                     Message::CopyFail(reason) => reason,
                     _ => "unexpected message during COPY from stdin".to_owned(),
                 };
-                let rest = self.copying.take().and_then(|copying| copying.rest);
+                let copying = self.copying.take();
                 let error = SqlError::new("57014", format!("COPY from stdin failed: {reason}"));
-                (Err(error), rest)
+                let error = match &copying {
+                    Some(copying) => copying.telling(error),
+                    None => error,
+                };
+                (Err(error), copying.and_then(|copying| copying.rest))
             }
         };
         match done {
@@ -116,6 +133,16 @@ impl Session {
         let What::Table { name, columns } = &copy.what else {
             return Err(SqlError::new("42601", "COPY FROM takes a table"));
         };
+        let in_batches = self.settings.is_on(COPY_BATCHES);
+        if in_batches && self.in_transaction() {
+            return Err(SqlError::new(
+                "25001",
+                "COPY FROM in batches cannot run inside a transaction block",
+            )
+            .hint(format!(
+                "Each batch is a transaction: COMMIT first, or SET {COPY_BATCHES} = off."
+            )));
+        }
         let columns = match columns.is_empty() {
             false => columns.clone(),
             true => self.columns_of(name)?,
@@ -130,7 +157,9 @@ impl Session {
             reader: RowReader::new(copy.options.clone()),
             format: if binary { Format::Binary } else { Format::Text },
             waiting: Vec::new(),
+            waiting_len: 0,
             rows: 0,
+            stored: in_batches.then_some(0),
             failed: None,
             rest,
         });
@@ -147,37 +176,52 @@ impl Session {
     }
 
     /// Rows of the client.
-    fn copy_data(&mut self, bytes: &Bytes) {
+    async fn copy_data(&mut self, bytes: &Bytes) {
         let Some(mut copying) = self.copying.take() else {
             return;
         };
         if copying.failed.is_none() {
             copying.reader.feed(bytes);
-            copying.failed = self.copy_rows(&mut copying, false).err();
+            copying.failed = self.copy_rows(&mut copying, false).await.err();
         }
         self.copying = Some(copying);
     }
 
-    fn copy_rows(&mut self, copying: &mut CopyIn, last: bool) -> Result<(), SqlError> {
+    async fn copy_rows(&mut self, copying: &mut CopyIn, last: bool) -> Result<(), SqlError> {
         while let Some(row) = copying.reader.next_row(last)? {
-            copying.take(&row)?;
+            let len = row.iter().flatten().map(|bytes| bytes.len()).sum();
             let width = copying.columns.len().max(1);
-            let rows = copying.waiting.len() / width;
-            if rows >= ROWS_OF_INSERT || copying.waiting.len() >= PARAMETERS_OF_INSERT {
-                self.copy_insert(copying)?;
+            let is_full = copying.waiting.len() / width >= ROWS_OF_INSERT
+                || copying.waiting.len() >= PARAMETERS_OF_INSERT
+                || copying.waiting_len.saturating_add(len) > BYTES_OF_INSERT;
+            if is_full {
+                self.copy_insert(copying).await?;
             }
+            copying.take(&row)?;
+            copying.waiting_len += len;
         }
         if last {
-            self.copy_insert(copying)?;
+            self.copy_insert(copying).await?;
         }
         Ok(())
     }
 
-    /// Puts the rows that wait into the transaction.
-    fn copy_insert(&mut self, copying: &mut CopyIn) -> Result<(), SqlError> {
+    /// Puts the rows that wait into the transaction; before it, stores what a batch has got if that is
+    /// enough.
+    async fn copy_insert(&mut self, copying: &mut CopyIn) -> Result<(), SqlError> {
         let rows = copying.waiting.len() / copying.columns.len().max(1);
         if rows == 0 {
             return Ok(());
+        }
+        let before = copying.rows - rows as u64;
+        let len = std::mem::take(&mut copying.waiting_len);
+        if let Some(stored) = &mut copying.stored {
+            let open = self.transaction.as_ref();
+            let bytes = open.map_or(0, |transaction| transaction.open.bytes());
+            if before - *stored >= ROWS_OF_BATCH || bytes.saturating_add(len) > BYTES_OF_BATCH {
+                self.commit().await?;
+                *stored = before;
+            }
         }
         let statement = Statement {
             sql: insert(&copying.table, &copying.columns, rows),
@@ -191,10 +235,14 @@ impl Session {
                 "cannot execute COPY FROM in a read-only transaction",
             ));
         }
-        transaction.open.note(statement).map_err(|error| {
-            error.hint(
-                "A COPY is one transaction: split the file, for example with `split -l 1000`.",
-            )
+        let noted = transaction.open.note(statement);
+        noted.map_err(|error| match copying.stored {
+            None => error.hint(format!(
+                "A COPY is one transaction: SET {COPY_BATCHES} = on stores it in several, or split the file."
+            )),
+            Some(_) => error.hint(
+                "A row must fit into a transaction: append large data as records over HTTP.",
+            ),
         })
     }
 
@@ -218,20 +266,25 @@ impl Session {
         }
     }
 
+    async fn copy_rest(&mut self, copying: &mut CopyIn) -> Result<(), SqlError> {
+        self.copy_rows(copying, true).await?;
+        if self.in_transaction() {
+            self.preview_copied()
+        } else {
+            self.commit().await
+        }
+    }
+
     /// The client has sent all rows.
     async fn copy_done(&mut self) -> Result<(), SqlError> {
         let Some(mut copying) = self.copying.take() else {
             return Ok(());
         };
         if let Some(error) = copying.failed.take() {
-            return Err(error);
+            return Err(copying.telling(error));
         }
-        self.copy_rows(&mut copying, true)?;
-        if self.in_transaction() {
-            self.preview_copied()?;
-        } else {
-            self.commit().await?;
-        }
+        let done = self.copy_rest(&mut copying).await;
+        done.map_err(|error| copying.telling(error))?;
         let tag = format!("COPY {}", copying.rows);
         self.out.command_complete(&tag);
         Ok(())
@@ -239,6 +292,26 @@ impl Session {
 }
 
 impl CopyIn {
+    /// An error that also says what of the COPY is stored all the same.
+    fn telling(&self, error: SqlError) -> SqlError {
+        let Some(stored) = self.stored else {
+            return error;
+        };
+        let said = match &error.detail {
+            Some(detail) => format!("{detail}\n"),
+            None => String::new(),
+        };
+        let table = &self.table;
+        let others = match error.code.as_str() {
+            // The answer to the last batch has not come.
+            "08007" => "the transaction named holds those after them",
+            _ => "the others are not",
+        };
+        error.detail(format!(
+            "{said}COPY {table}: the first {stored} rows are stored, {others}."
+        ))
+    }
+
     fn take(&mut self, row: &[Field]) -> Result<(), SqlError> {
         let number = self.reader.row();
         if row.len() != self.columns.len() {
