@@ -250,7 +250,7 @@ class Generator:
         e = self.expression("timestamp", scope, depth)
         return self.rng.choice([
             f"({e} + INTERVAL '{self.rng.choice(['1 day', '1 month', '90 minutes', '1 year -3 days'])}')",
-            f"date_trunc('{self.rng.choice(['year', 'month', 'week', 'day', 'hour'])}', {e})",
+            f"date_trunc('{self.rng.choice(['century', 'decade', 'year', 'month', 'week', 'day', 'hour'])}', {e})",
             f"({self.expression('date', scope, depth)})::timestamp",
         ])
 

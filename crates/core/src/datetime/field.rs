@@ -6,6 +6,12 @@ use crate::numeric::Numeric;
 /// A field of a date or timestamp, as PostgreSQL's `extract` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
+    /// 1 from the year 1 on, 2 from 1001 on.
+    Millennium,
+    /// 1 from the year 1 on, 2 from 101 on.
+    Century,
+    /// The year by ten.
+    Decade,
     /// Year.
     Year,
     /// Quarter, 1 to 4.
@@ -43,6 +49,9 @@ impl Field {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
+            "millennium" | "millennia" => Self::Millennium,
+            "century" | "centuries" => Self::Century,
+            "decade" | "decades" => Self::Decade,
             "year" | "years" => Self::Year,
             "quarter" => Self::Quarter,
             "month" | "months" => Self::Month,
@@ -116,6 +125,10 @@ pub fn extract_from_date(days: i32, field: Field) -> Result<Numeric, DateTimeErr
 fn calendar_field(days: i32, civil: &Civil, field: Field) -> Result<i64, DateTimeError> {
     let days = i64::from(days);
     Ok(match field {
+        // Years are 1 and more.
+        Field::Millennium => i64::from((civil.year - 1) / 1_000 + 1),
+        Field::Century => i64::from((civil.year - 1) / 100 + 1),
+        Field::Decade => i64::from(civil.year / 10),
         Field::Year => i64::from(civil.year),
         Field::Quarter => i64::from((civil.month - 1) / 3 + 1),
         Field::Month => i64::from(civil.month),

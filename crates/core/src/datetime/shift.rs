@@ -28,6 +28,12 @@ pub enum Unit {
     Quarter,
     /// First of January.
     Year,
+    /// First of January of a year that ends in 0.
+    Decade,
+    /// First of January of a year that ends in 01.
+    Century,
+    /// First of January of a year that ends in 001.
+    Millennium,
 }
 
 impl Unit {
@@ -46,6 +52,9 @@ impl Unit {
             "month" => Self::Month,
             "quarter" => Self::Quarter,
             "year" => Self::Year,
+            "decade" => Self::Decade,
+            "century" | "centurie" => Self::Century,
+            "millennium" | "millennia" => Self::Millennium,
             _ => return None,
         })
     }
@@ -59,7 +68,9 @@ pub fn truncate_timestamp(micros: i64, unit: Unit) -> Result<i64, DateTimeError>
     let fixed = |length: i64| check_timestamp(micros - micros.rem_euclid(length));
     let days = micros.div_euclid(MICROS_PER_DAY);
     let civil = civil_of_timestamp(micros);
-    let first_of = |month: u8| Ok(i64::from(date_of(civil.year, month, 1)?) * MICROS_PER_DAY);
+    let first = |year: i32, month: u8| Ok(i64::from(date_of(year, month, 1)?) * MICROS_PER_DAY);
+    let first_of = |month: u8| first(civil.year, month);
+    let year_from_1_by = |length: i32| first((civil.year - 1) / length * length + 1, 1);
     match unit {
         Unit::Microsecond => check_timestamp(micros),
         Unit::Millisecond => fixed(1_000),
@@ -72,6 +83,10 @@ pub fn truncate_timestamp(micros: i64, unit: Unit) -> Result<i64, DateTimeError>
         Unit::Month => first_of(civil.month),
         Unit::Quarter => first_of((civil.month - 1) / 3 * 3 + 1),
         Unit::Year => first_of(1),
+        // The first ten years have none that ends in 0.
+        Unit::Decade => first(civil.year / 10 * 10, 1),
+        Unit::Century => year_from_1_by(100),
+        Unit::Millennium => year_from_1_by(1_000),
     }
 }
 

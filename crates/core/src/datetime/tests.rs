@@ -98,7 +98,30 @@ fn fields_and_units_are_postgresql_s() {
         );
     }
     assert_eq!(
-        (Field::named("century"), Unit::named("fortnight")),
+        (Field::named("eon"), Unit::named("fortnight")),
         (None, None)
     );
+}
+
+#[test]
+fn long_units_begin_in_the_year_that_ends_in_1() {
+    for (at, fields, units) in [
+        ("1999-12-31", ["2", "20", "199"], ["1001", "1901", "1990"]),
+        ("2000-12-31", ["2", "20", "200"], ["1001", "1901", "2000"]),
+        ("2001-01-01", ["3", "21", "200"], ["2001", "2001", "2000"]),
+        ("0010-02-03", ["1", "1", "1"], ["0001", "0001", "0010"]),
+    ] {
+        let time = parse_timestamp(at).unwrap();
+        let names = ["millennium", "century", "decade"];
+        for ((name, field), unit) in names.into_iter().zip(fields).zip(units) {
+            let named = Field::named(name).unwrap();
+            let found = extract_from_timestamp(time, named).unwrap().to_string();
+            assert_eq!(found, field, "{name} of {at}");
+            let found = truncate_timestamp(time, Unit::named(name).unwrap()).unwrap();
+            let begins = format!("{unit}-01-01 00:00:00");
+            assert_eq!(format_timestamp(found), begins, "{name} of {at}");
+        }
+    }
+    let early = parse_timestamp("0009-12-31").unwrap();
+    assert!(truncate_timestamp(early, Unit::Decade).is_err());
 }

@@ -46,6 +46,16 @@ impl Bare {
         Ok(())
     }
 
+    /// Adds the columns that the state has beside a table's own: which transaction wrote a row.
+    pub(super) fn stamp(&self, table: &str) -> Result<()> {
+        let sql = format!(
+            "ALTER TABLE {table} ADD COLUMN _h INTEGER NOT NULL DEFAULT 1000000;
+             ALTER TABLE {table} ADD COLUMN _x INTEGER NOT NULL DEFAULT 1000;
+             UPDATE {table} SET _h = 1000000, _x = 1000;"
+        );
+        Ok(self.connection.execute_batch(&sql)?)
+    }
+
     /// Adds a secondary index on `account`.
     pub(super) fn index(&self, table: &str) -> Result<()> {
         let sql = format!("CREATE INDEX {table}_account ON {table} (account)");

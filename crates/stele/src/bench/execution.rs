@@ -194,6 +194,16 @@ impl BareExecution {
         Ok(Self { bare })
     }
 
+    /// The same, in a table whose rows say which transaction wrote them.
+    pub(super) fn open_stamped(base: &Path, workload: &Workload, filled: u64) -> Result<Self> {
+        let bare = Bare::open(&base.join(format!("{}.stamped", workload.name)))?;
+        bare.create(&workload.table(), filled, workload.keys)
+            .context("filling SQLite")?;
+        bare.index(&workload.table())?;
+        bare.stamp(&workload.table())?;
+        Ok(Self { bare })
+    }
+
     /// One round, [`BLOCK_ROWS`] rows a commit, by the time on cores.
     pub(super) fn run(
         &self,
@@ -213,6 +223,12 @@ impl BareExecution {
         Ok(Sample::round(rows, taken, Vec::new()))
     }
 }
+
+/// What history costs an INSERT.
+pub(super) const HISTORY: Workload = Workload {
+    name: "history",
+    ..ASCENDING
+};
 
 /// Keys ascending.
 pub(super) const ASCENDING: Workload = Workload {

@@ -24,6 +24,8 @@ pub(super) enum Measure {
     Permissions(Workload),
     /// Blocks in the engine.
     Execution(Workload),
+    /// Bare SQLite with and without what history adds to a row.
+    History(Workload),
     /// Proofs of transactions.
     EntryProof,
     /// Proofs of rows.
@@ -39,9 +41,10 @@ pub(super) enum Measure {
 impl Measure {
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Wire(workload) | Self::Permissions(workload) | Self::Execution(workload) => {
-                workload.name
-            }
+            Self::Wire(workload)
+            | Self::Permissions(workload)
+            | Self::Execution(workload)
+            | Self::History(workload) => workload.name,
             Self::EntryProof => "entry-proof",
             Self::RowProof => "row-proof",
             Self::SelfCheck => "self-check",
@@ -60,6 +63,7 @@ impl Measure {
             "execute-ascending" | "execute-batch-ascending" => vec![Bar::Share(SQLITE, 0.3)],
             "self-check" => vec![Bar::Share(SHA256SUM, 0.7)],
             "memory" => vec![Bar::Below(300.0)],
+            "history" => vec![Bar::Share(SQLITE, 0.85)],
             "permissions-30" => vec![Bar::Share(OWNER, 0.85)],
             "proof-sql" => vec![Bar::MedianMs(2.0)],
             _ => Vec::new(),
@@ -80,7 +84,7 @@ const fn wire(name: &'static str, clients: u64, shape: Shape, keys: Keys) -> Mea
 }
 
 /// All measures, in the order they run, and what they are.
-pub(super) const MEASURES: [(Measure, &str); 19] = [
+pub(super) const MEASURES: [(Measure, &str); 20] = [
     (
         wire("insert-1", 1, Shape::Single, Keys::Ascending),
         "single-row INSERTs, each durable, 1 client",
@@ -156,6 +160,10 @@ pub(super) const MEASURES: [(Measure, &str); 19] = [
     (
         Measure::Execution(execution::BATCH_RANDOM),
         "the same, keys random",
+    ),
+    (
+        Measure::History(execution::HISTORY),
+        "single-row INSERTs into bare SQLite, 2,000 a commit, with and without the two columns that history adds to a row",
     ),
     (
         Measure::EntryProof,

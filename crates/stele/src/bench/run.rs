@@ -86,6 +86,12 @@ pub(super) async fn run(
                 figure.bars = measure.bars();
                 figures.push(figure);
             }
+            Measure::History(workload) if connect.is_none() => {
+                announce(measure);
+                let mut figure = history(base, effort, workload)?;
+                figure.bars = measure.bars();
+                figures.push(figure);
+            }
             _ => {}
         }
     }
@@ -168,6 +174,25 @@ fn execution(base: &Path, effort: &Effort, workload: &Workload) -> Result<Figure
     for _ in 0..effort.rounds {
         sample.add(ours.run(workload, &numbers, effort.round)?);
         peer.add(bare.run(workload, &bare_numbers, effort.round)?);
+    }
+    Ok(Figure {
+        name: workload.name.to_owned(),
+        unit: "rows/s",
+        ours: sample,
+        peers: vec![(SQLITE, peer)],
+        bars: Vec::new(),
+    })
+}
+
+/// What history adds to an INSERT: two columns. The rest is written when a row changes or goes.
+fn history(base: &Path, effort: &Effort, workload: &Workload) -> Result<Figure> {
+    let stamped = BareExecution::open_stamped(base, workload, effort.filled)?;
+    let plain = BareExecution::open(base, workload, effort.filled)?;
+    let (numbers, plain_numbers) = (Numbers::after(effort.filled), Numbers::after(effort.filled));
+    let (mut sample, mut peer) = (Sample::default(), Sample::default());
+    for _ in 0..effort.rounds {
+        sample.add(stamped.run(workload, &numbers, effort.round)?);
+        peer.add(plain.run(workload, &plain_numbers, effort.round)?);
     }
     Ok(Figure {
         name: workload.name.to_owned(),
