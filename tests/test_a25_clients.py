@@ -18,6 +18,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from postgres_server import PostgresServer
 from stele_node import NodeCase, clean_environment, stele
 
 CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
@@ -218,6 +219,25 @@ class Clients(NodeCase):
     def test_a25_node_postgres(self):
         url = f"postgres://operator@127.0.0.1:{self.node.postgres_port}/stele"
         self.assertIn("23505", self.run_client("node", "client.js", url, cwd=CLIENTS / "node"))
+
+    def test_a25_grafana_postgresql_source(self):
+        """Its driver and its statements: Grafana itself is in no registry of packages."""
+        server = PostgresServer().start()
+        self.addCleanup(server.stop)
+        urls = [
+            f"postgres://operator@127.0.0.1:{self.node.postgres_port}/stele",
+            f"postgres://postgres@/postgres?host={server.home}",
+        ]
+        said, expected = (
+            dict(line.split(": ", 1) for line in self.run_client("go", "run", "./grafana", url, cwd=CLIENTS / "pgx").splitlines())
+            for url in urls
+        )
+        self.assertEqual(said.keys(), expected.keys())
+        self.assertRegex(said.pop("tables"), r"\brides;.* geo\.points$")
+        self.assertEqual(said.pop("schemas").split("; "), sorted([*expected.pop("schemas").split("; "), "stele"]))
+        self.assertRegex(expected.pop("tables"), r"\brides; geo\.points$")
+        self.assertEqual(said, expected)
+        self.assertGreaterEqual(len(said), 12)
 
     def test_a25_pgx(self):
         url = f"postgres://operator@127.0.0.1:{self.node.postgres_port}/stele"

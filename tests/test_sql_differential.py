@@ -69,6 +69,17 @@ class Answer:
         mine, theirs = (self.rows, other.rows) if ordered else (sorted(self.rows, key=key), sorted(other.rows, key=key))
         return self.tag == other.tag and mine == theirs
 
+    def with_plain_numbers(self):
+        """Tag and sorted rows, in JSON without zeros at the end of a number."""
+
+        def plain(value):
+            if value is None or not value.startswith(("[", "{")):
+                return value
+            return re.sub(r"(\d\.\d*?)0+(?=[,\]}\s]|$)", lambda found: found[1].rstrip("."), value)
+
+        key = lambda row: [(value is None, value or "") for value in row]
+        return self.tag, sorted((tuple(map(plain, row)) for row in self.rows), key=key)
+
     def __repr__(self):
         return f"{self.code} {self.message}" if self.code else f"{self.tag} {self.rows[:12]}"
 
@@ -81,6 +92,8 @@ def explained(sql, here, there):
     """The difference as docs/sql.md words it, if it is one of those."""
     if there.code is None and here.code == "21000" and re.match(r"UPDATE .* FROM ", sql):
         return "UPDATE … FROM whose rows disagree"
+    if here.code is None and there.code is None and here.with_plain_numbers() == there.with_plain_numbers():
+        return "the scale of NUMERIC in JSON"
     return None
 
 

@@ -24,7 +24,7 @@ pub use extension::{Extension, PolicyClauses, ProcedureClauses};
 pub use kind::StatementKind;
 
 use crate::error::SqlError;
-use dialect::Versioned;
+use dialect::Postgres;
 use position::Positions;
 
 /// Longest text of one message, in bytes: several statements may come together.
@@ -156,7 +156,7 @@ pub fn parse_single(text: &str) -> Result<ParsedStatement, SqlError> {
 
 /// Parses an expression that stands alone, as a DEFAULT or CHECK is stored.
 pub(crate) fn parse_expression(text: &str) -> Result<sqlparser::ast::Expr, SqlError> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres::new(false);
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| tokenizer_error(text, &error))?;
@@ -170,12 +170,8 @@ fn parse_one(segment: &[TokenWithSpan]) -> Result<Statement, ParserError> {
     let says_system_time = segment.iter().any(
         |token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::SYSTEM_TIME),
     );
-    let dialect: &dyn Dialect = if says_system_time {
-        &Versioned(PostgreSqlDialect {})
-    } else {
-        &PostgreSqlDialect {}
-    };
-    let mut parser = parser(dialect, spelling::spelled_out(segment));
+    let dialect = Postgres::new(says_system_time);
+    let mut parser = parser(&dialect, spelling::spelled_out(segment));
     let statement = parser.parse_statement()?;
     let next = parser.next_token();
     if next.token == Token::EOF {

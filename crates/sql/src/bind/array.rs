@@ -202,6 +202,7 @@ impl Binder<'_> {
                 | "cardinality"
                 | "array_position"
                 | "string_to_array"
+                | "parse_ident"
         );
         if name == "generate_series" {
             let (ty, [from, to, step]) = self.series_bounds(environment, trees)?;
@@ -218,12 +219,24 @@ impl Binder<'_> {
         for tree in trees {
             arguments.push(self.typed(environment, tree)?);
         }
+        if name == "parse_ident" {
+            let arguments: Vec<Expression> = arguments.into_iter().map(Expression::plain).collect();
+            let [text] = super::call::take(arguments, name)?;
+            let text = self.cast(text, Type::Text, Asked::Implicitly)?;
+            let sql = format!("st_parse_ident({})", text.sql);
+            let array = SystemType::Array(Element::Text);
+            return Ok(Some(Expression::new(sql, Type::Text).of_system(array)));
+        }
         if name == "string_to_array" {
             let arguments: Vec<Expression> = arguments.into_iter().map(Expression::plain).collect();
-            let [text, separator] = super::call::take(arguments, name)?;
-            let text = self.cast(text, Type::Text, Asked::Implicitly)?;
-            let separator = self.cast(separator, Type::Text, Asked::Implicitly)?;
-            let sql = format!("st_array_split({},{})", text.sql, separator.sql);
+            if !(2..=3).contains(&arguments.len()) {
+                return Err(no_function("string_to_array"));
+            }
+            let mut texts = Vec::with_capacity(3);
+            for argument in arguments {
+                texts.push(self.cast(argument, Type::Text, Asked::Implicitly)?.sql);
+            }
+            let sql = format!("st_array_split({})", texts.join(","));
             let array = SystemType::Array(Element::Text);
             return Ok(Some(Expression::new(sql, Type::Text).of_system(array)));
         }

@@ -6,7 +6,8 @@ mod unnest;
 pub(super) use unnest::gives_rows_in_order;
 
 use sqlparser::ast::{
-    FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    ObjectName, TableAlias, TableFactor, TableVersion, TableWithJoins,
 };
 use stele_core::Type;
 use stele_core::schema::{Kind, Table, View};
@@ -335,11 +336,52 @@ impl Binder<'_> {
                 }
                 self.derived_text(&select, &text, alias, &bare)
             }
-            _ => Err(SqlError::unsupported(
-                format!("the function {bare} in FROM"),
-                "FROM takes stele_history, stele_changes, stele_diff and generate_series(from, to [, step]).",
-            )),
+            _ => {
+                let (select, text) = self.value_relation(name, arguments, alias, &bare, outer)?;
+                self.derived_text(&select, &text, alias, &bare)
+            }
         }
+    }
+
+    /// A function that gives one value, as a relation of one row.
+    fn value_relation(
+        &mut self,
+        name: &ObjectName,
+        arguments: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        bare: &str,
+        outer: Option<&Environment<'_>>,
+    ) -> Result<(Select, String), SqlError> {
+        let call = Expr::Function(Function {
+            name: name.clone(),
+            uses_odbc_syntax: false,
+            parameters: FunctionArguments::None,
+            args: FunctionArguments::List(FunctionArgumentList {
+                duplicate_treatment: None,
+                args: arguments.to_vec(),
+                clauses: Vec::new(),
+            }),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group: Vec::new(),
+        });
+        let scope = Scope::default();
+        let environment = Environment::new(&scope, Clause::From).with_outer(outer);
+        let value = self.typed(&environment, &call)?;
+        let text = format!("SELECT {} AS k1", value.sql);
+        let column = Column {
+            name: alias.map_or_else(|| bare.to_owned(), |alias| folded(&alias.name)),
+            expression: Expression {
+                sql: String::new(),
+                ..value
+            },
+        };
+        let select = Select {
+            columns: vec![column],
+            ..Select::default()
+        };
+        Ok((select, text))
     }
 }
 

@@ -78,6 +78,8 @@ pub(super) enum Clause {
     OrderBy,
     Limit,
     Values,
+    /// The arguments of a function in FROM.
+    From,
     Set,
     Returning,
     Check,
@@ -97,6 +99,7 @@ impl Clause {
             Self::OrderBy => "ORDER BY",
             Self::Limit => "LIMIT",
             Self::Values => "VALUES",
+            Self::From => "functions in FROM",
             Self::Set => "UPDATE",
             Self::Returning => "RETURNING",
             Self::Check => "check constraints",

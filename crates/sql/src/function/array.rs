@@ -126,14 +126,30 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
             .collect();
         text(serde_json::Value::Array(rows).to_string())
     })?;
-    strict(connection, "st_array_split", 2, |arguments| {
-        let (whole, separator) = (arguments.text(0)?, arguments.text(1)?);
+    // (text, separator[, what stands for NULL])
+    lenient(connection, "st_array_split", VARIADIC, |arguments| {
+        if arguments.is_null(0) {
+            return Ok(Value::Null);
+        }
+        let whole = arguments.text(0)?;
+        let separator = match arguments.is_null(1) {
+            true => None,
+            false => Some(arguments.text(1)?),
+        };
+        let null = match arguments.len() > 2 && !arguments.is_null(2) {
+            true => Some(arguments.text(2)?),
+            false => None,
+        };
         let pieces: Vec<&str> = match (whole, separator) {
             ("", _) => Vec::new(),
-            (whole, "") => vec![whole],
-            (whole, separator) => whole.split(separator).collect(),
+            (whole, None) => whole.split("").filter(|piece| !piece.is_empty()).collect(),
+            (whole, Some("")) => vec![whole],
+            (whole, Some(separator)) => whole.split(separator).collect(),
         };
-        let pieces = pieces.into_iter().map(Some);
+        let pieces = pieces.into_iter().map(|piece| match null {
+            Some(null) if null == piece => None,
+            _ => Some(piece),
+        });
         text(array_text::from_elements(Element::Text, pieces)?)
     })?;
     strict(connection, "st_array_position", 2, |arguments| {

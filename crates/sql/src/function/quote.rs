@@ -5,7 +5,9 @@ use rusqlite::types::Value;
 
 use super::arguments::{Arguments, VARIADIC, lenient, strict};
 use super::text::{check_len, grow, text};
+use crate::array_text;
 use crate::error::SqlError;
+use crate::system_type::Element;
 
 /// Words PostgreSQL 15 takes for names only in quotes.
 const RESERVED: &str = " all analyse analyze and any array as asc asymmetric authorization between bigint \
@@ -27,6 +29,11 @@ const WIDTH_MAX: usize = 1_000_000;
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     strict(connection, "st_quote_ident", 1, |arguments| {
         text(quoted_name(arguments.text(0)?))
+    })?;
+    strict(connection, "st_parse_ident", 1, |arguments| {
+        let names = names_of(arguments.text(0)?)?;
+        let names = names.iter().map(|name| Some(name.as_str()));
+        text(array_text::from_elements(Element::Text, names)?)
     })?;
     strict(connection, "st_quote_literal", 1, |arguments| {
         text(quoted_literal(arguments.text(0)?))
@@ -172,4 +179,64 @@ fn digits(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<u
         number = Some(so_far.saturating_add(digit as usize));
     }
     number
+}
+
+/// The parts of a qualified name, as `parse_ident` reads them.
+fn names_of(whole: &str) -> Result<Vec<String>, SqlError> {
+    let invalid = |detail: &str| {
+        let error = SqlError::new(
+            "22023",
+            format!("string is not a valid identifier: \"{whole}\""),
+        );
+        match detail {
+            "" => error,
+            detail => error.detail(detail),
+        }
+    };
+    let is_start = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+    let is_part = |c: char| is_start(c) || c.is_ascii_digit() || c == '$';
+    let mut names = Vec::new();
+    let mut rest = whole.trim_start();
+    loop {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut name = String::new();
+            let mut left = quoted;
+            loop {
+                let Some((before, after)) = left.split_once('"') else {
+                    return Err(invalid("String has unclosed double quotes."));
+                };
+                name.push_str(before);
+                left = after;
+                match left.strip_prefix('"') {
+                    Some(after) => {
+                        name.push('"');
+                        left = after;
+                    }
+                    None => break,
+                }
+            }
+            if name.is_empty() {
+                return Err(invalid("Quoted identifier must not be empty."));
+            }
+            names.push(name);
+            rest = left;
+        } else if rest.starts_with(is_start) {
+            let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+            let (name, left) = rest.split_at(end);
+            names.push(name.to_ascii_lowercase());
+            rest = left;
+        } else if rest.starts_with('.') {
+            return Err(invalid("No valid identifier before \".\"."));
+        } else if names.is_empty() {
+            return Err(invalid(""));
+        } else {
+            return Err(invalid("No valid identifier after \".\"."));
+        }
+        rest = rest.trim_start();
+        match rest.strip_prefix('.') {
+            Some(after) => rest = after.trim_start(),
+            None if rest.is_empty() => return Ok(names),
+            None => return Err(invalid("")),
+        }
+    }
 }

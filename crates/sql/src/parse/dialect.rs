@@ -1,34 +1,71 @@
-//! PostgreSQL's dialect with SQL:2011's `FOR SYSTEM_TIME AS OF`, which PostgreSQL does not have.
+//! PostgreSQL's dialect, read as PostgreSQL reads it where the parser does not, and SQL:2011's
+//! `FOR SYSTEM_TIME AS OF`, which PostgreSQL does not have.
 //!
-//! Only statements that say SYSTEM_TIME are parsed with it, because with it the parser reads a few
+//! Table versions are on only for statements that say SYSTEM_TIME, because with them the parser reads a few
 //! other words behind a table's name in its own way (`AT`, `CHANGES`) that PostgreSQL takes as aliases.
 
 use std::any::TypeId;
 
+use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
-/// PostgreSQL's dialect plus table versions.
+/// PostgreSQL's dialect, with or without table versions.
 #[derive(Debug)]
-pub(super) struct Versioned(pub(super) PostgreSqlDialect);
+pub(super) struct Postgres {
+    base: PostgreSqlDialect,
+    versions: bool,
+}
+
+impl Postgres {
+    pub(super) fn new(versions: bool) -> Self {
+        Self {
+            base: PostgreSqlDialect {},
+            versions,
+        }
+    }
+}
 
 /// Answers as PostgreSQL's dialect does.
 macro_rules! same {
     ($($name:ident($($argument:ident: $ty:ty),*) -> $result:ty;)*) => {
         $(fn $name(&self $(, $argument: $ty)*) -> $result {
-            self.0.$name($($argument),*)
+            self.base.$name($($argument),*)
         })*
     };
 }
 
-impl Dialect for Versioned {
+impl Dialect for Postgres {
     fn dialect(&self) -> TypeId {
-        self.0.dialect()
+        self.base.dialect()
     }
 
     fn supports_table_versioning(&self) -> bool {
-        true
+        self.versions
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        _precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let word = |place: usize| match &parser.peek_nth_token_ref(place).token {
+            Token::Word(word) => word.keyword,
+            _ => Keyword::NoKeyword,
+        };
+        let negated = word(0) == Keyword::NOT;
+        let operator = usize::from(negated);
+        let next = |place: usize| &parser.peek_nth_token_ref(operator + place).token;
+        match word(operator) {
+            // `IN ((SELECT …)::type, …)` is a list.
+            Keyword::IN if *next(1) == Token::LParen && *next(2) == Token::LParen => {
+                Some(in_parentheses(parser, expr, negated))
+            }
+            _ => None,
+        }
     }
 
     same! {
@@ -77,4 +114,30 @@ impl Dialect for Versioned {
         supports_aliased_function_args() -> bool;
         supports_comment_optimizer_hint() -> bool;
     }
+}
+
+fn in_parentheses(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    for _ in 0..2 + usize::from(negated) {
+        parser.advance_token();
+    }
+    let query = parser.maybe_parse(|parser| {
+        let query = parser.parse_query()?;
+        parser.expect_token(&Token::RParen)?;
+        Ok(query)
+    })?;
+    let expr = Box::new(expr.clone());
+    if let Some(subquery) = query {
+        return Ok(Expr::InSubquery {
+            expr,
+            subquery,
+            negated,
+        });
+    }
+    let list = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::InList {
+        expr,
+        list,
+        negated,
+    })
 }

@@ -32,6 +32,58 @@ fn depth_is_bounded() {
 }
 
 #[test]
+fn a_list_may_begin_with_a_sub_select_in_parentheses() {
+    use sqlparser::ast::{Expr, SetExpr, Statement};
+
+    let condition = |text: &str| {
+        let statement = parse_single(&format!("SELECT 1 WHERE {text}")).unwrap();
+        let Statement::Query(query) = statement.statement().clone() else {
+            panic!("{text}");
+        };
+        let SetExpr::Select(select) = *query.body else {
+            panic!("{text}");
+        };
+        select.selection.unwrap()
+    };
+    for (text, size) in [
+        ("1 IN ((SELECT 2)::bigint, 3)", 2),
+        ("1 IN (((SELECT 2))::bigint)", 1),
+        ("1 NOT IN ((SELECT 2) + 1, (SELECT 3))", 2),
+        ("1 IN ((2), 3)", 2),
+    ] {
+        let Expr::InList { list, negated, .. } = condition(text) else {
+            panic!("{text}");
+        };
+        assert_eq!(
+            (list.len(), negated),
+            (size, text.contains("NOT")),
+            "{text}"
+        );
+    }
+    for text in [
+        "1 IN ((SELECT 2))",
+        "1 NOT IN ((SELECT 2) UNION (SELECT 3))",
+    ] {
+        assert!(matches!(condition(text), Expr::InSubquery { .. }), "{text}");
+    }
+    // However deep, each is read a bounded number of times.
+    let deep = format!(
+        "SELECT 1 WHERE {}2{}",
+        "1 IN ((SELECT 1 WHERE ".repeat(200),
+        ")::int, 3)".repeat(200)
+    );
+    let begin = std::time::Instant::now();
+    assert_eq!(parse(&deep).unwrap_err().code.as_str(), "54001");
+    let shallow = format!(
+        "SELECT 1 WHERE {}2{}",
+        "1 IN ((SELECT 1 WHERE ".repeat(10),
+        ")::int, 3)".repeat(10)
+    );
+    let _ = parse(&shallow);
+    assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+}
+
+#[test]
 fn session_statements_are_told_apart() {
     for (text, kind) in [
         ("BEGIN", StatementKind::Begin),

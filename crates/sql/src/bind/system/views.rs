@@ -124,7 +124,8 @@ pub(super) const VIEWS: &[(&str, &str, &str)] = &[
         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'p')
-            AND pg_catalog.has_table_privilege(c.oid, 'SELECT')",
+            AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+        ORDER BY c.oid, a.attnum",
     ),
     (
         "information_schema",
