@@ -37,9 +37,11 @@ use crate::tip::Tip;
 /// How long a transaction signed by the key store may wait for its block, in microseconds (1 min).
 /// Short, because identities are remembered until they expire.
 pub const OWN_EXPIRY_US: i64 = 60 * 1_000_000;
-/// A transaction time older than this is replaced by the clock's when an interactive transaction
-/// commits, in microseconds (3 s): it would be refused soon after.
-pub const OWN_TIME_AGE_MAX_US: i64 = 3 * 1_000_000;
+/// How much of the distance that a transaction's time may have from its block's is kept for the way
+/// there, besides the wait for the block, in microseconds (5 s).
+const OWN_TIME_RESERVE_US: i64 = 5 * 1_000_000;
+/// The longest a block may wait by any node's settings, in microseconds (20 s).
+const INTERVAL_MAX_US: i64 = 20 * 1_000_000;
 
 /// A running node. Cheap to clone; all clones are one node. Methods may block for disk reads unless
 /// they say otherwise; none needs an async runtime.
@@ -150,6 +152,7 @@ impl Node {
     /// Stops cleanly: the block under way is finished, waiting transactions are answered with
     /// [`NodeError::Stopping`]. Idempotent.
     pub fn stop(&self) {
+        self.inner.readers.stop();
         for waiting in self.inner.mempool.close() {
             let _ = waiting.sender.send(Err(NodeError::Stopping));
         }
@@ -211,11 +214,45 @@ impl Node {
 
     /// A statement's text with accounts in the place of this node's users in GRANT, REVOKE and the like:
     /// the ledger knows accounts only.
-    #[must_use]
-    pub fn with_accounts<'t>(&self, sql: &'t str) -> Cow<'t, str> {
-        let account = |name: &str| self.inner.keys.get(name).map(|key| key.account);
+    ///
+    /// # Errors
+    /// 42710 when a role is to get the name of a user, 42P09 when a name is both a user's and a role's:
+    /// who of them is meant must not depend on which came first.
+    pub fn with_accounts<'t>(&self, sql: &'t str) -> Result<Cow<'t, str>, SqlError> {
+        // One whose key was made a moment ago, too.
+        let user = |name: &str| self.inner.keys.find(name).ok();
+        if let Some(name) = stele_sql::parse::new_role(sql)
+            && user(&name).is_some()
+        {
+            return Err(SqlError::new(
+                "42710",
+                format!("\"{name}\" is the name of a user of this node"),
+            )
+            .hint("Give the role another name: grants to it would mean the user."));
+        }
+        let catalogue = self.inner.readers.catalogue();
+        let ambiguous = std::cell::RefCell::new(None);
+        let account = |name: &str| {
+            let user = user(name)?;
+            if catalogue
+                .named(stele_core::schema::Class::Role, "", name)
+                .is_some()
+            {
+                ambiguous.replace(Some(name.to_owned()));
+            }
+            Some(user.account)
+        };
         let replaced = stele_sql::parse::with_accounts(sql, account);
-        replaced.map_or(Cow::Borrowed(sql), Cow::Owned)
+        if let Some(name) = ambiguous.into_inner() {
+            return Err(SqlError::new(
+                "42P09",
+                format!("\"{name}\" is both a role and a user of this node"),
+            )
+            .hint(format!(
+                "For the user write the account that `stele keys list` shows, or DROP ROLE \"{name}\"."
+            )));
+        }
+        Ok(replaced.map_or(Cow::Borrowed(sql), Cow::Owned))
     }
 
     /// Signs and submits what a local user wants, with time and seed of its own. Does not wait.
@@ -285,6 +322,20 @@ impl Node {
             });
         }
         self.enqueue(id, signed)
+    }
+
+    /// How old the time of an interactive transaction may be when it commits, in microseconds: 25 s
+    /// less the wait for a block. An older one would be refused soon after.
+    #[must_use]
+    pub fn own_time_age_max_us(&self) -> i64 {
+        let wait_us = match &self.inner.role {
+            Role::Follows(_) => INTERVAL_MAX_US,
+            Role::Orders(_) => {
+                let interval = i64::try_from(self.inner.config.block.interval_us);
+                interval.unwrap_or(INTERVAL_MAX_US).min(INTERVAL_MAX_US)
+            }
+        };
+        TIME_SKEW_MAX_US - OWN_TIME_RESERVE_US - wait_us
     }
 
     fn enqueue(&self, id: Hash, signed: SignedTransaction) -> Result<Pending, NodeError> {

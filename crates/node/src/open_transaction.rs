@@ -19,7 +19,7 @@ use stele_sql::engine::{
 use stele_sql::{Bound, Reliance, SqlError, StatementResult};
 
 use crate::error::NodeError;
-use crate::node::{Node, OWN_TIME_AGE_MAX_US};
+use crate::node::Node;
 use crate::receipt::Pending;
 
 /// Room in a transaction for all but its statements, in bytes.
@@ -409,15 +409,15 @@ impl Node {
     /// Signs and submits an open transaction. Does not wait. The ledger refuses it with 40001 when a
     /// result is no longer what the client saw.
     ///
-    /// A transaction whose time has grown too old to be taken gets the clock's; then it is previewed
-    /// once more at its old time, and what it would give at the new one is submitted as seen.
+    /// A transaction whose time has grown too old to be taken ([`Node::own_time_age_max_us`]) gets the
+    /// clock's, and fails with 40001, too, if what its client saw depends on the time.
     ///
     /// # Errors
     /// As [`Node::write`], and 40001 already here.
     pub fn commit(&self, key: &str, mut open: OpenTransaction) -> Result<Pending, NodeError> {
         if open.answered == 0 {
             (open.time_us, open.seed) = (self.now_us(), self.fresh_seed());
-        } else if self.now_us().saturating_sub(open.time_us) > OWN_TIME_AGE_MAX_US {
+        } else if self.now_us().saturating_sub(open.time_us) > self.own_time_age_max_us() {
             self.date_anew(&mut open)?;
         }
         let payload = Payload::Statements(open.statements);
@@ -426,44 +426,44 @@ impl Node {
 
     /// Puts the clock's time in place of an open transaction's own.
     fn date_anew(&self, open: &mut OpenTransaction) -> Result<(), NodeError> {
-        let suite = self.suite();
-        let now_us = self.now_us();
+        let (old_us, now_us) = (open.time_us, self.now_us());
+        open.time_us = now_us;
         // Another statement may read what one with a time wrote: one is enough for all.
         let relies_on_time = open.statements.iter().any(|statement| {
             self.describe(open.account, &statement.sql, &[])
                 .map_or(true, |bound| bound.reliance().time)
         });
         if !relies_on_time {
-            open.time_us = now_us;
             return Ok(());
         }
-        let mut bare = open.statements.clone();
-        for statement in &mut bare {
-            statement.result = None;
-        }
-        let again = self.with_engine(|engine| {
-            let held = engine.preview(&open.request(None))?;
-            if held.failure.is_some() {
-                return Ok(held);
-            }
-            engine.preview(&PreviewRequest {
-                id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-                statements: &bare,
-                from: 0,
-                now_us,
-                ..open.request(None)
-            })
+        // The ledger compares the results at the new time. What it will find is foretold here to say
+        // why, and to tell it from a change by others.
+        let whole = |time_us: i64| PreviewRequest {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            from: 0,
+            now_us: time_us,
+            ..open.request(None)
+        };
+        let (held, again) = self.with_engine(|engine| {
+            let held = engine.preview(&whole(old_us))?;
+            Ok((held, engine.preview(&whole(now_us))?))
         })?;
-        if let Some(PreviewFailure { error, .. }) = again.failure {
+        if let Some(PreviewFailure { error, .. }) = held.failure {
             return Err(error.into());
         }
-        for (statement, result) in open.statements.iter_mut().zip(&again.results) {
-            if statement.result.is_some() {
-                statement.result = Some(result_digest(suite, result));
+        match again.failure {
+            Some(PreviewFailure { error, .. }) if error.code.as_str() == "40001" => {
+                let seconds = now_us.saturating_sub(old_us) / 1_000_000;
+                let message = format!(
+                    "could not serialize access: the transaction is {seconds} s old, and what it has shown depends on now()"
+                );
+                Err(SqlError::new("40001", message)
+                    .hint("Run it again and COMMIT sooner, or give the time as a parameter.")
+                    .into())
             }
+            Some(PreviewFailure { error, .. }) => Err(error.into()),
+            None => Ok(()),
         }
-        open.time_us = now_us;
-        Ok(())
     }
 }
 

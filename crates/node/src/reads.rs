@@ -16,6 +16,11 @@ impl From<EngineError> for NodeError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Sql(error) => Self::Sql(error),
+            EngineError::ReadersBusy => Self::Sql(
+                SqlError::new("53300", "all read connections are busy").hint(
+                    "Try again later; `node.readers` in the configuration sets how many there are.",
+                ),
+            ),
             other => Self::Storage(other.to_string()),
         }
     }

@@ -19,7 +19,7 @@ use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use stele_core::transaction::{PARAMETERS_MAX, STATEMENT_LEN_MAX, STATEMENTS_MAX};
 
-pub use accounts::with_accounts;
+pub use accounts::{new_role, with_accounts};
 pub use extension::{Extension, PolicyClauses, ProcedureClauses};
 pub use kind::StatementKind;
 

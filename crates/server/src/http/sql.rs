@@ -121,7 +121,7 @@ pub(super) async fn run(
             let pending = app
                 .blocking(move |node| {
                     for statement in &mut statements {
-                        statement.sql = node.with_accounts(&statement.sql).into_owned();
+                        statement.sql = node.with_accounts(&statement.sql)?.into_owned();
                     }
                     let versions = request.expected_versions.unwrap_or_default();
                     let expected = node.expected_versions(&versions)?;

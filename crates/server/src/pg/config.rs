@@ -41,7 +41,7 @@ impl Default for PgConfig {
             access: AccessConfig::default(),
             connections_max: 256,
             message_len_max: 16 * 1024 * 1024 + 64 * 1024,
-            startup_timeout: Duration::from_secs(30),
+            startup_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(60),
             write_wait: Duration::from_secs(60),
             idle_transaction_timeout: Duration::from_secs(5 * 60),

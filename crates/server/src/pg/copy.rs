@@ -31,6 +31,8 @@ pub(crate) enum CopyFormat {
 pub(crate) struct CopyOptions {
     pub(crate) format: CopyFormat,
     pub(crate) header: bool,
+    /// Whether the header must hold the columns' names.
+    pub(crate) header_matches: bool,
     pub(crate) delimiter: Option<u8>,
     pub(crate) null: Option<String>,
     pub(crate) quote: u8,
@@ -42,6 +44,7 @@ impl Default for CopyOptions {
         Self {
             format: CopyFormat::Text,
             header: false,
+            header_matches: false,
             delimiter: None,
             null: None,
             quote: b'"',

@@ -79,6 +79,9 @@ pub async fn serve(
                 config.connections_max,
                 slot,
             ));
+        } else {
+            // Without waiting for what the client has to say; libpq takes it at any time.
+            let _ = stream.try_write(&refusal());
         }
     }
     drop(listener);
@@ -92,6 +95,26 @@ pub async fn serve(
         sessions.shutdown().await;
     }
     Ok(())
+}
+
+/// "Too many clients" as one message, whatever the client speaks.
+fn refusal() -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (kind, text) in [
+        (b'S', "FATAL"),
+        (b'V', "FATAL"),
+        (b'C', "53300"),
+        (b'M', "sorry, too many clients already"),
+    ] {
+        fields.push(kind);
+        fields.extend_from_slice(text.as_bytes());
+        fields.push(0);
+    }
+    fields.push(0);
+    let mut message = vec![b'E'];
+    message.extend_from_slice(&(fields.len() as u32 + 4).to_be_bytes());
+    message.extend_from_slice(&fields);
+    message
 }
 
 async fn refuse(

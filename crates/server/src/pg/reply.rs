@@ -195,8 +195,11 @@ impl Replies {
         self.put(&RowDescription::new(fields));
     }
 
-    /// A row.
+    /// A row. One without columns is none: a client was told that no rows come.
     pub(crate) fn row(&mut self, columns: &[OutputColumn], row: &[Value], formats: &Formats) {
+        if columns.is_empty() {
+            return;
+        }
         let start = self.bytes.len();
         self.bytes.put_u8(data::MESSAGE_TYPE_BYTE_DATA_ROW);
         self.bytes.put_u32(0);

@@ -107,22 +107,25 @@ impl Session {
 
     /// A wish to stop that came while nothing was done has come too late.
     pub(crate) fn forget_cancel(&self) {
-        self.cancel.clear();
+        // A COPY that waits for rows is under way.
+        if self.copying.is_none() {
+            self.cancel.clear();
+        }
     }
 
     /// Does what a message asks for; replies are in [`Session::replies`] afterwards. `more` says
     /// whether the client has sent more already: then some may wait for it, until
     /// [`Session::settle`].
     pub(crate) async fn handle(&mut self, message: Message, more: bool) -> Next {
+        if self.copying.is_some() && !self.skipping {
+            return self.handle_copying(message).await;
+        }
         self.start_clock();
         if !self.may_wait(&message) {
             self.settle();
         }
         if self.skipping && !matches!(message, Message::Sync | Message::Terminate) {
             return Next::GoOn;
-        }
-        if self.copying.is_some() {
-            return self.handle_copying(message).await;
         }
         let done = match message {
             Message::Terminate => return Next::Close,

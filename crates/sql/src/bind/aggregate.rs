@@ -237,7 +237,18 @@ impl Binder<'_> {
                     format!("syntax error in {}()", call.name),
                 ));
             };
-            operands.push(self.expression(inside, tree)?);
+            let operand = self.typed(inside, tree)?;
+            let is_array = operand.system().is_some_and(|ty| ty.element().is_some());
+            operands.push(match call.name {
+                "json_agg" | "json_object_agg" => operand,
+                "min" | "max" if is_array => {
+                    return Err(SqlError::unsupported(
+                        "ordering arrays",
+                        "Take the least or greatest of single elements.",
+                    ));
+                }
+                _ => operand.plain(),
+            });
         }
         if matches!(call.name, "json_agg" | "json_object_agg") {
             if call.distinct {

@@ -3,7 +3,7 @@
 //! An array is a JSON text in SQLite ([`crate::system_type`]); its elements are read with
 //! `json_each`, so that `x = ANY ($1)` is a look-up in an index where `x` has one.
 
-use sqlparser::ast::{AccessExpr, Expr, Ident, Subscript};
+use sqlparser::ast::{AccessExpr, BinaryOperator, Expr, Ident, Subscript};
 use stele_core::Type;
 
 use super::Binder;
@@ -91,6 +91,15 @@ impl Binder<'_> {
             Some(SystemType::Char) => Some(Element::Char),
             _ => None,
         };
+        if items
+            .iter()
+            .any(|item| item.system().is_some_and(|ty| ty.element().is_some()))
+        {
+            return Err(SqlError::unsupported(
+                "an array of arrays",
+                "Use a table with a row for each element, or JSON.",
+            ));
+        }
         let items = self.unify(items.into_iter().map(Expression::plain).collect(), "ARRAY")?;
         let ty = items
             .first()
@@ -120,6 +129,33 @@ impl Binder<'_> {
         let right = self.cast_to_array(right, element)?;
         let sql = format!("st_array_concat({},{})", left.sql, right.sql);
         Ok(Expression::new(sql, Type::Text).of_system(array))
+    }
+
+    /// Two sides of an operator of which one is an array: arrays are equal or not, and nothing else.
+    pub(super) fn as_alike_arrays(
+        &mut self,
+        op: &BinaryOperator,
+        left: Expression,
+        right: Expression,
+    ) -> Result<(Expression, Expression), SqlError> {
+        if matches!(
+            op,
+            BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq
+        ) {
+            return Err(SqlError::unsupported(
+                "ordering arrays",
+                "Compare single elements, or their number: cardinality(array).",
+            ));
+        }
+        let known = [&left, &right].map(|side| side.system().and_then(SystemType::element));
+        let element = known.into_iter().flatten().next().unwrap_or(Element::Text);
+        let mut alike = |side: Expression| match (op, &side.kind) {
+            (BinaryOperator::Eq | BinaryOperator::NotEq, Kind::Literal(_)) => {
+                self.cast_to_array(side, element)
+            }
+            _ => Ok(side),
+        };
+        Ok((alike(left)?, alike(right)?))
     }
 
     /// An expression as an array; what nothing has typed yet becomes one of `beside`.
@@ -194,6 +230,8 @@ impl Binder<'_> {
             name,
             "unnest"
                 | "generate_subscripts"
+                | "pg_partition_ancestors"
+                | "array_remove"
                 | "_pg_expandarray"
                 | "array_to_string"
                 | "array_length"
@@ -240,6 +278,14 @@ impl Binder<'_> {
             let array = SystemType::Array(Element::Text);
             return Ok(Some(Expression::new(sql, Type::Text).of_system(array)));
         }
+        if name == "pg_partition_ancestors" {
+            // No table has any.
+            let row = self.series_row(environment, "0".to_owned())?;
+            let sql = format!("iif({row} > 0,NULL,NULL)");
+            return Ok(Some(
+                Expression::new(sql, Type::BigInt).of_system(SystemType::Oid),
+            ));
+        }
         let mut arguments = arguments.into_iter();
         let Some(array) = arguments.next() else {
             return Err(no_function(&format!("{name}()")));
@@ -264,15 +310,16 @@ impl Binder<'_> {
                 let sql = format!("json_array({},{row})", item.sql);
                 Expression::new(sql, Type::Text).of_system(SystemType::ElementAndPlace)
             }
-            ("array_length" | "array_upper", [_]) => {
+            ("array_length" | "array_upper" | "array_lower", [dimension]) => {
+                let dimension = self.cast(dimension.clone(), Type::Integer, Asked::Implicitly)?;
                 let sql = match (name, first) {
-                    ("array_upper", 0) => format!("nullif({count},0) - 1"),
-                    _ => format!("nullif({count},0)"),
+                    ("array_lower", _) => format!("{first}"),
+                    ("array_upper", 0) => format!("{count} - 1"),
+                    _ => count.clone(),
                 };
-                Expression::new(format!("({sql})"), Type::Integer)
-            }
-            ("array_lower", [_]) => {
-                Expression::new(format!("iif({count} > 0,{first},NULL)"), Type::Integer)
+                // Arrays have one dimension.
+                let sql = format!("iif({count} > 0 AND {} = 1,{sql},NULL)", dimension.sql);
+                Expression::new(sql, Type::Integer)
             }
             ("cardinality", []) => Expression::new(count, Type::Integer),
             ("array_to_string", [separator]) => {
@@ -288,6 +335,11 @@ impl Binder<'_> {
                     array.sql, separator.sql, null.sql
                 );
                 Expression::new(sql, Type::Text)
+            }
+            ("array_remove", [unwanted]) => {
+                let unwanted = self.cast(unwanted.clone(), Type::Text, Asked::Explicitly)?;
+                let sql = format!("st_array_remove({},{})", array.sql, unwanted.sql);
+                Expression::new(sql, Type::Text).of_system(SystemType::Array(element))
             }
             ("array_position", [wanted]) => {
                 let wanted = self.cast(wanted.clone(), Type::Text, Asked::Explicitly)?;

@@ -109,7 +109,10 @@ impl Binder<'_> {
             return Ok(result);
         }
         let mut arguments = Vec::with_capacity(trees.len());
-        let keeps_type = matches!(name.as_str(), "coalesce" | "pg_typeof");
+        let keeps_type = matches!(
+            name.as_str(),
+            "coalesce" | "pg_typeof" | "to_json" | "json_build_array" | "json_build_object"
+        );
         for tree in trees {
             arguments.push(match keeps_type {
                 true => self.typed(environment, tree)?,

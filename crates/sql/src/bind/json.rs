@@ -9,6 +9,7 @@ use super::cast::{Asked, padded};
 use super::expression::{Expression, Family, Ty, bits, family};
 use super::operator::no_operator;
 use crate::error::SqlError;
+use crate::system_type::SystemType;
 
 impl Binder<'_> {
     pub(super) fn json_member(
@@ -46,7 +47,23 @@ impl Binder<'_> {
 
     /// A value as the text of a JSON value, never NULL.
     pub(super) fn json_value(&mut self, value: Expression) -> Result<Expression, SqlError> {
-        let value = padded(value);
+        if let Some(element) = value.system().and_then(SystemType::element) {
+            // Kept as JSON already; of some types not as PostgreSQL writes them in JSON.
+            use crate::system_type::Element::{
+                BigInt, Bool, Integer, Name, Oid, SmallInt, Text, Uuid, Varchar,
+            };
+            return match element {
+                Bool | SmallInt | Integer | BigInt | Text | Varchar | Name | Oid | Uuid => {
+                    let sql = format!("coalesce({},'null')", value.sql);
+                    Ok(Expression::new(sql, Type::Text).not_null())
+                }
+                _ => Err(SqlError::unsupported(
+                    format!("JSON of {}", value.ty),
+                    "Build it with json_agg of the elements.",
+                )),
+            };
+        }
+        let value = padded(value.plain());
         let x = &value.sql;
         let sql = match value.ty {
             Ty::Of(Type::Json) => format!("coalesce({x},'null')"),

@@ -22,6 +22,10 @@ impl Binder<'_> {
         if *op == BinaryOperator::StringConcat && (is_array(&left) || is_array(&right)) {
             return self.array_concatenated(left, right);
         }
+        let (left, right) = match (is_array(&left), is_array(&right)) {
+            (false, false) => (left, right),
+            _ => self.as_alike_arrays(op, left, right)?,
+        };
         let (left, right) = (left.plain(), right.plain());
         match op {
             BinaryOperator::Eq

@@ -32,6 +32,8 @@ pub(super) struct Budget {
     /// Whether what it makes counts, too.
     repeats: AtomicBool,
     cancel: Mutex<Option<Cancel>>,
+    /// Of a read, by whoever manages reads.
+    own: Mutex<Option<Cancel>>,
     cancelled: Mutex<Option<Stop>>,
 }
 
@@ -57,6 +59,11 @@ impl Budget {
             return true;
         }
         let stop = self.cancel.lock().as_ref().and_then(Cancel::take);
+        let own = || match self.own.lock().as_ref().and_then(Cancel::take) {
+            Some(Stop::Late) => Some(Stop::Long),
+            own => own,
+        };
+        let stop = stop.or_else(own);
         if stop.is_some() {
             *self.cancelled.lock() = stop;
         }
@@ -66,6 +73,11 @@ impl Budget {
     /// Stops statements from now on when that wish is there; none for what a block executes.
     pub(super) fn watch(&self, cancel: Option<&Cancel>) {
         *self.cancel.lock() = cancel.cloned();
+    }
+
+    /// As [`Self::watch`], for whoever manages reads.
+    pub(super) fn manage(&self, own: Option<&Cancel>) {
+        *self.own.lock() = own.cloned();
     }
 
     /// Why the statement was stopped, if that was not its cost.

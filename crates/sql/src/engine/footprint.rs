@@ -38,7 +38,8 @@ impl Engine {
     /// What a preview that begins anew can leave out.
     pub(super) fn unneeded(&mut self, request: &PreviewRequest<'_>) -> LeftOut {
         let answered = request.statements.get(..request.from).unwrap_or_default();
-        if answered.is_empty() {
+        // Without anything new the question is whether all of it still holds.
+        if answered.is_empty() || new_ones(request).next().is_none() {
             return LeftOut::default();
         }
         // Whatever is wrong, running them all will say so.
@@ -82,10 +83,12 @@ impl Engine {
         let Ok(keys) = self.foreign_keys() else {
             return false;
         };
-        new_ones(request).all(|statement| {
-            self.footprint(request.account, statement, &keys)
-                .is_some_and(|tables| tables.is_disjoint(&left_out.tables))
-        })
+        let mut new = new_ones(request).peekable();
+        new.peek().is_some()
+            && new.all(|statement| {
+                self.footprint(request.account, statement, &keys)
+                    .is_some_and(|tables| tables.is_disjoint(&left_out.tables))
+            })
     }
 
     /// None when it may depend on more than rows of its tables, or change more.

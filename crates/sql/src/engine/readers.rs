@@ -1,7 +1,8 @@
 //! Reads beside the writer: a pool of read-only connections, each on the newest committed state.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use rusqlite::Connection;
@@ -12,7 +13,7 @@ use stele_core::{AccountId, Hash, Suite, Type, Value};
 use super::authoriser::Wall;
 use super::bind_text;
 use super::budget::Budget;
-use super::cancel::Cancel;
+use super::cancel::{Cancel, Stop};
 use super::config::EngineConfig;
 use super::error::EngineError;
 use super::meta;
@@ -33,6 +34,10 @@ pub const READ_ROWS_MAX: u64 = 1_000_000;
 pub const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Longest wait for a free read connection.
 const READER_WAIT: Duration = Duration::from_secs(30);
+/// Longest time of a read.
+const READ_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long one waits before the read that has taken longest is stopped, if it has taken as long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a read is done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +67,9 @@ pub(super) struct Published {
 /// Read connections and what they share. Get one with [`Engine::readers`](super::Engine::readers).
 pub struct Readers {
     idle: Mutex<Vec<Reader>>,
+    /// Reads under way: since when, and how to stop them.
+    under_way: Mutex<Vec<(Instant, Cancel)>>,
+    stopping: AtomicBool,
     freed: Condvar,
     published: RwLock<Published>,
     statements: Mutex<(u64, StatementCache)>,
@@ -85,6 +93,8 @@ impl Readers {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             idle: Mutex::new(idle),
+            under_way: Mutex::new(Vec::new()),
+            stopping: AtomicBool::new(false),
             freed: Condvar::new(),
             statements: Mutex::new((published.catalogue.version(), StatementCache::default())),
             published: RwLock::new(published),
@@ -227,9 +237,15 @@ impl Readers {
         options: ReadOptions<'_>,
     ) -> Result<(StatementResult, u64), EngineError> {
         let reader = self.take()?;
+        let own = Cancel::default();
+        own.limit(Some(READ_TIME_MAX));
+        self.under_way.lock().push((Instant::now(), own.clone()));
         reader.budget.watch(options.cancel);
+        reader.budget.manage(Some(&own));
         let done = self.run(&reader, account, sql, parameters, (now_us, seed), options);
         reader.budget.watch(None);
+        reader.budget.manage(None);
+        self.under_way.lock().retain(|(_, other)| !other.is(&own));
         self.give_back(reader);
         done.map_err(|error| error.at(&self.path))
     }
@@ -336,14 +352,40 @@ impl Readers {
     }
 
     fn take(&self) -> Result<Reader, EngineError> {
+        let begin = Instant::now();
         let mut idle = self.idle.lock();
         loop {
+            if self.stopping.load(Ordering::Relaxed) {
+                return Err(Stop::Stopping.error().into());
+            }
             if let Some(reader) = idle.pop() {
                 return Ok(reader);
             }
-            if self.freed.wait_for(&mut idle, READER_WAIT).timed_out() {
-                return Err(EngineError::ReadersBusy);
+            if self.freed.wait_for(&mut idle, PATIENCE).timed_out() {
+                if begin.elapsed() >= READER_WAIT {
+                    return Err(EngineError::ReadersBusy);
+                }
+                self.make_room();
             }
+        }
+    }
+
+    /// Stops the read that has taken longest, if that is long.
+    fn make_room(&self) {
+        let under_way = self.under_way.lock();
+        let longest = under_way.iter().min_by_key(|(since, _)| *since);
+        if let Some((since, cancel)) = longest
+            && since.elapsed() >= PATIENCE
+        {
+            cancel.make_room();
+        }
+    }
+
+    /// Stops all reads, now and from now on (57P01).
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for (_, cancel) in self.under_way.lock().iter() {
+            cancel.end();
         }
     }
 

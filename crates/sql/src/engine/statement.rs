@@ -13,7 +13,6 @@ use super::Engine;
 use super::bind_text;
 use super::budget::Budget;
 use super::call::{Body, CALL_STATEMENTS_MAX};
-use super::cancel::Stop;
 use super::error::EngineError;
 use super::foreign_key::{Deferral, ForeignKeys};
 use super::outcome::Failure;
@@ -353,7 +352,7 @@ fn step_within(
             Err(_) if budget.has_stopped() => return Err(too_long(budget.weight()).into()),
             Err(error) => {
                 return Err(match budget.cancelled() {
-                    Some(stop) => cancelled(stop).into(),
+                    Some(stop) => stop.error().into(),
                     None => failed(error),
                 });
             }
@@ -448,14 +447,6 @@ pub(super) fn bind_value(
         _ => statement.raw_bind_parameter(place, physical::to_sqlite(ty, value)?),
     };
     Ok(bound.map_err(EngineError::from)?)
-}
-
-fn cancelled(stop: Stop) -> SqlError {
-    match stop {
-        Stop::Wished => SqlError::new("57014", "canceling statement due to user request"),
-        Stop::Late => SqlError::new("57014", "canceling statement due to statement timeout")
-            .hint("Read less, or SET statement_timeout to more (0: no limit)."),
-    }
 }
 
 fn too_long(weight: u64) -> SqlError {

@@ -152,6 +152,15 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
         });
         text(array_text::from_elements(Element::Text, pieces)?)
     })?;
+    strict(connection, "st_array_remove", 2, |arguments| {
+        let unwanted = arguments.text(1)?;
+        let kept = array_text::raw_elements(arguments.text(0)?)?;
+        let texts = array_text::elements(arguments.text(0)?)?;
+        let kept = kept.into_iter().zip(texts);
+        let kept = kept.filter(|(_, one)| one.as_deref() != Some(unwanted));
+        let kept: serde_json::Value = kept.map(|(raw, _)| raw).collect();
+        text(kept.to_string())
+    })?;
     strict(connection, "st_array_position", 2, |arguments| {
         let wanted = arguments.text(1)?;
         let elements = array_text::elements(arguments.text(0)?)?;

@@ -43,10 +43,12 @@ const PARTS: &[&str] = &[
     "Month", "month", "MON", "Mon", "mon", "DDD", "DD", "DAY", "Day", "day", "DY", "Dy", "dy",
     "IW", "WW", "ID", "AM", "PM", "am", "pm", "Q", "D", "W",
 ];
+
 /// Parts of PostgreSQL's patterns that are not taken.
 const REFUSED: &[&str] = &[
     "SSSS", "TH", "th", "TM", "SP", "CC", "RM", "rm", "TZ", "tz", "OF", "FX", "BC", "bc", "AD",
     "ad", "A.M.", "P.M.", "a.m.", "p.m.", "B.C.", "A.D.", "Y,YYY", "IYY", "IY", "IDDD", "FF", "J",
+    "Y", "I",
 ];
 
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
@@ -67,16 +69,28 @@ enum Piece<'p> {
     Literal(&'p str),
 }
 
+/// Whether a pattern goes on with a part. Only names say by their letters' case how they are written.
+fn begins_with(pattern: &str, part: &str) -> bool {
+    let is_name = matches!(
+        part.to_ascii_uppercase().as_str(),
+        "MONTH" | "MON" | "DAY" | "DY" | "AM" | "PM"
+    );
+    let Some(head) = pattern.get(..part.len()) else {
+        return false;
+    };
+    head == part || !is_name && head.eq_ignore_ascii_case(part)
+}
+
 fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, SqlError> {
     let mut pieces = Vec::new();
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
-        let (tight, after) = match rest.strip_prefix("FM") {
-            Some(after) => (true, after),
-            None => (false, rest),
+        let (tight, after) = match rest.split_at_checked(2) {
+            Some((head, after)) if head.eq_ignore_ascii_case("FM") => (true, after),
+            _ => (false, rest),
         };
-        let refused = REFUSED.iter().find(|part| after.starts_with(**part));
-        let part = PARTS.iter().find(|part| after.starts_with(**part));
+        let refused = REFUSED.iter().find(|part| begins_with(after, part));
+        let part = PARTS.iter().find(|part| begins_with(after, part));
         match (refused, part) {
             // MONTH begins as MON does, TH as nothing else: the longer one counts.
             (Some(refused), part) if part.is_none_or(|part| part.len() < refused.len()) => {

@@ -10,6 +10,35 @@ use stele_core::AccountId;
 
 use super::position::Positions;
 
+/// The name that `CREATE ROLE`, `CREATE USER` or `CREATE GROUP` gives.
+pub fn new_role(text: &str) -> Option<String> {
+    let first = text.split_whitespace().next()?;
+    if !first.eq_ignore_ascii_case("create") {
+        return None;
+    }
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize()
+        .ok()?;
+    let mut words = tokens.iter().filter_map(|token| match token {
+        Token::Word(word) => Some(word),
+        _ => None,
+    });
+    let kind = words.nth(1)?.value.to_ascii_lowercase();
+    if !matches!(kind.as_str(), "role" | "user" | "group") {
+        return None;
+    }
+    let plain = |word: &&sqlparser::tokenizer::Word| word.quote_style.is_none();
+    let mut words = words.skip_while(|word| {
+        let known = ["if", "not", "exists"];
+        plain(word) && known.contains(&word.value.to_ascii_lowercase().as_str())
+    });
+    let name = words.next()?;
+    Some(match plain(&name) {
+        true => name.value.to_ascii_lowercase(),
+        false => name.value.clone(),
+    })
+}
+
 /// The text of one statement with accounts in the place of users' names; `None` when nothing changes.
 /// `account_of` gives the account of a user, for names that are no role's.
 pub fn with_accounts(text: &str, account_of: impl Fn(&str) -> Option<AccountId>) -> Option<String> {

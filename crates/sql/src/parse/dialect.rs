@@ -64,7 +64,18 @@ impl Dialect for Postgres {
             Keyword::IN if *next(1) == Token::LParen && *next(2) == Token::LParen => {
                 Some(in_parentheses(parser, expr, negated))
             }
+            _ if is_null_test(parser) => {
+                parser.advance_token();
+                Some(Ok(Expr::IsNull(Box::new(expr.clone()))))
+            }
             _ => None,
+        }
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::Word(_) if is_null_test(parser) => Some(Ok(self.prec_value(Precedence::Is))),
+            _ => self.base.get_next_precedence(parser),
         }
     }
 
@@ -77,7 +88,6 @@ impl Dialect for Postgres {
         is_reserved_for_identifier(kw: Keyword) -> bool;
         is_table_alias(kw: &Keyword, parser: &mut Parser) -> bool;
         is_custom_operator_part(ch: char) -> bool;
-        get_next_precedence(parser: &Parser) -> Option<Result<u8, ParserError>>;
         supports_filter_during_aggregation() -> bool;
         supports_group_by_expr() -> bool;
         supports_alter_user_as_alter_role() -> bool;
@@ -114,6 +124,14 @@ impl Dialect for Postgres {
         supports_aliased_function_args() -> bool;
         supports_comment_optimizer_hint() -> bool;
     }
+}
+
+/// Whether `ISNULL` comes, which the parser has no word for.
+fn is_null_test(parser: &Parser) -> bool {
+    matches!(
+        &parser.peek_token_ref().token,
+        Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull")
+    )
 }
 
 fn in_parentheses(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {

@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde_json::Value;
 use stele_consensus::Upstream;
 use stele_core::certified::{CertifiedBlock, CertifiedBlocks};
-use stele_core::outcome::Code;
 use stele_core::{Decode, Hash};
 use stele_node::{NodeError, Server};
 use stele_sql::SqlError;
@@ -130,19 +129,9 @@ impl Server for Remote {
         let refusal: Value = serde_json::from_slice(&text.unwrap_or_default()).unwrap_or_default();
         let field = |name: &str| refusal.get(name).and_then(Value::as_str).map(str::to_owned);
         let message = field("message").unwrap_or_else(|| "no reason given".to_owned());
-        let mut error = SqlError::new(
-            "58000",
-            format!(
-                "{} refuses the transaction ({status}): {message}",
-                self.name()
-            ),
-        );
-        if let Some(code) = field("code").and_then(|code| Code::new(&code)) {
-            error.code = code;
-        }
-        Err(match field("hint") {
-            Some(hint) => error.hint(hint).into(),
-            None => error.into(),
-        })
+        // It has the signed transaction now, and may execute it all the same until it expires.
+        let code = field("code").map_or_else(String::new, |code| format!(" {code}"));
+        let why = format!("it says that it refuses it ({status}{code}): {message}");
+        Err(unknown(why).into())
     }
 }

@@ -146,9 +146,8 @@ fn options(words: &mut Words<'_>) -> Result<CopyOptions, SqlError> {
             "binary" if !listed => options.format = CopyFormat::Binary,
             "header" => {
                 let off = ["false", "off", "0"].iter().any(|word| words.take_if(word));
-                let _on = ["true", "on", "match"]
-                    .iter()
-                    .any(|word| words.take_if(word));
+                options.header_matches = !off && words.take_if("match");
+                let _on = ["true", "on", "1"].iter().any(|word| words.take_if(word));
                 options.header = !off;
             }
             // How PostgreSQL marks its rows; nothing to do with what they hold.

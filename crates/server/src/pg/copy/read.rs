@@ -15,6 +15,8 @@ pub(crate) type Field = Option<Vec<u8>>;
 #[derive(Debug)]
 pub(crate) struct RowReader {
     options: CopyOptions,
+    /// Names of the columns.
+    names: Vec<String>,
     input: BytesMut,
     /// Rows read, the header among them.
     rows: u64,
@@ -23,9 +25,10 @@ pub(crate) struct RowReader {
 }
 
 impl RowReader {
-    pub(crate) fn new(options: CopyOptions) -> Self {
+    pub(crate) fn new(options: CopyOptions, names: Vec<String>) -> Self {
         Self {
             options,
+            names,
             input: BytesMut::new(),
             rows: 0,
             started: false,
@@ -70,10 +73,41 @@ impl RowReader {
             };
             self.rows += 1;
             if self.rows == 1 && self.options.header {
+                self.check_header(&row)?;
                 continue;
             }
             return Ok(Some(row));
         }
+    }
+
+    fn check_header(&self, row: &[Field]) -> Result<(), SqlError> {
+        if !self.options.header_matches {
+            return Ok(());
+        }
+        if row.len() != self.names.len() {
+            return Err(SqlError::new(
+                "22P04",
+                format!(
+                    "wrong number of fields in header line: got {}, expected {}",
+                    row.len(),
+                    self.names.len()
+                ),
+            ));
+        }
+        for (place, (field, name)) in row.iter().zip(&self.names).enumerate() {
+            let given = field.as_deref().map(String::from_utf8_lossy);
+            if given.as_deref() != Some(name.as_str()) {
+                let given = given.as_deref().unwrap_or("NULL");
+                let place = place + 1;
+                return Err(SqlError::new(
+                    "22P04",
+                    format!(
+                        "column name mismatch in header line field {place}: got \"{given}\", expected \"{name}\""
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn binary_row(&mut self, last: bool) -> Result<Option<Vec<Field>>, SqlError> {
@@ -182,13 +216,29 @@ impl RowReader {
                         continue;
                     };
                     raw.push(next);
+                    let is_hex = bytes.peek().is_some_and(u8::is_ascii_hexdigit);
+                    let mut number = |first: u32, radix: u32, most: usize| {
+                        let mut value = first;
+                        for _ in 0..most {
+                            let next = bytes.peek().copied().map(char::from);
+                            let Some(digit) = next.and_then(|c| c.to_digit(radix)) else {
+                                break;
+                            };
+                            raw.extend(bytes.next());
+                            value = value * radix + digit;
+                        }
+                        // A byte, whatever comes, as in PostgreSQL.
+                        (value & 0xff) as u8
+                    };
                     field.push(match next {
+                        b'0'..=b'7' => number(u32::from(next - b'0'), 8, 2),
                         b'b' => 0x08,
                         b'f' => 0x0c,
                         b'n' => b'\n',
                         b'r' => b'\r',
                         b't' => b'\t',
                         b'v' => 0x0b,
+                        b'x' if is_hex => number(0, 16, 2),
                         other => other,
                     });
                 }

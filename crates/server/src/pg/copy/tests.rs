@@ -1,7 +1,7 @@
 use super::*;
 
 fn rows(options: CopyOptions, pieces: &[&[u8]]) -> Vec<Vec<Option<String>>> {
-    let mut reader = RowReader::new(options);
+    let mut reader = RowReader::new(options, vec!["a".to_owned(), "b".to_owned()]);
     let mut rows = Vec::new();
     for piece in pieces {
         reader.feed(piece);

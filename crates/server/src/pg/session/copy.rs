@@ -148,13 +148,14 @@ impl Session {
             true => self.columns_of(name)?,
         };
         let plan = self.plan(&insert(name, &columns, 1), &[])?;
+        let names = columns.iter().map(|name| shown(name)).collect();
         let binary = copy.options.is_binary();
         self.out.copy_in(binary, columns.len());
         self.copying = Some(CopyIn {
             table: name.clone(),
             columns,
             parameters: plan.parameters,
-            reader: RowReader::new(copy.options.clone()),
+            reader: RowReader::new(copy.options.clone(), names),
             format: if binary { Format::Binary } else { Format::Text },
             waiting: Vec::new(),
             waiting_len: 0,
@@ -180,6 +181,9 @@ impl Session {
         let Some(mut copying) = self.copying.take() else {
             return;
         };
+        if copying.failed.is_none() {
+            copying.failed = self.cancel.check().err();
+        }
         if copying.failed.is_none() {
             copying.reader.feed(bytes);
             copying.failed = self.copy_rows(&mut copying, false).await.err();
@@ -267,6 +271,7 @@ impl Session {
     }
 
     async fn copy_rest(&mut self, copying: &mut CopyIn) -> Result<(), SqlError> {
+        self.cancel.check()?;
         self.copy_rows(copying, true).await?;
         if self.in_transaction() {
             self.preview_copied()
@@ -342,6 +347,17 @@ impl CopyIn {
         }
         self.rows += 1;
         Ok(())
+    }
+}
+
+/// A column's name as a HEADER gives it.
+fn shown(written: &str) -> String {
+    match written
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+    {
+        Some(name) => name.replace("\"\"", "\""),
+        None => written.to_lowercase(),
     }
 }
 

@@ -88,7 +88,7 @@ fn name(ty: Type) -> String {
 }
 
 /// The text with casts behind its parameters.
-fn with_casts(sql: &str, cast: impl Fn(usize) -> Option<String>) -> String {
+pub(super) fn with_casts(sql: &str, cast: impl Fn(usize) -> Option<String>) -> String {
     let mut scanner = Scanner::new(sql);
     let mut text = String::with_capacity(sql.len());
     let mut copied = 0;

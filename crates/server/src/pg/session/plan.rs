@@ -1,5 +1,6 @@
 //! What a statement's text turns out to be.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use stele_core::Type;
@@ -7,6 +8,7 @@ use stele_core::schema::TableId;
 use stele_sql::{Bound, OutputColumn, SchemaChange, SqlError, SystemType};
 
 use super::Session;
+use super::declared::with_casts;
 use crate::pg::codec::Parameter;
 use crate::pg::command::copy::Copy;
 use crate::pg::command::proof::ProofQuery;
@@ -177,7 +179,7 @@ impl Session {
     }
 
     pub(super) fn plan(&self, sql: &str, oids: &[u32]) -> Result<Plan, SqlError> {
-        let sql = &*self.node.with_accounts(sql);
+        let sql = &*self.node.with_accounts(sql)?;
         let declared: Vec<Option<Type>> = oids
             .iter()
             .enumerate()
@@ -187,7 +189,9 @@ impl Session {
             .transaction
             .as_ref()
             .is_some_and(|transaction| transaction.open.changes_schema());
-        let bound = match self.bind_types(sql, &declared) {
+        let (sql, bound) = self.bind_arrays(sql, oids, &declared);
+        let sql = &*sql;
+        let bound = match bound {
             Ok(bound) => bound,
             // It may need a table that only this transaction knows: execution will tell.
             Err(_) if unsure => return Ok(unbound(sql, oids, &declared)),
@@ -234,6 +238,36 @@ impl Session {
             // Under a changed catalogue it may turn out to be something else.
             bound: Some(bound).filter(|_| !unsure),
         })
+    }
+
+    /// Binds a statement. Where a client declares an array and the binder takes the parameter for a
+    /// text, the text of the statement comes to say the type.
+    fn bind_arrays<'s>(
+        &self,
+        sql: &'s str,
+        oids: &[u32],
+        declared: &[Option<Type>],
+    ) -> (Cow<'s, str>, Result<Arc<Bound>, SqlError>) {
+        let array = |place: usize| {
+            oids.get(place)
+                .and_then(|oid| SystemType::array_of_oid(*oid))
+        };
+        let bound = self.bind_types(sql, declared);
+        let is_known = |place: usize| {
+            let arrays = bound
+                .as_ref()
+                .map(|bound| bound.arrays())
+                .unwrap_or_default();
+            arrays.get(place).copied().flatten().is_some()
+        };
+        if (0..oids.len()).all(|place| array(place).is_none() || is_known(place)) {
+            return (Cow::Borrowed(sql), bound);
+        }
+        let said = with_casts(sql, |place| array(place).map(|ty| ty.to_string()));
+        match self.bind_types(&said, declared) {
+            Ok(again) => (Cow::Owned(said), Ok(again)),
+            Err(_) => (Cow::Borrowed(sql), bound),
+        }
     }
 
     /// Binds a statement. A client declares NUMERIC without precision and scale; the column a

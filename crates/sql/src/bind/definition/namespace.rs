@@ -226,6 +226,14 @@ impl Binder<'_> {
             Owner::Ident(ident) => self.account_named(&folded(ident))?,
             Owner::CurrentRole | Owner::CurrentUser | Owner::SessionUser => self.acting,
         };
+        if owner != self.acting && matches!(table.kind, Kind::View(_)) {
+            return Err(SqlError::new(
+                "42501",
+                format!("view {} cannot be given to another account", table.name),
+            )
+            .detail("A view reads with the rights of its owner.")
+            .hint("Have the new owner create it."));
+        }
         table.owner = owner;
         for id in self.owned_sequences(table.id, None) {
             if let Some(sequence) = self.catalogue.table(id) {

@@ -45,7 +45,15 @@ impl Binder<'_> {
             );
             cells.push(("relhasindex", truth(kind == "r")));
             cells.push(("relhasrules", truth(kind == "v")));
-            cells.push(("relhastriggers", truth(!table.foreign_keys.is_empty())));
+            let refers = !table.foreign_keys.is_empty();
+            let is_referred_to = || {
+                let mut others = self
+                    .catalogue
+                    .tables()
+                    .flat_map(|other| &other.foreign_keys);
+                others.any(|key| key.references == table.id)
+            };
+            cells.push(("relhastriggers", truth(refers || is_referred_to())));
             cells.push(("relchecks", int(table.checks.len() as i64)));
             cells.push(("relacl", self.acl(table)));
             let security = table.rights.row_security;

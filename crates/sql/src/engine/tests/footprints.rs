@@ -150,4 +150,9 @@ fn only_statements_that_share_a_table_are_tried_again() {
     list.push(statement("SELECT max(v) FROM b"));
     let failure = preview(&mut ledger, 1, &list, 3).failure.unwrap();
     assert_eq!((failure.place, failure.error.code.as_str()), (0, "40001"));
+    // Nor is anything left out when only the whole is asked for.
+    list.truncate(3);
+    displace(&mut ledger);
+    let failure = preview(&mut ledger, 1, &list, 3).failure.unwrap();
+    assert_eq!(failure.place, 0);
 }
