@@ -149,10 +149,16 @@ impl Node {
         })
     }
 
+    /// Stops SQL reads, those under way too (57P01): the first step of [`Self::stop`], for servers that
+    /// wait for their sessions before it.
+    pub fn stop_reads(&self) {
+        self.inner.readers.stop();
+    }
+
     /// Stops cleanly: the block under way is finished, waiting transactions are answered with
     /// [`NodeError::Stopping`]. Idempotent.
     pub fn stop(&self) {
-        self.inner.readers.stop();
+        self.stop_reads();
         for waiting in self.inner.mempool.close() {
             let _ = waiting.sender.send(Err(NodeError::Stopping));
         }

@@ -41,6 +41,7 @@ pub async fn serve(
     let cancels = Cancels::default();
     let slots = Arc::new(Semaphore::new(config.connections_max));
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    let reading = node.clone();
     let (stop, stopping) = watch::channel(false);
     let mut sessions = JoinSet::new();
     tokio::pin!(shutdown);
@@ -92,6 +93,8 @@ pub async fn serve(
         .is_err()
     {
         tracing::warn!(open = sessions.len(), "PostgreSQL sessions cut off");
+        // One that reads cannot be cut off otherwise.
+        reading.stop_reads();
         sessions.shutdown().await;
     }
     Ok(())

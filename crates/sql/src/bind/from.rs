@@ -306,6 +306,26 @@ impl Binder<'_> {
             }
             return self.unnest_relation(&trees, with_ordinality, alias, outer);
         }
+        if bare == "pg_partition_ancestors" {
+            // No table has any.
+            let names = ["relid", "ordinality"];
+            let columns = names.into_iter().take(1 + usize::from(with_ordinality));
+            let columns: Vec<Column> = columns
+                .map(|name| Column {
+                    name: name.to_owned(),
+                    expression: Expression::new("", Type::BigInt).of_system(SystemType::Oid),
+                })
+                .collect();
+            let nulls: Vec<String> = (1..=columns.len())
+                .map(|n| format!("NULL AS k{n}"))
+                .collect();
+            let text = format!("SELECT {} WHERE 0", nulls.join(","));
+            let select = Select {
+                columns,
+                ..Select::default()
+            };
+            return self.derived_text(&select, &text, alias, &bare);
+        }
         if with_ordinality {
             return Err(SqlError::unsupported(
                 format!("WITH ORDINALITY of {bare}"),

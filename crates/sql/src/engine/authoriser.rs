@@ -73,7 +73,7 @@ fn is_history(name: &str) -> bool {
 
 /// Whether the name is one our lowering gives tables of WITH; no table of the database has it.
 fn is_common_table(name: &str) -> bool {
-    ['g', 'm', 'w']
+    ['g', 'm', 's', 'w']
         .into_iter()
         .any(|letter| is_numbered(name, letter))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stele_core::Type;
 use stele_core::schema::TableId;
-use stele_sql::{Bound, OutputColumn, SchemaChange, SqlError, SystemType};
+use stele_sql::{Bound, Element, OutputColumn, SchemaChange, SqlError, SystemType};
 
 use super::Session;
 use super::declared::with_casts;
@@ -258,7 +258,13 @@ impl Session {
                 .as_ref()
                 .map(|bound| bound.arrays())
                 .unwrap_or_default();
-            arrays.get(place).copied().flatten().is_some()
+            match arrays.get(place).copied().flatten() {
+                // What nothing says better.
+                Some(Element::Text) => {
+                    array(place).and_then(SystemType::element) == Some(Element::Text)
+                }
+                known => known.is_some(),
+            }
         };
         if (0..oids.len()).all(|place| array(place).is_none() || is_known(place)) {
             return (Cow::Borrowed(sql), bound);
