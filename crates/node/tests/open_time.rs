@@ -1,5 +1,6 @@
 //! What could go wrong: a transaction that is open for long is stored with other results than its
 //! client was shown, or fails though nothing it has shown depends on the time.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
