@@ -6,6 +6,7 @@ import time
 import unittest
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import errors
 
 from stele_node import NodeCase, stele
@@ -163,6 +164,13 @@ class Answers(Finding):
         self.assertRegex(said, rf"Foreign-key constraints:\n.*FOREIGN KEY \(p\) REFERENCES {self.name}_p\(id\)")
         said = "\n".join(self.node.query(f"\\t off\n\\d+ {self.name}_p"))
         self.assertRegex(said, rf"Referenced by:\n.*{self.name}_c")
+
+    def test_sqlalchemy_reads_the_comment_of_a_table(self):
+        self.connection.execute(f"CREATE TABLE {self.name} (id INT PRIMARY KEY)")
+        self.connection.execute(f"COMMENT ON TABLE {self.name} IS 'what it is for'")
+        engine = sa.create_engine(f"postgresql+psycopg://operator@127.0.0.1:{self.node.postgres_port}/stele")
+        self.addCleanup(engine.dispose)
+        self.assertEqual(sa.inspect(engine).get_table_comment(self.name), {"text": "what it is for"})
 
     def test_a_select_of_no_columns_keeps_the_protocol(self):
         self.assertEqual(self.node.query("SELECT FROM generate_series(1, 3); SELECT 'on'")[-1], "on")

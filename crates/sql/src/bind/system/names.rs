@@ -94,7 +94,7 @@ impl Binder<'_> {
         let text = self.cast(name, Type::Text, Asked::Explicitly)?;
         let names = self.names(to);
         let sql = format!(
-            "coalesce((SELECT min(k1) FROM {names} WHERE k3 = {0}),(SELECT min(k1) FROM {names} WHERE k3 = replace({0},'public.','')))",
+            "coalesce((SELECT min(k1) FROM {names} WHERE k3 = {0}),(SELECT min(k1) FROM {names} WHERE k3 = replace(replace({0},'public.',''),'pg_catalog.','')))",
             text.sql
         );
         Ok(Expression::new(sql, Type::BigInt).of_system(to))
