@@ -16,9 +16,9 @@ use crate::receipt::Receipt;
 
 /// How long a block waits for the sessions that work on open transactions, in microseconds: their
 /// COMMITs then share its cost.
-const PATIENCE_US: u64 = 8_000;
+const PATIENCE_US: u64 = 14_000;
 /// How many sessions in line for the executor make waiting worth while.
-const COMING_MIN: usize = 4;
+const COMING_MIN: usize = 3;
 /// How often a block that waits looks at the line, in microseconds.
 const LOOK_US: u64 = 500;
 

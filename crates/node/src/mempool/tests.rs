@@ -83,10 +83,10 @@ fn a_block_waits_a_moment_for_sessions_in_line_for_the_executor() {
         },
     );
     pool.push(waiting(1, 10).0, 100).unwrap();
-    assert_eq!(pool.due(100, 3), Due::Now);
-    assert!(matches!(pool.due(100, 4), Due::After(_)));
-    assert!(matches!(pool.due(8_099, 30), Due::After(_)));
-    assert_eq!(pool.due(8_100, 30), Due::Now);
+    assert_eq!(pool.due(100, 2), Due::Now);
+    assert!(matches!(pool.due(100, 3), Due::After(_)));
+    assert!(matches!(pool.due(14_099, 30), Due::After(_)));
+    assert_eq!(pool.due(14_100, 30), Due::Now);
     pool.push(waiting(2, 10).0, 100).unwrap();
     assert_eq!(pool.due(100, 30), Due::Now);
 }

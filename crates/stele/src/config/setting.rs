@@ -232,7 +232,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         section: "block",
         key: "interval_ms",
-        doc: "or the first transaction has waited so long, in milliseconds. 0 closes a block as soon as the\none before is stored: the shortest waits, and full blocks under load. At most 20000.\nWhile four sessions or more work on open transactions a block waits up to 8 ms for their COMMITs.",
+        doc: "or the first transaction has waited so long, in milliseconds. 0 closes a block as soon as the\none before is stored: the shortest waits, and full blocks under load. At most 20000.\nWhile three sessions or more work on open transactions a block waits up to 14 ms for their COMMITs.",
         slot: |c| Slot::Number(&mut c.block_interval_ms, 0..=20_000),
     },
     Setting {
