@@ -301,6 +301,20 @@ class Lies(ProxyCase):
             self.relay.lie = None
             proxy.until(lambda: not proxy.json("/v1/status")["halted"])
 
+    def test_a_write_said_to_be_refused_is_not_believed(self):
+        proxy = self.proxy().start()
+
+        def lie(path, status, body):
+            if path.startswith("/v1/transactions"):
+                return 409, b'{"code": "23505", "message": "duplicate key, or so it says"}'
+            return status, body
+
+        self.relay.lie = lie
+        done = proxy.psql("INSERT INTO deals VALUES (2, 'x')", "-v", "VERBOSITY=verbose", user="me")
+        self.assertRegex(done.stderr, r"ERROR:  08007: whether .* took transaction .* is not known: it says that it refuses it \(409.* 23505\): duplicate key")
+        # It was executed all the same.
+        proxy.until(lambda: self.rows(proxy)[0] == ["1|as agreed", "2|x"])
+
     def test_a_write_said_to_be_taken_is_not_believed(self):
         if not FULL:
             self.skipTest("takes more than a minute: a transaction must expire; run with STELE_FULL=1")
