@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 import threading
+import time
 import unittest
 import urllib.parse
 
@@ -305,6 +306,9 @@ class Lies(ProxyCase):
         proxy = self.proxy().start()
 
         def lie(path, status, body):
+            # The block comes later than the refusal: else the proxy knows better at once.
+            if "certified-blocks" in path:
+                time.sleep(2)
             if path.startswith("/v1/transactions"):
                 return 409, b'{"code": "23505", "message": "duplicate key, or so it says"}'
             return status, body
