@@ -14,9 +14,10 @@ use super::cancel::Cancels;
 use super::config::PgConfig;
 use super::connection::Connection;
 use super::error::ServeError;
+use super::reply::{Replies, Severity};
 use crate::access::Access;
 
-/// Connections over the bound that are told so at the same time; more are just closed.
+/// Connections over the bound that are told so in full at the same time; more get the bare message.
 const REFUSALS_MAX: usize = 64;
 /// Pause after a failed accept, as when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -82,7 +83,10 @@ pub async fn serve(
             ));
         } else {
             // Without waiting for what the client has to say; libpq takes it at any time.
-            let _ = stream.try_write(&refusal());
+            let mut replies = Replies::default();
+            replies.error(Severity::Fatal, &too_many(config.connections_max));
+            let (bytes, _unsent) = replies.take();
+            let _ = stream.try_write(&bytes);
         }
     }
     drop(listener);
@@ -100,24 +104,10 @@ pub async fn serve(
     Ok(())
 }
 
-/// "Too many clients" as one message, whatever the client speaks.
-fn refusal() -> Vec<u8> {
-    let mut fields = Vec::new();
-    for (kind, text) in [
-        (b'S', "FATAL"),
-        (b'V', "FATAL"),
-        (b'C', "53300"),
-        (b'M', "sorry, too many clients already"),
-    ] {
-        fields.push(kind);
-        fields.extend_from_slice(text.as_bytes());
-        fields.push(0);
-    }
-    fields.push(0);
-    let mut message = vec![b'E'];
-    message.extend_from_slice(&(fields.len() as u32 + 4).to_be_bytes());
-    message.extend_from_slice(&fields);
-    message
+fn too_many(connections_max: usize) -> SqlError {
+    SqlError::new("53300", "sorry, too many clients already").hint(format!(
+        "The node takes {connections_max} connections: close some, or use a pool."
+    ))
 }
 
 async fn refuse(
@@ -126,8 +116,6 @@ async fn refuse(
     connections_max: usize,
     _slot: tokio::sync::OwnedSemaphorePermit,
 ) {
-    let error = SqlError::new("53300", "sorry, too many clients already").hint(format!(
-        "The node takes {connections_max} connections: close some, or use a pool."
-    ));
+    let error = too_many(connections_max);
     connection.refuse(&access, error).await;
 }

@@ -117,6 +117,7 @@ impl Session {
     /// whether the client has sent more already: then some may wait for it, until
     /// [`Session::settle`].
     pub(crate) async fn handle(&mut self, message: Message, more: bool) -> Next {
+        // Rows of a COPY are part of the statement under way, and its time goes on.
         if self.copying.is_some() && !self.skipping {
             return self.handle_copying(message).await;
         }

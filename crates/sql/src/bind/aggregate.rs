@@ -238,10 +238,9 @@ impl Binder<'_> {
                 ));
             };
             let operand = self.typed(inside, tree)?;
-            let is_array = operand.system().is_some_and(|ty| ty.element().is_some());
             operands.push(match call.name {
                 "json_agg" | "json_object_agg" => operand,
-                "min" | "max" if is_array => {
+                "min" | "max" if operand.is_array() => {
                     return Err(SqlError::unsupported(
                         "ordering arrays",
                         "Take the least or greatest of single elements.",

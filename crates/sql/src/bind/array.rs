@@ -91,10 +91,7 @@ impl Binder<'_> {
             Some(SystemType::Char) => Some(Element::Char),
             _ => None,
         };
-        if items
-            .iter()
-            .any(|item| item.system().is_some_and(|ty| ty.element().is_some()))
-        {
+        if items.iter().any(Expression::is_array) {
             return Err(SqlError::unsupported(
                 "an array of arrays",
                 "Use a table with a row for each element, or JSON.",

@@ -152,6 +152,11 @@ impl Expression {
         }
     }
 
+    /// Whether it is an array.
+    pub(super) fn is_array(&self) -> bool {
+        self.system().is_some_and(|ty| ty.element().is_some())
+    }
+
     /// As the type its values are kept in: what operators and functions work with.
     pub(super) fn plain(self) -> Self {
         match self.ty {

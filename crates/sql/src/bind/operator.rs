@@ -18,13 +18,13 @@ impl Binder<'_> {
         left: Expression,
         right: Expression,
     ) -> Result<Expression, SqlError> {
-        let is_array = |side: &Expression| side.system().is_some_and(|ty| ty.element().is_some());
-        if *op == BinaryOperator::StringConcat && (is_array(&left) || is_array(&right)) {
+        let arrays = left.is_array() || right.is_array();
+        if *op == BinaryOperator::StringConcat && arrays {
             return self.array_concatenated(left, right);
         }
-        let (left, right) = match (is_array(&left), is_array(&right)) {
-            (false, false) => (left, right),
-            _ => self.as_alike_arrays(op, left, right)?,
+        let (left, right) = match arrays {
+            true => self.as_alike_arrays(op, left, right)?,
+            false => (left, right),
         };
         let (left, right) = (left.plain(), right.plain());
         match op {

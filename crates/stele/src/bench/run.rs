@@ -168,31 +168,32 @@ async fn wire(
 
 fn execution(base: &Path, effort: &Effort, workload: &Workload) -> Result<Figure> {
     let mut ours = Execution::open(base, workload, effort.filled)?;
-    let bare = BareExecution::open(base, workload, effort.filled)?;
-    let (numbers, bare_numbers) = (Numbers::after(effort.filled), Numbers::after(effort.filled));
-    let (mut sample, mut peer) = (Sample::default(), Sample::default());
-    for _ in 0..effort.rounds {
-        sample.add(ours.run(workload, &numbers, effort.round)?);
-        peer.add(bare.run(workload, &bare_numbers, effort.round)?);
-    }
-    Ok(Figure {
-        name: workload.name.to_owned(),
-        unit: "rows/s",
-        ours: sample,
-        peers: vec![(SQLITE, peer)],
-        bars: Vec::new(),
+    beside_bare(base, effort, workload, |numbers, time| {
+        ours.run(workload, numbers, time)
     })
 }
 
 /// What history adds to an INSERT: two columns. The rest is written when a row changes or goes.
 fn history(base: &Path, effort: &Effort, workload: &Workload) -> Result<Figure> {
     let stamped = BareExecution::open_stamped(base, workload, effort.filled)?;
-    let plain = BareExecution::open(base, workload, effort.filled)?;
-    let (numbers, plain_numbers) = (Numbers::after(effort.filled), Numbers::after(effort.filled));
+    beside_bare(base, effort, workload, |numbers, time| {
+        stamped.run(workload, numbers, time)
+    })
+}
+
+/// Rounds in this process, in turn with bare SQLite.
+fn beside_bare(
+    base: &Path,
+    effort: &Effort,
+    workload: &Workload,
+    mut ours: impl FnMut(&Numbers, std::time::Duration) -> Result<Sample>,
+) -> Result<Figure> {
+    let bare = BareExecution::open(base, workload, effort.filled)?;
+    let (numbers, bare_numbers) = (Numbers::after(effort.filled), Numbers::after(effort.filled));
     let (mut sample, mut peer) = (Sample::default(), Sample::default());
     for _ in 0..effort.rounds {
-        sample.add(stamped.run(workload, &numbers, effort.round)?);
-        peer.add(plain.run(workload, &plain_numbers, effort.round)?);
+        sample.add(ours(&numbers, effort.round)?);
+        peer.add(bare.run(workload, &bare_numbers, effort.round)?);
     }
     Ok(Figure {
         name: workload.name.to_owned(),

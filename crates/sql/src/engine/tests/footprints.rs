@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use stele_core::transaction::Statement;
 use tempfile::TempDir;
 
+use super::previews::preview;
 use super::support::*;
-use crate::engine::{PreviewRequest, Previewed, result_digest};
+use crate::engine::result_digest;
 
 const WORLD: &[&str] = &[
     "CREATE TABLE a (id BIGINT PRIMARY KEY, v BIGINT NOT NULL)",
@@ -64,25 +65,7 @@ fn on_disk() -> (Ledger, TempDir) {
 }
 
 fn statement(sql: &str) -> Statement {
-    Statement {
-        sql: sql.to_owned(),
-        parameters: vec![],
-        result: None,
-    }
-}
-
-fn preview(ledger: &mut Ledger, id: u64, statements: &[Statement], from: usize) -> Previewed {
-    let request = PreviewRequest {
-        id,
-        account: ledger.account(),
-        statements,
-        from,
-        extra: None,
-        now_us: 5,
-        seed: [0; 16],
-        cancel: None,
-    };
-    ledger.engine.preview(&request).unwrap()
+    super::previews::statement(sql, vec![])
 }
 
 /// Takes the connection.

@@ -27,7 +27,7 @@ fn filled(mut ledger: Ledger) -> Ledger {
     ledger
 }
 
-fn statement(sql: &str, parameters: Vec<Value>) -> Statement {
+pub(super) fn statement(sql: &str, parameters: Vec<Value>) -> Statement {
     Statement {
         sql: sql.to_owned(),
         parameters,
@@ -36,7 +36,12 @@ fn statement(sql: &str, parameters: Vec<Value>) -> Statement {
 }
 
 /// Previews the statements from a place on, under a name.
-fn preview(ledger: &mut Ledger, id: u64, statements: &[Statement], from: usize) -> Previewed {
+pub(super) fn preview(
+    ledger: &mut Ledger,
+    id: u64,
+    statements: &[Statement],
+    from: usize,
+) -> Previewed {
     let request = PreviewRequest {
         id,
         account: ledger.account(),
