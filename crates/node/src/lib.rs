@@ -7,6 +7,7 @@
 mod apply;
 mod audit;
 pub mod blocks;
+mod changes;
 mod checker;
 pub mod config;
 pub mod directory;
@@ -34,6 +35,7 @@ mod tip;
 
 pub use audit::{Offline, verify_directory};
 pub use blocks::{BlockLocation, StoredBlock};
+pub use changes::LedgerSource;
 pub use config::{BlockPolicy, MempoolConfig, NodeConfig};
 pub use error::NodeError;
 pub use followed::Server;

@@ -19,6 +19,7 @@ mod error;
 mod extract;
 mod follow;
 mod guard;
+mod job;
 mod kv;
 mod kv_lookup;
 mod kv_namespace;
@@ -30,6 +31,7 @@ mod preview_table;
 mod proof;
 mod receipt;
 mod record;
+mod replica;
 mod sql;
 mod status;
 mod tile;
@@ -150,6 +152,15 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
         .routes(routes!(preview::commit))
         .routes(routes!(audit::start))
         .routes(routes!(audit::progress))
+        .routes(routes!(replica::list, replica::add))
+        .routes(routes!(replica::find, replica::remove))
+        .routes(routes!(replica::pause))
+        .routes(routes!(replica::resume))
+        .routes(routes!(replica::password))
+        .routes(routes!(replica::refill))
+        .routes(routes!(replica::wait))
+        .routes(routes!(replica::audit))
+        .routes(routes!(replica::audit_progress))
         .split_for_parts();
     // Health and metrics stay outside the bound on requests: they must answer when all else is busy.
     let (watched, watched_description) = OpenApiRouter::new()

@@ -79,7 +79,7 @@ pub use audit::{
     key_text,
 };
 pub use block::{BlockContext, ExecutableTransaction, ExecutedBlock};
-pub use builtin::{ACCOUNTS_TABLE, KV_NAMESPACES_TABLE, KV_TABLE};
+pub use builtin::{ACCOUNTS_TABLE, KV_NAMESPACES_TABLE, KV_TABLE, tables as builtin_tables};
 pub use cancel::Cancel;
 pub use config::{
     CHANGED_BYTES_MAX, EngineConfig, PROOF_WINDOW, READER_CACHE_KIB, READERS, WRITER_CACHE_KIB,

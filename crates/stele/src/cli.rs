@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::{audit, bench, demo, keys, proxy, sql, start, status, verify};
+use crate::{audit, bench, demo, keys, proxy, replica, sql, start, status, verify};
 
 const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
 
@@ -18,6 +18,7 @@ First steps:
   psql -h 127.0.0.1 -p 5433 -U operator    use it from any PostgreSQL client
   stele sql                                or from a shell that knows about proofs
   stele verify proof.txt                   check a proof, offline, believing nobody
+  stele replica add copy --to sqlite:c.db  keep the tables in another database, identical and checked
   stele proxy --trust trust.txt            beside your programs: checks all that a server tells them
 
 Settings come from stele.toml where the command runs (or --config FILE), then from environment \
@@ -47,6 +48,7 @@ enum Command {
     Keys(keys::KeysArgs),
     Verify(verify::VerifyArgs),
     Proxy(proxy::ProxyArgs),
+    Replica(replica::ReplicaArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -69,6 +71,7 @@ impl Cli {
             Command::Keys(args) => keys::run(&args, &config),
             Command::Verify(args) => verify::run(&args, &config),
             Command::Proxy(args) => proxy::run(&args, config),
+            Command::Replica(args) => replica::run(&args, &config),
             Command::Bench(args) => bench::run(&args),
         }
     }

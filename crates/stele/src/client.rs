@@ -78,6 +78,19 @@ impl Client {
         self.parse(path, &text)
     }
 
+    /// Removes what is there.
+    pub(crate) fn delete(&self, path: &str) -> Result<()> {
+        let url = format!("{}{path}", self.base);
+        let answer = self.logged_in(|header| {
+            let mut request = self.agent.delete(&url);
+            if let Some(header) = header {
+                request = request.header(AUTHORIZATION, header);
+            }
+            request.call()
+        })?;
+        self.text(path, answer, JSON_LEN_MAX).map(drop)
+    }
+
     /// Sends a request; once more with a password if the node asks for one and somebody gives it.
     fn logged_in(
         &self,

@@ -5,9 +5,11 @@
 
 mod error;
 mod read;
+mod replica;
 mod setting;
 mod template;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -54,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) self_check_mib_per_s: u64,
     pub(crate) readers: u64,
     pub(crate) log_level: String,
+    pub(crate) replica_sections: BTreeMap<String, replica::ReplicaSection>,
 }
 
 /// How clients of a listener are let in.
@@ -116,6 +119,7 @@ impl Default for Config {
             self_check_mib_per_s: node.self_check_mib_per_s,
             readers: node.readers as u64,
             log_level: "info".to_owned(),
+            replica_sections: BTreeMap::new(),
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::cell::RefCell;
 use std::io::IsTerminal as _;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+
+use crate::trust::read_bounded;
 
 /// Variable that holds the password, as for psql.
 pub(crate) const PASSWORD_VARIABLE: &str = "PGPASSWORD";
@@ -16,6 +19,21 @@ pub(crate) fn password_from_environment() -> Option<String> {
     std::env::var(PASSWORD_VARIABLE)
         .ok()
         .filter(|password| !password.is_empty())
+}
+
+/// Longest password file, in bytes.
+pub(crate) const PASSWORD_FILE_LEN_MAX: usize = 4_096;
+
+/// The password a file holds: its first line.
+pub(crate) fn password_of_file(file: &Path) -> Result<String> {
+    let bytes = read_bounded(file, PASSWORD_FILE_LEN_MAX)?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        anyhow!(
+            "{} does not hold a password: it is not UTF-8",
+            file.display()
+        )
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Asks for a user's password, if somebody sits at a terminal.

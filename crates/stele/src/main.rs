@@ -17,6 +17,7 @@ mod login;
 mod paint;
 mod progress;
 mod proxy;
+mod replica;
 mod report;
 mod sql;
 mod start;

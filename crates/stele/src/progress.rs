@@ -22,6 +22,17 @@ pub(crate) fn count_bar(what: &'static str, wanted: bool) -> ProgressBar {
     )
 }
 
+/// A counter of rows whose number is not known before.
+pub(crate) fn rows_spinner(what: &'static str, wanted: bool) -> ProgressBar {
+    if !wanted {
+        return ProgressBar::hidden();
+    }
+    bar(
+        what,
+        "{prefix} {spinner} {human_pos} rows  {per_sec}  {elapsed}",
+    )
+}
+
 fn bar(what: &'static str, template: &str) -> ProgressBar {
     // Draws nothing when standard error is not a terminal.
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());

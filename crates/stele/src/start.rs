@@ -1,6 +1,7 @@
 //! `stele start`: a node with its two servers, until told to stop.
 
 mod banner;
+mod replicas;
 mod serve;
 
 use std::io::Write as _;
@@ -111,7 +112,10 @@ pub(crate) fn run_node(
         let mut out = std::io::stdout();
         write!(out, "{}", banner(&listeners, Paint::of_stdout()))?;
         out.flush()?;
-        runtime.block_on(serve(listeners, node, config, Some(metrics)))
+        let replicas = replicas::open(node, config)?;
+        let ended = runtime.block_on(serve(listeners, node, config, &replicas, Some(metrics)));
+        replicas.stop();
+        ended
     })();
     node.stop();
     served?;

@@ -12,18 +12,20 @@ const SOURCE_LINES_MAX: usize = 600;
 const FILE_LEN_MAX: u64 = 1024 * 1024;
 
 /// Crates in the order of the layers: each may use those before it only.
-const LAYERS: [&str; 8] = [
+const LAYERS: [&str; 10] = [
     "core",
     "flow",
     "store",
     "sql",
     "consensus",
     "node",
+    "sinks",
+    "pipeline",
     "server",
     "stele",
 ];
 /// Crates that speak to the network or a person: the only ones that may use tokio.
-const ASYNC_LAYERS: [&str; 2] = ["server", "stele"];
+const ASYNC_LAYERS: [&str; 3] = ["sinks", "server", "stele"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

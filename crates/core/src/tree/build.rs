@@ -108,7 +108,11 @@ impl Builder {
         self.finish_with(&mut |_, _, _| Ok(()))
     }
 
-    fn push_with<E>(
+    /// Adds the next row, and gives `write` each node (level, key, hash) that is complete with it.
+    ///
+    /// # Errors
+    /// As [`Self::push`], and what `write` fails with.
+    pub fn push_with<E>(
         &mut self,
         key: &[u8],
         row_hash: &Hash,
@@ -126,7 +130,11 @@ impl Builder {
         Ok(())
     }
 
-    fn finish_with<E>(
+    /// Root of the rows given; gives `write` the nodes that are left.
+    ///
+    /// # Errors
+    /// As [`Self::finish`], and what `write` fails with.
+    pub fn finish_with<E>(
         mut self,
         write: &mut impl FnMut(u8, &[u8], Hash) -> Result<(), E>,
     ) -> Result<Hash, TreeError<E>> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use stele_core::transaction::TRANSACTION_LEN_MAX;
+use stele_pipeline::Replicas;
 
 use crate::access::AccessConfig;
 
@@ -48,6 +49,8 @@ pub struct HttpConfig {
     pub preview_idle: Duration,
     /// Where `/metrics` comes from; without it the path answers 404.
     pub metrics: Option<PrometheusHandle>,
+    /// The node's replicas; without them their paths answer 404.
+    pub replicas: Option<Replicas>,
 }
 
 impl Default for HttpConfig {
@@ -66,6 +69,7 @@ impl Default for HttpConfig {
             previews_max: 1_000,
             preview_idle: Duration::from_secs(60),
             metrics: None,
+            replicas: None,
         }
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use stele_node::Node;
+use stele_pipeline::Replicas;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-use super::audit::Audits;
 use super::caller;
 use super::config::{HttpConfig, RECORD_BYTES_HELD_MAX};
 use super::error::ApiError;
+use super::job::Jobs;
 use super::preview_table::Previews;
 use crate::access::Access;
 
@@ -31,7 +32,8 @@ struct Inner {
     requests: Semaphore,
     record_bytes: Semaphore,
     previews: Previews,
-    audits: Audits,
+    audits: Jobs,
+    replica_audits: Jobs,
 }
 
 impl App {
@@ -40,7 +42,8 @@ impl App {
             requests: Semaphore::new(config.requests_max),
             record_bytes: Semaphore::new(RECORD_BYTES_HELD_MAX / BODY_PERMIT_LEN),
             previews: Previews::new(config.previews_max, config.preview_idle),
-            audits: Audits::default(),
+            audits: Jobs::default(),
+            replica_audits: Jobs::default(),
             access: Access::new(node.keys().clone(), config.access.clone()),
             node,
             config,
@@ -69,8 +72,35 @@ impl App {
         &self.0.previews
     }
 
-    pub(super) fn audits(&self) -> &Audits {
+    pub(super) fn audits(&self) -> &Jobs {
         &self.0.audits
+    }
+
+    /// Comparisons of replicas.
+    pub(super) fn replica_audits(&self) -> &Jobs {
+        &self.0.replica_audits
+    }
+
+    /// The node's replicas, for whom may manage the node: the user it signs for when nobody is named.
+    pub(super) fn replicas(&self) -> Result<Replicas, ApiError> {
+        match caller::current() {
+            Some(own) if *own != *self.0.config.key => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "42501",
+                format!("user {own:?} may not manage replicas"),
+            )
+            .hint(format!("the node's user {:?} may", self.0.config.key))),
+            _ => {
+                self.check_key(&self.0.config.key)?;
+                self.0.config.replicas.clone().ok_or_else(|| {
+                    ApiError::new(
+                        StatusCode::NOT_FOUND,
+                        "no_replicas",
+                        "this node keeps no replicas",
+                    )
+                })
+            }
+        }
     }
 
     /// Decides who is let in.

@@ -18,7 +18,8 @@ const NAMESPACE_LEN_MAX: u32 = 63;
 const KV_KEY_LEN_MAX: u32 = 512;
 
 /// Definitions of the built-in tables, in id order. Frozen: they are part of the state at genesis.
-pub(super) fn tables() -> Vec<Table> {
+#[must_use]
+pub fn tables() -> Vec<Table> {
     let namespace = Type::Varchar(NAMESPACE_LEN_MAX);
     vec![
         table(

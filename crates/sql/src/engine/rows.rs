@@ -27,6 +27,7 @@ pub(super) struct TableSql {
     get_at: String,
     get_old: String,
     scan: String,
+    scan_after: String,
     versions: String,
 }
 
@@ -78,6 +79,10 @@ impl TableSql {
                 "SELECT {columns}, {h}, {x} FROM {history} WHERE {equal} AND {h} <= ?{first} AND {to_h} > ?{first}"
             ),
             scan: format!("SELECT {columns}, {h}, {x} FROM {name} ORDER BY {key}"),
+            scan_after: format!(
+                "SELECT {columns} FROM {name} WHERE ({key}) > ({}) ORDER BY {key}",
+                marks(table.primary_key.len())
+            ),
             versions: format!(
                 "SELECT {columns}, {h}, {x}, {to_h}, {to_x} FROM {history} ORDER BY {key}, {h}, {x}"
             ),
@@ -101,23 +106,54 @@ impl Layout {
         self.selected(row).map(Some)
     }
 
-    /// The encoded row of a key after an older height.
+    /// The encoded row of a key after an older height, and who wrote it.
     pub(super) fn get_at(
         &self,
         connection: &Connection,
         key: &[u8],
         height: u64,
-    ) -> Result<Option<Vec<u8>>, EngineError> {
+    ) -> Result<Option<(Vec<u8>, Stamp)>, EngineError> {
         for sql in [&self.sql.get_at, &self.sql.get_old] {
             let mut statement = connection.prepare_cached(sql)?;
             let next = self.bind_key(&mut statement, key)?;
             statement.raw_bind_parameter(next, height)?;
             let mut rows = statement.raw_query();
             if let Some(row) = rows.next()? {
-                return self.selected(row).map(|(row, _)| Some(row));
+                return self.selected(row).map(Some);
             }
         }
         Ok(None)
+    }
+
+    /// Calls `each` with key and values of every row after a key (empty: of every row) in key order, until
+    /// it wants no more.
+    pub(super) fn scan_after(
+        &self,
+        connection: &Connection,
+        after: &[u8],
+        mut each: impl FnMut(&[u8], Vec<Value>) -> bool,
+    ) -> Result<(), EngineError> {
+        let whole = after.is_empty();
+        let sql = if whole {
+            &self.sql.scan
+        } else {
+            &self.sql.scan_after
+        };
+        let mut statement = connection.prepare_cached(sql)?;
+        if !whole {
+            self.bind_key(&mut statement, after)?;
+        }
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            let row = Row::new(self.values(row)?);
+            let key = row
+                .key(&self.table)
+                .map_err(|error| self.damaged(&error.to_string()))?;
+            if !each(&key, row.values) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Calls `each` with key, encoded row and writer of every row, in key order.

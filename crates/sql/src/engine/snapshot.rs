@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use stele_core::Value;
 use stele_core::schema::{Table, TableId};
 use stele_core::tree::{Node, NodeStore, Prover, TableEntry};
 
@@ -13,6 +14,7 @@ use super::meta;
 use super::nodes::{Nodes, NodesAt};
 use super::readers::{Reader, Readers};
 use crate::catalogue::Catalogue;
+use crate::physical;
 
 /// The newest committed state when it was taken. Reads through it see that state and no other.
 pub struct Snapshot {
@@ -118,6 +120,58 @@ impl Snapshot {
         layout.scan(self.connection(), |key, row, _| each(&key, &row))
     }
 
+    /// Calls `each` with encoded key and values of every row after a key (empty: of every row), in key
+    /// order, until it wants no more.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn rows_after(
+        &self,
+        table: &Table,
+        after: &[u8],
+        each: impl FnMut(&[u8], Vec<Value>) -> bool,
+    ) -> Result<(), EngineError> {
+        let layout = self.layout(table)?;
+        layout
+            .scan_after(self.connection(), after, each)
+            .map_err(|error| self.named(error))
+    }
+
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn count_rows(&self, table: TableId) -> Result<u64, EngineError> {
+        let sql = format!("SELECT count(*) FROM {}", physical::table_name(table));
+        let counted = self.connection().query_row(&sql, [], |row| row.get(0));
+        counted.map_err(|error| self.named(error.into()))
+    }
+
+    /// Tree nodes as of a height that [`Self::at`] gave a state for.
+    #[must_use]
+    pub fn nodes_at(&self, height: u64) -> NodesAt<'_> {
+        NodesAt {
+            connection: self.connection(),
+            height,
+            newest: self.meta.height,
+        }
+    }
+
+    /// The encoded row of a key as of a height, and the height that wrote it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn row_at(
+        &self,
+        table: &Table,
+        key: &[u8],
+        height: u64,
+    ) -> Result<Option<(Vec<u8>, u64)>, EngineError> {
+        let found = self.layout(table)?.get_at(self.connection(), key, height);
+        let found = found.map_err(|error| self.named(error))?;
+        Ok(found.map(|(row, written)| (row, written.height)))
+    }
+
     /// The state as of an older height of the proof window.
     ///
     /// # Errors
@@ -134,11 +188,7 @@ impl Snapshot {
             });
         }
         let tables = self.tables_at(height).map_err(|error| self.named(error))?;
-        let nodes = NodesAt {
-            connection: self.connection(),
-            height,
-            newest,
-        };
+        let nodes = self.nodes_at(height);
         let entries = self.entries(&tables, &nodes)?;
         Ok(PastState {
             snapshot: self,
@@ -292,8 +342,9 @@ impl PastState<'_> {
     /// When the database cannot be read.
     pub fn encoded_row(&self, table: &Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         let layout = self.snapshot.layout(table)?;
-        layout
+        let found = layout
             .get_at(self.snapshot.connection(), key, self.nodes.height)
-            .map_err(|error| self.snapshot.named(error))
+            .map_err(|error| self.snapshot.named(error))?;
+        Ok(found.map(|(row, _)| row))
     }
 }

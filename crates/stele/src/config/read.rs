@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, ConfigError, SETTINGS};
+use super::{Config, ConfigError, SETTINGS, replica};
 use crate::config::setting::{Setting, Slot};
 
+/// Section of the replicas.
+const REPLICA: &str = "replica";
 /// First part of the names of environment variables that set something.
 const VARIABLE_PREFIX: &str = "STELE_";
 /// Likeness from which a name is offered as the one that was meant (Jaro-Winkler, 0 to 1).
@@ -32,6 +34,14 @@ impl Config {
             let Some(table) = value.get_ref().as_table() else {
                 return Err(outside_section(at, name));
             };
+            if name == REPLICA {
+                let sections = replica::sections(text);
+                self.replica_sections = sections.map_err(|reason| ConfigError::Syntax {
+                    place: format!("{at}, [{REPLICA}]"),
+                    reason,
+                })?;
+                continue;
+            }
             if !SETTINGS.iter().any(|setting| setting.section == name) {
                 return Err(ConfigError::Section {
                     place: at,

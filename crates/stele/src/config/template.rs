@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Config, SETTINGS};
+use super::{Config, SETTINGS, replica};
 
 /// A complete configuration file with every setting at its default.
 pub(crate) fn template() -> String {
@@ -28,5 +28,6 @@ pub(crate) fn template() -> String {
             (setting.slot)(&mut config).to_toml()
         );
     }
+    text.push_str(replica::EXAMPLE);
     text
 }

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use stele_node::Node;
 use stele_node::directory::FOLLOWER_KEY;
 use stele_node::keys::OPERATOR;
+use stele_pipeline::Replicas;
 use stele_server::access::AccessConfig;
 use stele_server::http::{self, HttpConfig};
 use stele_server::pg::{self, PgConfig};
@@ -80,6 +81,7 @@ pub(crate) async fn serve(
     listeners: Listeners,
     node: &Node,
     config: &Config,
+    replicas: &Replicas,
     metrics: Option<PrometheusHandle>,
 ) -> Result<()> {
     let mut signals = Signals::new()?;
@@ -103,6 +105,7 @@ pub(crate) async fn serve(
         origins: config.http_origins.clone(),
         requests_max: usize::try_from(config.http_requests_max).unwrap_or(usize::MAX),
         metrics,
+        replicas: Some(replicas.clone()),
         ..HttpConfig::default()
     };
     let postgres = tokio::net::TcpListener::from_std(listeners.postgres)?;

@@ -1,0 +1,146 @@
+//! The ledger's state: rows to fill sinks with, and what its blocks commit to.
+
+use stele_core::schema::TableId;
+use stele_core::tree::{Node as TreeNode, NodeStore as _, state_root};
+use stele_core::{Suite, Value};
+use stele_flow::change::{Position, Table as Shape};
+use stele_flow::source::EachRow;
+use stele_flow::{Commitment, CommittedRow, CommittedTable, SourceError, State};
+use stele_sql::engine::Snapshot;
+
+use super::{shape, unreadable};
+use crate::error::NodeError;
+use crate::node::Node;
+
+impl Node {
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, NodeError> {
+        Ok(self.inner.readers.snapshot()?)
+    }
+}
+
+/// The newest state, held still.
+pub(super) struct LedgerState {
+    snapshot: Snapshot,
+    position: Position,
+    suite: Suite,
+}
+
+impl LedgerState {
+    pub(super) fn new(node: &Node) -> Result<Self, SourceError> {
+        let snapshot = node.snapshot().map_err(unreadable)?;
+        Ok(Self {
+            position: node.position(snapshot.height()).map_err(unreadable)?,
+            snapshot,
+            suite: node.suite(),
+        })
+    }
+}
+
+impl State for LedgerState {
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn tables(&self) -> Vec<Shape> {
+        let definitions = self.snapshot.catalogue().definitions();
+        definitions.filter_map(|table| shape(table)).collect()
+    }
+
+    fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    fn rows_expected(&self, table: TableId) -> u64 {
+        self.snapshot.count_rows(table).unwrap_or_default()
+    }
+
+    fn rows(&self, table: TableId, after: &[u8], each: EachRow<'_>) -> Result<(), SourceError> {
+        let definition = self.snapshot.catalogue().table(table);
+        let definition =
+            definition.ok_or_else(|| unreadable(format!("there is no table {}", table.0)))?;
+        let each = |key: &[u8], values: Vec<Value>| each(key, values);
+        self.snapshot
+            .rows_after(definition, after, each)
+            .map_err(unreadable)
+    }
+}
+
+/// What the block leaf of a height commits to.
+pub(super) struct LedgerCommitment {
+    snapshot: Snapshot,
+    height: u64,
+    suite: Suite,
+    tables: Vec<CommittedTable>,
+}
+
+impl LedgerCommitment {
+    pub(super) fn new(node: &Node, height: u64) -> Result<Self, SourceError> {
+        let snapshot = node.snapshot().map_err(unreadable)?;
+        let suite = node.suite();
+        let past = snapshot.at(height).map_err(unreadable)?;
+        if height > 0 {
+            let root = state_root(suite, past.tables()).map_err(unreadable)?;
+            let certified = node
+                .inner
+                .effects(height)
+                .map_err(unreadable)?
+                .leaf
+                .state_root;
+            if root != certified {
+                return Err(unreadable(format!(
+                    "the node's own state gives another root at height {height} than block {height} commits to; run `stele audit`"
+                )));
+            }
+        }
+        let tables = past.definitions().iter().zip(past.tables());
+        let tables = tables
+            .filter(|(definition, _)| definition.kind.has_rows())
+            .map(|(definition, entry)| CommittedTable {
+                definition: definition.as_ref().clone(),
+                root: entry.root,
+            });
+        let tables = tables.collect();
+        Ok(Self {
+            snapshot,
+            height,
+            suite,
+            tables,
+        })
+    }
+}
+
+impl Commitment for LedgerCommitment {
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    fn tables(&self) -> &[CommittedTable] {
+        &self.tables
+    }
+
+    fn nodes(
+        &self,
+        table: TableId,
+        level: u8,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<TreeNode>, SourceError> {
+        let nodes = self.snapshot.nodes_at(self.height);
+        nodes
+            .range(table, level, from, to, limit)
+            .map_err(unreadable)
+    }
+
+    fn row(&self, table: TableId, key: &[u8]) -> Result<Option<CommittedRow>, SourceError> {
+        let known = self.tables.iter().find(|one| one.definition.id == table);
+        let Some(known) = known else { return Ok(None) };
+        let found = self.snapshot.row_at(&known.definition, key, self.height);
+        let found = found.map_err(unreadable)?;
+        Ok(found.map(|(encoded, written)| CommittedRow { encoded, written }))
+    }
+}

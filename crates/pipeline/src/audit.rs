@@ -1,0 +1,233 @@
+//! Comparing a mirror's rows with what is certified about them.
+//!
+//! The rows of each table are read back as of one moment, and the table's state-tree root is computed
+//! from them alone. Where it differs from the certified one, the two trees are walked side by side down to the rows:
+//! the levels above the rows were kept while reading (a few bytes a row), the rows themselves are read
+//! again, only where hashes differ. So nothing has to be believed but the certified root.
+
+mod compare;
+mod mend;
+mod report;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use stele_core::schema::TableId;
+use stele_flow::{
+    Commitment, CommittedTable, HeldTable, Load, Mirror, SinkError, Source, SourceError,
+};
+use thiserror::Error;
+
+pub use mend::repair;
+pub use report::{AuditReport, RowDifference, TableReport};
+
+use crate::selection::Selection;
+use compare::Comparison;
+
+/// Most differences of a table that are told; the rest is counted.
+pub const DIFFERENCES_TOLD_MAX: usize = 100;
+/// Rows between two reports of progress.
+const PROGRESS_EACH: u64 = 2_048;
+/// Shortest pause worth taking when an audit is throttled.
+const THROTTLE_STEP: Duration = Duration::from_millis(2);
+
+/// What is to be compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditRequest {
+    /// Tables, as replicas select them; none: all the replica keeps.
+    pub tables: Vec<String>,
+    /// Whether differences are mended.
+    pub repair: bool,
+    /// Rows read a second at most; 0 for no limit.
+    pub rows_per_s: u64,
+}
+
+/// How far an audit is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditProgress {
+    /// The table under way.
+    pub table: String,
+    /// Rows read so far, of all tables.
+    pub rows: u64,
+}
+
+/// Heights at which tables were last found as they should be.
+pub type Known = BTreeMap<TableId, u64>;
+
+/// Why a comparison could not be made.
+#[derive(Debug, Error)]
+pub enum AuditFailure {
+    /// The mirror cannot be read.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The source cannot be read, or certifies nothing about that height.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The mirror holds nothing of the source.
+    #[error("{0} holds nothing of this source yet: it is filled first")]
+    Empty(String),
+    /// The source certifies no rows.
+    #[error("the source certifies no rows: reconcile them instead")]
+    NotCertified,
+    /// It was told to end.
+    #[error("the audit was told to end")]
+    Ended,
+}
+
+/// Compares the rows of a mirror with what the source certifies. `known` is read and brought up to date.
+/// `progress` returns false to end it early.
+///
+/// # Errors
+/// When the comparison could not be made. A difference is no error: it is in the report.
+pub fn audit(
+    source: &dyn Source,
+    mirror: &mut dyn Mirror,
+    request: &AuditRequest,
+    known: &Mutex<Known>,
+    progress: &mut dyn FnMut(AuditProgress) -> bool,
+) -> Result<AuditReport, AuditFailure> {
+    let begun = Instant::now();
+    let held = mirror.begin_read(source.id())?;
+    let cursor = held
+        .cursor
+        .filter(|cursor| cursor.height > 0)
+        .ok_or_else(|| AuditFailure::Empty(mirror.describe()))?;
+    let commitment = commitment(source, cursor.height)?;
+    let (suite, certified) = (commitment.suite(), commitment.tables().to_vec());
+    // While it is held the source keeps what it replaces: taken again where rows differ.
+    drop(commitment);
+    let selection = Selection {
+        names: request.tables.clone(),
+    };
+    let mut report = AuditReport {
+        height: cursor.height,
+        block_hash: cursor.block_hash.to_string(),
+        target: mirror.describe(),
+        ..AuditReport::default()
+    };
+    let mut pace = Pace::new(request.rows_per_s, progress);
+    for held in &held.tables {
+        if !request.tables.is_empty() && !selection.takes(&held.table) {
+            continue;
+        }
+        let before = known.lock().get(&held.table.id).copied();
+        let table = one(
+            source,
+            mirror,
+            &certified,
+            held,
+            (suite, cursor.height),
+            before,
+            &mut pace,
+        );
+        let table = table?;
+        let mut known = known.lock();
+        match table.is_clean() {
+            true if table.skipped.is_none() => known.insert(held.table.id, cursor.height),
+            _ => None,
+        };
+        drop(known);
+        report.rows += table.rows;
+        report.tables.push(table);
+    }
+    mirror.end_read();
+    report.seconds = begun.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// What the source certifies as of a height.
+pub(crate) fn commitment(
+    source: &dyn Source,
+    height: u64,
+) -> Result<Box<dyn Commitment + '_>, AuditFailure> {
+    source.commitment(height)?.ok_or(AuditFailure::NotCertified)
+}
+
+fn one(
+    source: &dyn Source,
+    mirror: &mut dyn Mirror,
+    certified: &[CommittedTable],
+    held: &HeldTable,
+    (suite, height): (stele_core::Suite, u64),
+    clean_at: Option<u64>,
+    pace: &mut Pace<'_>,
+) -> Result<TableReport, AuditFailure> {
+    let mut report = TableReport::of(held, clean_at);
+    let table = certified
+        .iter()
+        .find(|one| one.definition.id == held.table.id);
+    let Some(table) = table else {
+        report.drift.push(format!(
+            "the source has no such table at height {height}: what the target says of itself was changed"
+        ));
+        return Ok(report);
+    };
+    report.root_expected = table.root.to_string();
+    if held.load != Load::Done {
+        report.skipped = Some("it is being filled".to_owned());
+        return Ok(report);
+    }
+    report.drift = mirror.drift(held)?;
+    if !report.drift.is_empty() {
+        return Ok(report);
+    }
+    pace.table = held.table.to_string();
+    let mut comparison = Comparison::new(suite, &table.definition, held);
+    comparison.read(mirror, pace)?;
+    report.rows = comparison.rows();
+    let root = comparison.root();
+    report.root_found = root.map_or_else(String::new, |root| root.to_string());
+    if root == Some(table.root) {
+        return Ok(report);
+    }
+    let commitment = commitment(source, height)?;
+    comparison.locate(&*commitment, mirror, &mut report)?;
+    if report.is_clean() {
+        report.drift.push(
+            "its rows give another root, and no row was found that differs; run `stele audit` on the node"
+                .to_owned(),
+        );
+    }
+    Ok(report)
+}
+
+/// Progress and rate of an audit.
+pub(crate) struct Pace<'p> {
+    rows: u64,
+    rows_per_s: u64,
+    begun: Instant,
+    table: String,
+    progress: &'p mut dyn FnMut(AuditProgress) -> bool,
+}
+
+impl<'p> Pace<'p> {
+    fn new(rows_per_s: u64, progress: &'p mut dyn FnMut(AuditProgress) -> bool) -> Self {
+        Self {
+            rows: 0,
+            rows_per_s,
+            begun: Instant::now(),
+            table: String::new(),
+            progress,
+        }
+    }
+
+    /// Counts a row; false when the audit is to end.
+    fn row(&mut self) -> bool {
+        self.rows += 1;
+        if !self.rows.is_multiple_of(PROGRESS_EACH) {
+            return true;
+        }
+        if self.rows_per_s > 0 {
+            let due = Duration::from_secs_f64(self.rows as f64 / self.rows_per_s as f64);
+            let early = due.saturating_sub(self.begun.elapsed());
+            if early >= THROTTLE_STEP {
+                std::thread::sleep(early);
+            }
+        }
+        (self.progress)(AuditProgress {
+            table: self.table.clone(),
+            rows: self.rows,
+        })
+    }
+}

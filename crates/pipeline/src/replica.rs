@@ -1,0 +1,16 @@
+//! Replicas: sinks that mirror tables of the source.
+//!
+//! Each replica is one task. It opens its sink, learns there how far it got, fills tables that are not full yet
+//! from the source's state, and follows the source's blocks. Whatever goes wrong is told in its status, and tried again
+//! with growing pauses: nothing is half applied, and it goes on when the cause is gone.
+
+mod fill;
+mod follow;
+mod job;
+mod registry;
+mod spec;
+mod status;
+
+pub use registry::{ReplicaError, ReplicaView, Replicas, SinkMaker, Workshop};
+pub use spec::{ReplicaSpec, check_name};
+pub use status::{Phase, ReplicaStatus, Trouble};

@@ -1,0 +1,526 @@
+//! The replicas of a node: added, paused and removed while it runs, and there again after its next start.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use stele_flow::{FileError, Join, Mirror, Position, Runtime, SinkError, Source, SpawnError};
+use thiserror::Error;
+
+use super::job::{Ending, Job};
+use super::spec::{ReplicaSpec, check_name};
+use super::status::{Phase, ReplicaStatus, StatusBoard};
+use crate::audit::{self, AuditFailure, AuditProgress, AuditReport};
+
+/// Most replicas of a node.
+const REPLICAS_MAX: usize = 64;
+/// Folder of the specifications and passwords in the data directory.
+const FOLDER: &str = "replicas";
+
+/// Makes what replicas work with.
+pub struct Workshop {
+    /// The source, standing before its first block.
+    pub source: Box<dyn Fn() -> Box<dyn Source> + Send + Sync>,
+    /// The sink of a specification and its password; or why there is none.
+    pub sink: Box<SinkMaker>,
+    /// Clock, tasks and files.
+    pub runtime: Runtime,
+    /// The node's data directory.
+    pub directory: PathBuf,
+}
+
+/// Makes a sink of a specification and a password.
+pub type SinkMaker =
+    dyn Fn(&ReplicaSpec, Option<String>) -> Result<Box<dyn Mirror>, String> + Send + Sync;
+
+/// Why something was not done with a replica.
+#[derive(Debug, Error)]
+pub enum ReplicaError {
+    /// There is none of that name.
+    #[error("there is no replica {name:?}; {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// There is one of that name.
+    #[error("there is a replica {0:?} already: remove it, or choose another name")]
+    Taken(String),
+    /// It stands in the configuration file.
+    #[error(
+        "replica {0:?} stands in the configuration file: change it there and start the node again"
+    )]
+    Configured(String),
+    /// The specification is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// The sink does not take it.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The data directory cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// No task can be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// The comparison could not be made.
+    #[error(transparent)]
+    Audit(#[from] AuditFailure),
+}
+
+/// A replica as it was made and as it is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaView {
+    /// Its name.
+    pub name: String,
+    /// What it is to be.
+    pub spec: ReplicaSpec,
+    /// Whether it stands in the configuration file.
+    pub configured: bool,
+    /// How it is doing.
+    pub status: ReplicaStatus,
+}
+
+/// The replicas of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Replicas(Arc<Inner>);
+
+struct Inner {
+    workshop: Workshop,
+    folder: PathBuf,
+    /// Held while one is added, changed or removed, which may take as long as its sink takes to answer.
+    changing: Mutex<()>,
+    entries: Mutex<BTreeMap<String, Entry>>,
+}
+
+struct Entry {
+    spec: ReplicaSpec,
+    password: Option<String>,
+    configured: bool,
+    status: Arc<StatusBoard>,
+    task: Option<Task>,
+    audited: Arc<Mutex<audit::Known>>,
+}
+
+struct Task {
+    ending: Arc<Ending>,
+    join: Box<dyn Join>,
+}
+
+impl Replicas {
+    /// Opens those kept in the data directory and those of the configuration file, and starts them.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is no specification, or a task cannot be started.
+    pub fn open(
+        workshop: Workshop,
+        configured: Vec<(String, ReplicaSpec, Option<String>)>,
+    ) -> Result<Self, ReplicaError> {
+        let folder = workshop.directory.join(FOLDER);
+        let files = workshop.runtime.files.clone();
+        let mut entries = BTreeMap::new();
+        for (name, spec, password) in configured {
+            check_name(&name).map_err(ReplicaError::Invalid)?;
+            entries.insert(name, Entry::new(spec, password, true));
+        }
+        let names = match files.exists(&folder)? {
+            true => files.list(&folder)?,
+            false => Vec::new(),
+        };
+        for file in names {
+            let Some(name) = file.strip_suffix(".toml") else {
+                continue;
+            };
+            let path = folder.join(&file);
+            let wrong = |why: &dyn std::fmt::Display| {
+                ReplicaError::Invalid(format!(
+                    "{} is no specification of a replica: {why}",
+                    path.display()
+                ))
+            };
+            if entries.contains_key(name) {
+                return Err(wrong(
+                    &"the configuration file has a replica of that name, too",
+                ));
+            }
+            let text = String::from_utf8(files.read(&path)?).map_err(|error| wrong(&error))?;
+            let spec = toml::from_str(&text).map_err(|error| wrong(&error))?;
+            let secret = folder.join(format!("{name}.password"));
+            let password = match files.exists(&secret)? {
+                true => Some(String::from_utf8_lossy(&files.read(&secret)?).into_owned()),
+                false => None,
+            };
+            entries.insert(name.to_owned(), Entry::new(spec, password, false));
+        }
+        let replicas = Self(Arc::new(Inner {
+            workshop,
+            folder,
+            changing: Mutex::new(()),
+            entries: Mutex::new(entries),
+        }));
+        let names: Vec<String> = replicas.0.entries.lock().keys().cloned().collect();
+        for name in names {
+            replicas.start(&name)?;
+        }
+        Ok(replicas)
+    }
+
+    /// All of them, in order of name.
+    #[must_use]
+    pub fn list(&self) -> Vec<ReplicaView> {
+        let entries = self.0.entries.lock();
+        let view = |(name, entry): (&String, &Entry)| entry.view(name);
+        entries.iter().map(view).collect()
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn find(&self, name: &str) -> Result<ReplicaView, ReplicaError> {
+        self.with(name, |entry| entry.view(name))
+    }
+
+    /// Adds one and starts it, after a look at its sink.
+    ///
+    /// # Errors
+    /// When the name is taken or the specification wrong, the sink does not answer or refuses, or the
+    /// specification cannot be stored.
+    pub fn add(
+        &self,
+        name: &str,
+        spec: ReplicaSpec,
+        password: Option<String>,
+    ) -> Result<ReplicaView, ReplicaError> {
+        check_name(name).map_err(ReplicaError::Invalid)?;
+        let _changing = self.0.changing.lock();
+        {
+            let entries = self.0.entries.lock();
+            if entries.contains_key(name) {
+                return Err(ReplicaError::Taken(name.to_owned()));
+            }
+            if entries.len() >= REPLICAS_MAX {
+                return Err(ReplicaError::Invalid(format!(
+                    "the node has {REPLICAS_MAX} replicas, and that is the bound: remove one"
+                )));
+            }
+            if let Some((other, _)) = entries
+                .iter()
+                .find(|(_, one)| one.spec.target == spec.target)
+            {
+                return Err(ReplicaError::Invalid(format!(
+                    "replica {other:?} has the same target: a ledger is mirrored into a database once; add the tables there"
+                )));
+            }
+        }
+        let mut sink = self.sink(&spec, password.clone())?;
+        let id = (self.0.workshop.source)().id().to_owned();
+        sink.open(&id)?;
+        drop(sink);
+        self.0.workshop.runtime.files.create_dir(&self.0.folder)?;
+        if let Some(password) = &password {
+            self.store_password(name, password)?;
+        }
+        self.store(name, &spec)?;
+        let entry = Entry::new(spec, password, false);
+        self.0.entries.lock().insert(name.to_owned(), entry);
+        self.start(name)?;
+        self.find(name)
+    }
+
+    /// Forgets one; with `tables`, its tables are dropped; unless `forget`, its cursor is removed, for
+    /// which its sink must answer.
+    ///
+    /// # Errors
+    /// When there is none, it stands in the configuration file, or its sink does not answer.
+    pub fn remove(&self, name: &str, tables: bool, forget: bool) -> Result<(), ReplicaError> {
+        let _changing = self.0.changing.lock();
+        let view = self.find(name)?;
+        if view.configured {
+            return Err(ReplicaError::Configured(name.to_owned()));
+        }
+        self.halt(name);
+        if !forget {
+            let removed = self.mirror(name).and_then(|mut sink| {
+                let id = (self.0.workshop.source)().id().to_owned();
+                Ok(sink.remove(&id, tables)?)
+            });
+            if let Err(error) = removed {
+                self.start(name)?;
+                return Err(error);
+            }
+        }
+        let files = &self.0.workshop.runtime.files;
+        for ending in ["toml", "password"] {
+            let path = self.0.folder.join(format!("{name}.{ending}"));
+            if files.exists(&path)? {
+                files.remove(&path)?;
+            }
+        }
+        files.sync_dir(&self.0.folder)?;
+        self.0.entries.lock().remove(name);
+        Ok(())
+    }
+
+    /// Lets one rest, or go on.
+    ///
+    /// # Errors
+    /// When there is none, or that cannot be stored.
+    pub fn pause(&self, name: &str, paused: bool) -> Result<ReplicaView, ReplicaError> {
+        let _changing = self.0.changing.lock();
+        let mut spec = self.find(name)?.spec;
+        spec.paused = paused;
+        self.change(name, spec)
+    }
+
+    /// Makes one keep other tables, or audits itself at another pace. Tables that are no longer
+    /// selected stay as they are and go on being kept; remove the replica to drop them.
+    ///
+    /// # Errors
+    /// When there is none, it stands in the configuration file, or that cannot be stored.
+    pub fn change_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut ReplicaSpec),
+    ) -> Result<ReplicaView, ReplicaError> {
+        let _changing = self.0.changing.lock();
+        let view = self.find(name)?;
+        if view.configured {
+            return Err(ReplicaError::Configured(name.to_owned()));
+        }
+        let mut spec = view.spec;
+        change(&mut spec);
+        self.change(name, spec)
+    }
+
+    fn change(&self, name: &str, spec: ReplicaSpec) -> Result<ReplicaView, ReplicaError> {
+        self.halt(name);
+        if !self.find(name)?.configured {
+            self.store(name, &spec)?;
+        }
+        self.with(name, |entry| entry.spec = spec)?;
+        self.start(name)?;
+        self.find(name)
+    }
+
+    /// Gives one another password.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be stored.
+    pub fn set_password(&self, name: &str, password: String) -> Result<ReplicaView, ReplicaError> {
+        let _changing = self.0.changing.lock();
+        self.find(name)?;
+        self.halt(name);
+        self.0.workshop.runtime.files.create_dir(&self.0.folder)?;
+        self.store_password(name, &password)?;
+        self.with(name, |entry| entry.password = Some(password))?;
+        self.start(name)?;
+        self.find(name)
+    }
+
+    /// Waits until one has applied a height; false when that takes longer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn reach(&self, name: &str, height: u64, wait: Duration) -> Result<bool, ReplicaError> {
+        let status = self.with(name, |entry| entry.status.clone())?;
+        Ok(status.reach(height, wait))
+    }
+
+    /// Compares a replica's rows with what is certified of them.
+    ///
+    /// # Errors
+    /// When the comparison could not be made. A difference is no error: it is in the report.
+    pub fn audit(
+        &self,
+        name: &str,
+        request: &audit::AuditRequest,
+        progress: &mut dyn FnMut(AuditProgress) -> bool,
+    ) -> Result<AuditReport, ReplicaError> {
+        let known = self.with(name, |entry| entry.audited.clone())?;
+        let source = (self.0.workshop.source)();
+        let mut mirror = self.mirror(name)?;
+        let mut report = audit::audit(&*source, &mut *mirror, request, &known, progress)?;
+        if request.repair && !report.is_clean() {
+            let _changing = self.0.changing.lock();
+            self.halt(name);
+            let mended = audit::repair(&*source, &mut *mirror, &mut report);
+            self.start(name)?;
+            mended?;
+        }
+        Ok(report)
+    }
+
+    /// Empties tables of a replica and fills them anew.
+    ///
+    /// # Errors
+    /// When there is no such replica or table, or its sink does not answer.
+    pub fn refill(&self, name: &str, tables: &[String]) -> Result<Vec<String>, ReplicaError> {
+        let _changing = self.0.changing.lock();
+        let mut mirror = self.mirror(name)?;
+        let id = (self.0.workshop.source)().id().to_owned();
+        let held = mirror.begin_read(&id)?;
+        mirror.end_read();
+        let selection = crate::Selection {
+            names: tables.to_vec(),
+        };
+        let chosen: Vec<_> = held
+            .tables
+            .into_iter()
+            .filter(|held| selection.takes(&held.table))
+            .collect();
+        if chosen.is_empty() {
+            return Err(ReplicaError::Invalid(format!(
+                "replica {name:?} keeps none of these tables"
+            )));
+        }
+        self.halt(name);
+        let renewed = chosen.iter().try_for_each(|held| mirror.renew(&id, held));
+        self.start(name)?;
+        renewed?;
+        Ok(chosen.iter().map(|held| held.table.to_string()).collect())
+    }
+
+    /// Ends all tasks and waits for them. Idempotent.
+    pub fn stop(&self) {
+        let names: Vec<String> = self.0.entries.lock().keys().cloned().collect();
+        for name in &names {
+            if let Some(task) = self
+                .0
+                .entries
+                .lock()
+                .get(name)
+                .and_then(|one| one.task.as_ref())
+            {
+                task.ending.want();
+            }
+        }
+        for name in &names {
+            self.halt(name);
+        }
+    }
+
+    fn with<T>(&self, name: &str, work: impl FnOnce(&mut Entry) -> T) -> Result<T, ReplicaError> {
+        let mut entries: MutexGuard<'_, BTreeMap<String, Entry>> = self.0.entries.lock();
+        if let Some(entry) = entries.get_mut(name) {
+            return Ok(work(entry));
+        }
+        let names: Vec<&str> = entries.keys().map(String::as_str).collect();
+        Err(ReplicaError::Unknown {
+            name: name.to_owned(),
+            known: match names.is_empty() {
+                true => "none was added: `stele replica add` adds one".to_owned(),
+                false => format!("there are {}", names.join(", ")),
+            },
+        })
+    }
+
+    fn sink(
+        &self,
+        spec: &ReplicaSpec,
+        password: Option<String>,
+    ) -> Result<Box<dyn Mirror>, ReplicaError> {
+        (self.0.workshop.sink)(spec, password).map_err(ReplicaError::Invalid)
+    }
+
+    /// A sink of a replica's own, beside the one its task writes by.
+    fn mirror(&self, name: &str) -> Result<Box<dyn Mirror>, ReplicaError> {
+        let (spec, password) =
+            self.with(name, |entry| (entry.spec.clone(), entry.password.clone()))?;
+        self.sink(&spec, password)
+    }
+
+    /// Starts a replica's task, unless it rests.
+    fn start(&self, name: &str) -> Result<(), ReplicaError> {
+        let sink = self.mirror(name)?;
+        let source = (self.0.workshop.source)();
+        let states: Arc<dyn Source> = Arc::from((self.0.workshop.source)());
+        let runtime = &self.0.workshop.runtime;
+        let mut entries = self.0.entries.lock();
+        let Some(entry) = entries.get_mut(name) else {
+            return Ok(());
+        };
+        if entry.spec.paused {
+            entry.status.set(|status| status.phase = Phase::Paused);
+            return Ok(());
+        }
+        entry.status.set(|status| status.phase = Phase::Starting);
+        let ending = Arc::new(Ending::default());
+        let job = Job {
+            name: name.to_owned(),
+            selection: entry.spec.selection(),
+            source,
+            states,
+            sink,
+            clock: runtime.clock.clone(),
+            status: entry.status.clone(),
+            ending: ending.clone(),
+            position: Position::START,
+            held: BTreeMap::new(),
+            all_made: false,
+            pending: None,
+        };
+        let spawned = runtime
+            .spawner
+            .spawn("stele-replica", Box::new(move || job.run()));
+        entry.task = Some(Task {
+            ending,
+            join: spawned?,
+        });
+        Ok(())
+    }
+
+    /// Ends a replica's task and waits for it.
+    fn halt(&self, name: &str) {
+        let task = self
+            .0
+            .entries
+            .lock()
+            .get_mut(name)
+            .and_then(|one| one.task.take());
+        let Some(task) = task else { return };
+        task.ending.want();
+        if let Err(panicked) = task.join.join() {
+            tracing::error!(replica = name, %panicked, "the replica's task ended by a panic");
+        }
+    }
+
+    fn store(&self, name: &str, spec: &ReplicaSpec) -> Result<(), ReplicaError> {
+        let text =
+            toml::to_string(spec).map_err(|error| ReplicaError::Invalid(error.to_string()))?;
+        let path = self.0.folder.join(format!("{name}.toml"));
+        let files = &self.0.workshop.runtime.files;
+        Ok(files.replace(&path, text.as_bytes())?)
+    }
+
+    fn store_password(&self, name: &str, password: &str) -> Result<(), ReplicaError> {
+        let path = self.0.folder.join(format!("{name}.password"));
+        let files = &self.0.workshop.runtime.files;
+        Ok(files.replace(&path, password.as_bytes())?)
+    }
+}
+
+impl Entry {
+    fn new(spec: ReplicaSpec, password: Option<String>, configured: bool) -> Self {
+        Self {
+            spec,
+            password,
+            configured,
+            status: Arc::default(),
+            task: None,
+            audited: Arc::default(),
+        }
+    }
+
+    fn view(&self, name: &str) -> ReplicaView {
+        ReplicaView {
+            name: name.to_owned(),
+            spec: self.spec.clone(),
+            configured: self.configured,
+            status: self.status.get(),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How a replica is doing.
+
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
+use stele_flow::SinkErrorKind;
+
+/// What a replica is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Opening its sink.
+    #[default]
+    Starting,
+    /// Filling a table from the source's state.
+    Filling {
+        /// The table.
+        table: String,
+        /// Rows that are there.
+        rows: u64,
+        /// Rows there will be, roughly.
+        rows_expected: u64,
+    },
+    /// Following the source's blocks.
+    Following,
+    /// Something is in the way; it is tried again.
+    Waiting(Trouble),
+    /// Resting, as it was told to.
+    Paused,
+}
+
+/// What is in a replica's way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// The kind, for programs.
+    pub kind: &'static str,
+    /// What, where, why, and what helps.
+    pub reason: String,
+    /// Since when, microseconds since 1970 UTC.
+    pub since_us: i64,
+    /// How often it was tried.
+    pub tries: u64,
+}
+
+/// How a replica is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReplicaStatus {
+    /// What it is doing.
+    #[serde(flatten)]
+    pub phase: Phase,
+    /// Height of the last block applied.
+    pub height: u64,
+    /// Rows written since the node started.
+    pub rows_written: u64,
+    /// Tables kept, as `source name -> target name`.
+    pub tables: Vec<(String, String)>,
+}
+
+/// A status that others look at, and wait for.
+#[derive(Debug, Default)]
+pub(super) struct StatusBoard {
+    status: Mutex<ReplicaStatus>,
+    changed: Condvar,
+}
+
+impl StatusBoard {
+    pub(super) fn get(&self) -> ReplicaStatus {
+        self.status.lock().clone()
+    }
+
+    pub(super) fn set(&self, change: impl FnOnce(&mut ReplicaStatus)) {
+        change(&mut self.status.lock());
+        self.changed.notify_all();
+    }
+
+    /// Waits until a height was applied while following; false when that takes longer.
+    pub(super) fn reach(&self, height: u64, wait: Duration) -> bool {
+        let mut status = self.status.lock();
+        let reached = |status: &mut ReplicaStatus| {
+            status.height >= height && status.phase == Phase::Following
+        };
+        let mut late = |status: &mut ReplicaStatus| !reached(status);
+        !self
+            .changed
+            .wait_while_for(&mut status, &mut late, wait)
+            .timed_out()
+    }
+}
+
+/// A word for a kind of trouble.
+pub(super) fn word(kind: SinkErrorKind) -> &'static str {
+    match kind {
+        SinkErrorKind::Unreachable => "unreachable",
+        SinkErrorKind::Refused => "refused",
+        SinkErrorKind::Full => "full",
+        SinkErrorKind::Drift => "drift",
+        SinkErrorKind::ForeignRow => "foreign_row",
+        SinkErrorKind::MissingRow => "missing_row",
+        SinkErrorKind::Cursor => "cursor",
+        SinkErrorKind::Overtaken => "overtaken",
+        SinkErrorKind::Unfit => "unfit",
+        SinkErrorKind::Other => "other",
+    }
+}

@@ -1,0 +1,111 @@
+//! What a sink remembers beside the tables: its cursor, and which tables it keeps in which shape.
+//!
+//! Both are bytes in tables of the target, where anybody may have written: they are read totally, and what
+//! does not read is named.
+
+use std::sync::Arc;
+
+use stele_core::codec::{Decode, Encode};
+use stele_flow::{Cursor, HeldTable, Load, SinkError, SinkErrorKind, Table};
+
+/// Name of the table that holds the cursor.
+pub(crate) const CURSOR_TABLE: &str = "stele_cursor";
+/// Name of the table that holds the shapes.
+pub(crate) const TABLES_TABLE: &str = "stele_tables";
+
+fn damaged(target: &str, what: &str, why: &dyn std::fmt::Display) -> SinkError {
+    SinkError::new(
+        SinkErrorKind::Cursor,
+        format!("{target}: {what} does not read: {why}"),
+    )
+    .remedy("it was changed by hand; remove the replica with its tables and add it again")
+}
+
+/// Reads a cursor, which must be one of that source.
+pub(crate) fn cursor(target: &str, source_id: &str, bytes: &[u8]) -> Result<Cursor, SinkError> {
+    let cursor = Cursor::decode_all(bytes)
+        .map_err(|error| damaged(target, &format!("the cursor in {CURSOR_TABLE}"), &error))?;
+    if cursor.source_id != source_id {
+        let why = format!("it is one of {}", cursor.source_id);
+        return Err(damaged(
+            target,
+            &format!("the cursor in {CURSOR_TABLE}"),
+            &why,
+        ));
+    }
+    Ok(cursor)
+}
+
+/// Reads what is remembered of a table.
+pub(crate) fn held_table(
+    target: &str,
+    name: String,
+    shape: &[u8],
+    load: Option<Vec<u8>>,
+) -> Result<HeldTable, SinkError> {
+    let table = Table::decode_all(shape).map_err(|error| {
+        damaged(
+            target,
+            &format!("the shape of {name} in {TABLES_TABLE}"),
+            &error,
+        )
+    })?;
+    Ok(HeldTable {
+        table: Arc::new(table),
+        target: name,
+        load: load.map_or(Load::Done, Load::UpTo),
+    })
+}
+
+/// How a load is kept: NULL when it is done.
+pub(crate) fn load_bytes(load: &Load) -> Option<&[u8]> {
+    match load {
+        Load::Done => None,
+        Load::UpTo(key) => Some(key),
+    }
+}
+
+/// How a shape is kept.
+pub(crate) fn shape_bytes(table: &Table) -> Vec<u8> {
+    table.encode_to_vec()
+}
+
+/// Another worker has taken the sink over.
+pub(crate) fn overtaken(target: &str) -> SinkError {
+    SinkError::new(
+        SinkErrorKind::Overtaken,
+        format!("{target}: another worker has taken this replica over, or its cursor was removed"),
+    )
+    .remedy("stop one of the two; `stele replica resume` here takes it back")
+}
+
+/// A row is in the way of one that comes.
+pub(crate) fn foreign_row(target: &str, table: &str, key: &str) -> SinkError {
+    SinkError::new(
+        SinkErrorKind::ForeignRow,
+        format!(
+            "{target}: table {table} already has a row {key}, which did not come from the source"
+        ),
+    )
+    .remedy("delete it, or run `stele replica audit NAME --repair`")
+}
+
+/// A row that is to change or go is not there.
+pub(crate) fn missing_row(target: &str, table: &str, key: &str) -> SinkError {
+    SinkError::new(
+        SinkErrorKind::MissingRow,
+        format!("{target}: table {table} lacks the row {key}, which came from the source"),
+    )
+    .remedy("somebody deleted it or changed its key; run `stele replica audit NAME --repair`")
+}
+
+/// A table of that name is there, and is not the sink's.
+pub(crate) fn name_taken(target: &str, table: &Table, name: &str, by: &str) -> SinkError {
+    SinkError::new(
+        SinkErrorKind::Drift,
+        format!("{target}: {table} is to be kept as {name}, and {by} has that name"),
+    )
+    .remedy(format!(
+        "rename or drop it, or add the replica with another name for the table (--map {table}=NAME)"
+    ))
+}

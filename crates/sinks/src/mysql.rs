@@ -1,0 +1,487 @@
+//! MySQL, MariaDB and TiDB as a sink. Rows and cursor are one transaction. These servers commit each change of a
+//! table's shape by itself, so a batch with such changes is taken in steps, and the cursor counts them: the
+//! intent is written, the statement run (or found done after a crash), the step counted.
+
+mod connect;
+mod define;
+mod read;
+mod rows;
+mod value;
+
+use std::sync::Arc;
+
+use mysql::prelude::Queryable as _;
+use stele_core::codec::Encode as _;
+use stele_flow::{
+    Batch, Cursor, Held, HeldTable, Load, Sink, SinkError, SinkErrorKind, Step, Table,
+};
+
+use crate::memory;
+use crate::naming::Naming;
+use crate::target::{Password, Server};
+use connect::Connected;
+
+/// Longest table name.
+const NAME_CHARACTERS_MAX: usize = 64;
+
+const MEMORY_SQL: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS stele_cursor (
+        source_id VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY, height BIGINT NOT NULL,
+        block_hash VARCHAR(64) NOT NULL, `cursor` LONGBLOB NOT NULL, intent VARCHAR(128) NULL
+     ) ENGINE = InnoDB CHARACTER SET utf8mb4",
+    "CREATE TABLE IF NOT EXISTS stele_tables (
+        source_id VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, id BIGINT,
+        name VARCHAR(64) NOT NULL, shape LONGBLOB NOT NULL, filled_to LONGBLOB NULL, PRIMARY KEY (source_id, id)
+     ) ENGINE = InnoDB CHARACTER SET utf8mb4",
+];
+
+/// A database of MySQL, MariaDB or TiDB.
+pub struct MySqlSink {
+    server: Server,
+    password: Option<Password>,
+    naming: Naming,
+    connected: Option<Connected>,
+    cursor: Option<Cursor>,
+    tables: Vec<HeldTable>,
+}
+
+impl MySqlSink {
+    /// The sink of a database.
+    #[must_use]
+    pub fn new(server: Server, password: Option<Password>, naming: Naming) -> Self {
+        Self {
+            server,
+            password,
+            naming,
+            connected: None,
+            cursor: None,
+            tables: Vec::new(),
+        }
+    }
+
+    fn connected(&mut self) -> Result<&mut Connected, SinkError> {
+        if self.connected.is_none() {
+            let connected = connect::connect(&self.server, self.password.as_ref())?;
+            self.connected = Some(connected);
+        }
+        self.connected
+            .as_mut()
+            .ok_or_else(|| SinkError::new(SinkErrorKind::Other, "no connection"))
+    }
+
+    fn failed(&self, error: &mysql::Error) -> SinkError {
+        connect::failed(&self.server, error)
+    }
+
+    fn run(&mut self, sql: &str) -> Result<(), SinkError> {
+        let done = self.connected()?.conn.query_drop(sql);
+        done.map_err(|error| self.failed(&error))
+    }
+
+    /// Runs one transaction; on failure nothing of it stays, and the connection is made anew.
+    fn write<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, SinkError>,
+    ) -> Result<T, SinkError> {
+        self.run("START TRANSACTION")?;
+        let done = work(self).and_then(|done| self.run("COMMIT").map(|()| done));
+        if done.is_err() {
+            self.connected = None;
+        }
+        done
+    }
+
+    /// What is held of a source; with `lock`, nobody else writes it until the transaction ends.
+    fn load(&mut self, source_id: &str, lock: bool) -> Result<(Held, Option<String>), SinkError> {
+        let target = self.describe();
+        let lock = if lock { " FOR UPDATE" } else { "" };
+        let conn = &mut self.connected()?.conn;
+        let found: Result<Option<(Vec<u8>, Option<String>)>, _> = conn.exec_first(
+            format!("SELECT `cursor`, intent FROM stele_cursor WHERE source_id = ?{lock}"),
+            (source_id,),
+        );
+        let tables: Result<Vec<(String, Vec<u8>, Option<Vec<u8>>)>, _> = conn.exec(
+            "SELECT name, shape, filled_to FROM stele_tables WHERE source_id = ? ORDER BY id",
+            (source_id,),
+        );
+        let found = found.map_err(|error| self.failed(&error))?;
+        let tables = tables.map_err(|error| self.failed(&error))?;
+        let (cursor, intent) = found.unzip();
+        let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
+        let tables = tables
+            .into_iter()
+            .map(|(name, shape, load)| memory::held_table(&target, name, &shape, load));
+        let held = Held {
+            cursor: cursor.transpose()?,
+            tables: tables.collect::<Result<_, _>>()?,
+        };
+        Ok((held, intent.flatten()))
+    }
+
+    /// Begins a transaction's work: that nobody has taken the sink over.
+    fn check_owner(&mut self) -> Result<(Cursor, Option<String>), SinkError> {
+        let own = self.cursor.clone().ok_or_else(|| {
+            SinkError::new(
+                SinkErrorKind::Other,
+                "the sink was not opened before its use",
+            )
+        })?;
+        let (held, intent) = self.load(&own.source_id, true)?;
+        if held.cursor.as_ref() != Some(&own) {
+            return Err(memory::overtaken(&self.describe()));
+        }
+        Ok((own, intent))
+    }
+
+    fn put_cursor(&mut self, cursor: &Cursor, intent: Option<&str>) -> Result<(), SinkError> {
+        let values = (
+            &cursor.source_id,
+            i64::try_from(cursor.height).unwrap_or(i64::MAX),
+            cursor.block_hash.to_string(),
+            cursor.encode_to_vec(),
+            intent,
+        );
+        let done = self
+            .connected()?
+            .conn
+            .exec_drop("REPLACE INTO stele_cursor VALUES (?, ?, ?, ?, ?)", values);
+        done.map_err(|error| self.failed(&error))
+    }
+
+    fn put_table(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
+        let values = (
+            source_id,
+            held.table.id.0,
+            &held.target,
+            memory::shape_bytes(&held.table),
+            memory::load_bytes(&held.load),
+        );
+        let done = self
+            .connected()?
+            .conn
+            .exec_drop("REPLACE INTO stele_tables VALUES (?, ?, ?, ?, ?)", values);
+        done.map_err(|error| self.failed(&error))
+    }
+
+    fn unknown(&self, table: &Table) -> SinkError {
+        SinkError::new(
+            SinkErrorKind::Cursor,
+            format!("{}: it keeps no table {table}", self.describe()),
+        )
+        .remedy("remove the replica with its tables and add it again")
+    }
+
+    fn target(&self, table: &Table) -> Result<String, SinkError> {
+        let target = self.naming.flat(table);
+        if target.chars().count() <= NAME_CHARACTERS_MAX {
+            return Ok(target);
+        }
+        Err(SinkError::new(
+            SinkErrorKind::Unfit,
+            format!(
+                "{}: the name {target} is longer than {NAME_CHARACTERS_MAX} characters",
+                self.describe()
+            ),
+        )
+        .remedy(format!(
+            "add the replica with another name for the table (--map {table}=NAME)"
+        )))
+    }
+
+    fn exists(&mut self, target: &str) -> Result<bool, SinkError> {
+        let found: Result<Option<u8>, _> = self.connected()?.conn.exec_first(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = ?",
+            (target,),
+        );
+        Ok(found.map_err(|error| self.failed(&error))?.is_some())
+    }
+
+    /// Names of a table's columns, in no order; empty when it is not there.
+    fn column_names(&mut self, target: &str) -> Result<Vec<String>, SinkError> {
+        let found: Result<Vec<String>, _> = self.connected()?.conn.exec(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = ?",
+            (target,),
+        );
+        let mut names = found.map_err(|error| self.failed(&error))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// One change of a shape: intent, statement, done. Gives the tables as they are then.
+    fn define(
+        &mut self,
+        before: Option<&Table>,
+        after: Option<&Arc<Table>>,
+        load: &Load,
+        counted: Option<u32>,
+    ) -> Result<(), SinkError> {
+        let (cursor, told) = self.write(Self::check_owner)?;
+        let source_id = cursor.source_id.clone();
+        let mut tables = self.tables.clone();
+        let mut gone = None;
+        match (before, after) {
+            (None, None) => {}
+            (None, Some(table)) => {
+                let target = self.target(table)?;
+                let intent = format!("create {target}");
+                let known = tables.iter().any(|held| held.table.id == table.id);
+                let there = self.exists(&target)?;
+                if !known {
+                    // What stands there after the intent was written is this statement's own work.
+                    if there && told.as_deref() != Some(&intent) {
+                        let by = "another table";
+                        return Err(memory::name_taken(&self.describe(), table, &target, by));
+                    }
+                    if !there {
+                        self.intend(&cursor, &intent)?;
+                        let collation = self.connected()?.collation;
+                        self.run(&define::create(table, &target, collation))?;
+                    }
+                    tables.push(HeldTable {
+                        table: table.clone(),
+                        target,
+                        load: load.clone(),
+                    });
+                }
+            }
+            (Some(before), None) => {
+                if let Some(place) = tables.iter().position(|held| held.table.id == before.id) {
+                    let held = tables.remove(place);
+                    self.intend(&cursor, &format!("drop {}", held.target))?;
+                    self.run(&format!(
+                        "DROP TABLE IF EXISTS {}",
+                        define::name(&held.target)
+                    ))?;
+                    gone = Some(before.id);
+                }
+            }
+            (Some(before), Some(after)) => {
+                let place = tables.iter().position(|held| held.table.id == before.id);
+                let place = place.ok_or_else(|| self.unknown(before))?;
+                let Some(held) = tables.get_mut(place) else {
+                    return Err(self.unknown(before));
+                };
+                let target = self.target(after)?;
+                let renamed = target != held.target && self.naming.flat(before) == held.target;
+                let (old, new) = (held.target.clone(), target);
+                self.intend(&cursor, &format!("alter {old}"))?;
+                self.alter(before, after, &old, renamed.then_some(new.as_str()))?;
+                if renamed {
+                    held.target = new;
+                }
+                held.table = after.clone();
+            }
+        }
+        let id = before.or(after.map(Arc::as_ref)).map(|table| table.id);
+        let cursor = self.write(|sink| {
+            let (mut cursor, _) = sink.check_owner()?;
+            if let Some(step) = counted {
+                cursor.step = step;
+            }
+            sink.put_cursor(&cursor, None)?;
+            if let Some(gone) = gone {
+                let done = sink.connected()?.conn.exec_drop(
+                    "DELETE FROM stele_tables WHERE source_id = ? AND id = ?",
+                    (&source_id, gone.0),
+                );
+                done.map_err(|error| sink.failed(&error))?;
+            }
+            for held in &tables {
+                if Some(held.table.id) == id {
+                    sink.put_table(&source_id, held)?;
+                }
+            }
+            Ok(cursor)
+        })?;
+        self.cursor = Some(cursor);
+        self.tables = tables;
+        Ok(())
+    }
+
+    /// Writes down what is to be done next, durably.
+    fn intend(&mut self, cursor: &Cursor, intent: &str) -> Result<(), SinkError> {
+        let cursor = cursor.clone();
+        self.write(|sink| {
+            sink.check_owner()?;
+            sink.put_cursor(&cursor, Some(intent))
+        })
+    }
+
+    /// Brings a table from one shape to the next, unless a run before the crash did.
+    fn alter(
+        &mut self,
+        before: &Table,
+        after: &Table,
+        old: &str,
+        new: Option<&str>,
+    ) -> Result<(), SinkError> {
+        let was_renamed = match new {
+            Some(new) => !self.exists(old)? && self.exists(new)?,
+            None => false,
+        };
+        let now = new.filter(|_| was_renamed).unwrap_or(old);
+        let names = |table: &Table| {
+            let mut names: Vec<String> = table.columns.iter().map(|one| one.name.clone()).collect();
+            names.sort();
+            names
+        };
+        let found = self.column_names(now)?;
+        let same_names = names(before) == names(after);
+        // A change of types alone may be run twice.
+        let done = !same_names && found == names(after);
+        let collation = self.connected()?.collation;
+        if !done && let Some(sql) = define::alter(before, after, now, collation) {
+            self.run(&sql)?;
+        }
+        match new {
+            Some(new) if !was_renamed => self.run(&format!(
+                "RENAME TABLE {} TO {}",
+                define::name(old),
+                define::name(new)
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The last step: rows, loads and position in one transaction.
+    fn finish(
+        &mut self,
+        rows: &[&Step],
+        batch: &Batch,
+        counted: Option<u32>,
+    ) -> Result<(), SinkError> {
+        let (cursor, tables) = self.write(|sink| {
+            let (mut cursor, _) = sink.check_owner()?;
+            let mut tables = sink.tables.clone();
+            for step in rows {
+                if let Step::Rows(table, rows) = step {
+                    let held = tables.iter().find(|held| held.table.id == table.id);
+                    let held = held.ok_or_else(|| sink.unknown(table))?.clone();
+                    let server = sink.server.clone();
+                    rows::apply(&server, sink.connected()?, &held, rows)?;
+                }
+            }
+            if let Some(step) = counted {
+                cursor.step = step;
+            } else {
+                for (id, load) in &batch.loads {
+                    if let Some(held) = tables.iter_mut().find(|held| held.table.id == *id) {
+                        held.load = load.clone();
+                        let held = held.clone();
+                        sink.put_table(&cursor.source_id, &held)?;
+                    }
+                }
+                if let Some(position) = batch.position {
+                    cursor.height = position.height;
+                    cursor.block_hash = position.hash;
+                    cursor.step = 0;
+                }
+            }
+            sink.put_cursor(&cursor, None)?;
+            Ok((cursor, tables))
+        })?;
+        self.cursor = Some(cursor);
+        self.tables = tables;
+        Ok(())
+    }
+}
+
+impl Sink for MySqlSink {
+    fn describe(&self) -> String {
+        connect::describe(&self.server)
+    }
+
+    fn open(&mut self, source_id: &str) -> Result<Held, SinkError> {
+        self.connected = None;
+        for sql in MEMORY_SQL {
+            self.run(sql)?;
+        }
+        let (held, cursor) = self.write(|sink| {
+            let (mut held, intent) = sink.load(source_id, true)?;
+            let mut cursor = held
+                .cursor
+                .clone()
+                .unwrap_or_else(|| Cursor::start(source_id));
+            cursor.owner_epoch += 1;
+            sink.put_cursor(&cursor, intent.as_deref())?;
+            if held.cursor.is_some() {
+                held.cursor = Some(cursor.clone());
+            }
+            Ok((held, cursor))
+        })?;
+        self.cursor = Some(cursor);
+        self.tables.clone_from(&held.tables);
+        Ok(held)
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        let shapes = batch
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Table { .. }));
+        if !shapes {
+            let rows: Vec<&Step> = batch.steps.iter().collect();
+            return self.finish(&rows, batch, None);
+        }
+        // Steps of a block are counted, so that they are not taken twice.
+        let counted = batch.position.is_some();
+        let taken = match &self.cursor {
+            Some(cursor) if counted => cursor.step,
+            _ => 0,
+        };
+        for (step, number) in batch.steps.iter().zip(1u32..) {
+            if number <= taken {
+                continue;
+            }
+            let number = counted.then_some(number);
+            match step {
+                Step::Table { before, after } => {
+                    // With the table itself: one that is to be filled must never pass for full.
+                    let id = after.as_ref().map(|table| table.id);
+                    let load = batch.loads.iter().find(|(other, _)| Some(*other) == id);
+                    let load = load.map_or(&Load::Done, |(_, load)| load);
+                    self.define(before.as_deref(), after.as_ref(), load, number)?;
+                }
+                Step::Rows(..) => self.finish(&[step], batch, number)?,
+            }
+        }
+        self.finish(&[], batch, None)
+    }
+
+    fn held(&self) -> &[HeldTable] {
+        &self.tables
+    }
+
+    fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
+        self.connected = None;
+        for sql in MEMORY_SQL {
+            self.run(sql)?;
+        }
+        let (held, _) = self.load(source_id, false)?;
+        if tables {
+            for held in &held.tables {
+                self.run(&format!(
+                    "DROP TABLE IF EXISTS {}",
+                    define::name(&held.target)
+                ))?;
+            }
+        }
+        self.write(|sink| {
+            for table in [memory::TABLES_TABLE, memory::CURSOR_TABLE] {
+                let sql = format!("DELETE FROM {table} WHERE source_id = ?");
+                let done = sink.connected()?.conn.exec_drop(sql, (source_id,));
+                done.map_err(|error| sink.failed(&error))?;
+            }
+            Ok(())
+        })?;
+        let others: Result<Option<u8>, _> = self
+            .connected()?
+            .conn
+            .query_first("SELECT 1 FROM stele_cursor LIMIT 1");
+        if others.map_err(|error| self.failed(&error))?.is_none() {
+            self.run("DROP TABLE IF EXISTS stele_cursor, stele_tables")?;
+        }
+        self.connected = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! Reading mirrored rows back from MySQL and MariaDB, and mending them.
+
+use mysql::Params;
+use mysql::prelude::Queryable as _;
+use stele_core::Value;
+use stele_flow::sink::EachRead;
+use stele_flow::{
+    Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, Sink as _, SinkError,
+    SinkErrorKind, Table,
+};
+
+use super::value::{Types, from_mysql, to_mysql};
+use super::{MySqlSink, define, rows};
+use crate::memory;
+
+impl MySqlSink {
+    fn check_reading(&self) -> Result<(), SinkError> {
+        match self.connected {
+            Some(_) => Ok(()),
+            None => Err(SinkError::new(SinkErrorKind::Other, "no read was begun")),
+        }
+    }
+}
+
+/// `key >= bound` or `key < bound`, column by column: so the server can use the primary key.
+fn condition(
+    table: &Table,
+    bound: &[Value],
+    strict_sign: &str,
+    with_equal: bool,
+    values: &mut Vec<mysql::Value>,
+) -> String {
+    let columns: Vec<_> = table.key_columns().zip(bound).collect();
+    let mut parts = Vec::new();
+    for last in 0..columns.len() {
+        let mut equal = Vec::new();
+        for (at, (column, value)) in columns.iter().enumerate().take(last + 1) {
+            let sign = match at {
+                _ if at < last => "=",
+                _ if with_equal && last + 1 == columns.len() => {
+                    if strict_sign == ">" {
+                        ">="
+                    } else {
+                        "<="
+                    }
+                }
+                _ => strict_sign,
+            };
+            equal.push(format!("{} {sign} ?", define::name(&column.name)));
+            values.push(to_mysql(column.ty, value));
+        }
+        parts.push(format!("({})", equal.join(" AND ")));
+    }
+    format!("({})", parts.join(" OR "))
+}
+
+fn read_row(table: &Table, row: mysql::Row) -> ReadRow {
+    let mut values = Vec::with_capacity(table.columns.len());
+    let mut wrong = None;
+    for (column, found) in table.columns.iter().zip(row.unwrap()) {
+        match from_mysql(column.ty, found) {
+            Ok(value) => values.push(value),
+            Err(found) => {
+                values.push(Value::Null);
+                wrong.get_or_insert((column.name.clone(), found));
+            }
+        }
+    }
+    let Some((column, found)) = wrong else {
+        return ReadRow::Values(values);
+    };
+    let key: Vec<Value> = table.key_of(&values).into_iter().cloned().collect();
+    ReadRow::Unreadable {
+        key: Some(key).filter(|key| key.iter().all(|value| !value.is_null())),
+        column,
+        found,
+    }
+}
+
+impl Mirror for MySqlSink {
+    fn begin_read(&mut self, source_id: &str) -> Result<Held, SinkError> {
+        self.connected = None;
+        self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;
+        self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")?;
+        Ok(self.load(source_id, false)?.0)
+    }
+
+    fn end_read(&mut self) {
+        self.connected = None;
+    }
+
+    fn drift(&mut self, held: &HeldTable) -> Result<Vec<String>, SinkError> {
+        self.check_reading()?;
+        let target = &held.target;
+        let connected = self.connected()?;
+        let types = Types::of(&held.table, connected.collation);
+        let collation = connected.collation;
+        let found: Result<Vec<(String, String, Option<String>, Option<u64>)>, _> =
+            connected.conn.exec(
+                "SELECT c.column_name, c.column_type, c.collation_name, k.ordinal_position
+             FROM information_schema.columns AS c LEFT JOIN information_schema.key_column_usage AS k
+               ON k.table_schema = c.table_schema AND k.table_name = c.table_name
+              AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY'
+             WHERE c.table_schema = database() AND c.table_name = ?",
+                (target,),
+            );
+        let found = found.map_err(|error| self.failed(&error))?;
+        if found.is_empty() {
+            return Ok(vec!["it is not there".to_owned()]);
+        }
+        let mut told = Vec::new();
+        for column in &held.table.columns {
+            let name = &column.name;
+            let wanted = types.name(&held.table, column);
+            let place = held.table.key.iter().position(|id| *id == column.id);
+            let place = place.map(|at| at as u64 + 1);
+            match found.iter().find(|(found, ..)| found == name) {
+                None => told.push(format!("column {name} is not there")),
+                Some((_, ty, ..)) if plain_type(ty) != wanted => {
+                    told.push(format!("column {name} is {ty} instead of {wanted}"));
+                }
+                Some((_, _, Some(held), _)) if held != collation => {
+                    told.push(format!(
+                        "column {name} has the collation {held} instead of {collation}"
+                    ));
+                }
+                Some((.., key)) if *key != place => {
+                    told.push(format!(
+                        "column {name} has another place in the primary key"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, ..) in &found {
+            if held.table.columns.iter().all(|known| known.name != *name) {
+                told.push(format!("column {name} was added"));
+            }
+        }
+        Ok(told)
+    }
+
+    fn read(
+        &mut self,
+        held: &HeldTable,
+        range: &KeyRange,
+        each: EachRead<'_>,
+    ) -> Result<(), SinkError> {
+        self.check_reading()?;
+        let table = &*held.table;
+        let mut values = Vec::new();
+        let mut conditions = Vec::new();
+        if let Some(from) = &range.from {
+            conditions.push(condition(table, from, ">", true, &mut values));
+        }
+        if let Some(to) = &range.to {
+            conditions.push(condition(table, to, "<", false, &mut values));
+        }
+        let condition = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        let sql = format!(
+            "SELECT {} FROM {}{condition} ORDER BY {}",
+            define::names(table.columns.iter()),
+            define::name(&held.target),
+            define::names(table.key_columns())
+        );
+        let params = match values.is_empty() {
+            true => Params::Empty,
+            false => Params::Positional(values),
+        };
+        let conn = &mut self.connected()?.conn;
+        let read = (|| {
+            let rows = conn.exec_iter(&sql, params)?;
+            for row in rows {
+                if !each(read_row(table, row?)) {
+                    break;
+                }
+            }
+            Ok(())
+        })();
+        read.map_err(|error| self.failed(&error))
+    }
+
+    fn mend(
+        &mut self,
+        held: &HeldTable,
+        at: &Cursor,
+        rows: &[RowChange],
+    ) -> Result<bool, SinkError> {
+        self.connected = None;
+        let server = self.server.clone();
+        self.write(|sink| {
+            if sink.load(&at.source_id, true)?.0.cursor.as_ref() != Some(at) {
+                return Ok(false);
+            }
+            let all: Vec<&RowChange> = rows.iter().collect();
+            rows::delete(&server, sink.connected()?, held, &all, false)?;
+            rows::insert(&server, sink.connected()?, held, rows)?;
+            Ok(true)
+        })
+    }
+
+    fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
+        self.connected = None;
+        let name = define::name(&held.target);
+        // The owner must see it: what it remembers of the table is no longer so.
+        self.write(|sink| {
+            let (there, _) = sink.load(source_id, true)?;
+            let cursor = there.cursor;
+            let mut cursor = cursor.ok_or_else(|| memory::overtaken(&sink.describe()))?;
+            cursor.owner_epoch += 1;
+            sink.put_cursor(&cursor, Some(&format!("create {}", held.target)))?;
+            let empty = HeldTable {
+                load: Load::UpTo(Vec::new()),
+                ..held.clone()
+            };
+            sink.put_table(source_id, &empty)
+        })?;
+        self.run(&format!("DROP VIEW IF EXISTS {name}"))
+            .or_else(|error| match error.kind {
+                SinkErrorKind::Other => Ok(()),
+                _ => Err(error),
+            })?;
+        self.run(&format!("DROP TABLE IF EXISTS {name}"))?;
+        let collation = self.connected()?.collation;
+        self.run(&define::create(&held.table, &held.target, collation))
+    }
+}
+
+/// A type as the server shows it, without what it says of integers' display width.
+fn plain_type(ty: &str) -> String {
+    for integer in ["smallint", "int", "bigint"] {
+        if let Some(rest) = ty.strip_prefix(integer)
+            && rest.starts_with('(')
+        {
+            return integer.to_owned();
+        }
+    }
+    ty.to_owned()
+}

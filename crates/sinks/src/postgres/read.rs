@@ -1,0 +1,279 @@
+//! Reading mirrored rows back from PostgreSQL, and mending them.
+
+use postgres::GenericClient;
+use postgres::fallible_iterator::FallibleIterator as _;
+use stele_core::Value;
+use stele_flow::sink::EachRead;
+use stele_flow::{
+    Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, SinkError, SinkErrorKind,
+    Table,
+};
+
+use super::value::{from_text, to_text, type_name};
+use super::{PostgresSink, connect, define, qualified};
+use crate::memory;
+use crate::target::Server;
+
+/// What is held of a source whose cursor's bytes were read.
+pub(super) fn held(
+    client: &mut impl GenericClient,
+    server: &Server,
+    source_id: &str,
+    cursor: Option<Vec<u8>>,
+) -> Result<Held, SinkError> {
+    let target = connect::describe(server);
+    let rows = client
+        .query(
+            "SELECT name, shape, filled_to FROM stele.stele_tables WHERE source_id = $1 ORDER BY id",
+            &[&source_id],
+        )
+        .map_err(|error| connect::failed(server, &error))?;
+    let tables = rows
+        .into_iter()
+        .map(|row| memory::held_table(&target, row.get(0), row.get(1), row.get(2)));
+    let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
+    Ok(Held {
+        cursor: cursor.transpose()?,
+        tables: tables.collect::<Result<_, _>>()?,
+    })
+}
+
+impl PostgresSink {
+    fn reading(&mut self) -> Result<&mut postgres::Client, SinkError> {
+        self.client
+            .as_mut()
+            .ok_or_else(|| SinkError::new(SinkErrorKind::Other, "no read was begun"))
+    }
+
+    fn read_rows(
+        &mut self,
+        held: &HeldTable,
+        range: &KeyRange,
+        each: EachRead<'_>,
+    ) -> Result<(), postgres::Error> {
+        let table = &*held.table;
+        let Some(client) = self.client.as_mut() else {
+            return Ok(());
+        };
+        let mut conditions = Vec::new();
+        let mut texts = Vec::new();
+        // Of the table: bare names in ORDER BY are those of the texts read.
+        let keys: Vec<String> = table
+            .key_columns()
+            .map(|column| format!("t.{}", define::name(&column.name)))
+            .collect();
+        let keys = keys.join(", ");
+        for (sign, bound) in [(">=", &range.from), ("<", &range.to)] {
+            let Some(bound) = bound else { continue };
+            let mut marks = Vec::new();
+            for (column, value) in table.key_columns().zip(bound) {
+                texts.push(to_text(column.ty, value));
+                marks.push(format!(
+                    "${}::text::{}",
+                    texts.len(),
+                    type_name(column.ty, true)
+                ));
+            }
+            conditions.push(format!("({keys}) {sign} ({})", marks.join(", ")));
+        }
+        let condition = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .map(|column| format!("t.{}::text", define::name(&column.name)))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM {} AS t{condition} ORDER BY {keys}",
+            columns.join(", "),
+            qualified(&held.target)
+        );
+        let mut rows = client.query_raw(&sql, texts)?;
+        while let Some(row) = rows.next()? {
+            if !each(read_row(table, &row)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn differences(&mut self, held: &HeldTable) -> Result<Vec<String>, postgres::Error> {
+        let Some(client) = self.client.as_mut() else {
+            return Ok(Vec::new());
+        };
+        let name = qualified(&held.target);
+        let kind = client.query_opt(
+            "SELECT relkind::text FROM pg_class WHERE oid = to_regclass($1)",
+            &[&name],
+        )?;
+        match kind.map(|row| row.get::<_, String>(0)).as_deref() {
+            None => return Ok(vec!["it is not there".to_owned()]),
+            Some("r" | "p") => {}
+            Some(_) => return Ok(vec!["it is no table".to_owned()]),
+        }
+        let columns = client.query(
+            "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod),
+                    coalesce((SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index AS i
+                              WHERE i.indrelid = a.attrelid AND i.indisprimary), -1)::int4,
+                    coalesce((SELECT c.collname::text FROM pg_collation AS c WHERE c.oid = a.attcollation), '')
+             FROM pg_attribute AS a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped",
+            &[&name],
+        )?;
+        let found: Vec<(String, String, i32, String)> = columns
+            .iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+            .collect();
+        let mut told = Vec::new();
+        for column in &held.table.columns {
+            let name = &column.name;
+            let place = held.table.key.iter().position(|id| *id == column.id);
+            let wanted = type_name(column.ty, false);
+            match found.iter().find(|(found, ..)| found == name) {
+                None => told.push(format!("column {name} is not there")),
+                Some((_, ty, ..)) if *ty != wanted => {
+                    told.push(format!("column {name} is {ty} instead of {wanted}"));
+                }
+                // `indkey` counts from 0.
+                Some((_, _, at, _))
+                    if *at != place.map_or(-1, |at| i32::try_from(at).unwrap_or(-1)) =>
+                {
+                    told.push(format!(
+                        "column {name} has another place in the primary key"
+                    ));
+                }
+                Some((_, _, _, collation))
+                    if place.is_some() && !collation.is_empty() && collation != "C" =>
+                {
+                    told.push(format!(
+                        "column {name} has the collation {collation} instead of C"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, ..) in &found {
+            if held.table.columns.iter().all(|known| known.name != *name) {
+                told.push(format!("column {name} was added"));
+            }
+        }
+        Ok(told)
+    }
+}
+
+fn read_row(table: &Table, row: &postgres::Row) -> Result<ReadRow, postgres::Error> {
+    let mut values = Vec::with_capacity(table.columns.len());
+    let mut wrong = None;
+    for (at, column) in table.columns.iter().enumerate() {
+        match from_text(column.ty, row.try_get::<_, Option<&str>>(at)?) {
+            Ok(value) => values.push(value),
+            Err(found) => {
+                values.push(Value::Null);
+                wrong.get_or_insert((column.name.clone(), found));
+            }
+        }
+    }
+    let Some((column, found)) = wrong else {
+        return Ok(ReadRow::Values(values));
+    };
+    let key: Vec<Value> = table.key_of(&values).into_iter().cloned().collect();
+    Ok(ReadRow::Unreadable {
+        key: Some(key).filter(|key| key.iter().all(|value| !value.is_null())),
+        column,
+        found,
+    })
+}
+
+impl Mirror for PostgresSink {
+    fn begin_read(&mut self, source_id: &str) -> Result<Held, SinkError> {
+        self.client = None;
+        let mut client = connect::connect(&self.server, self.password.as_ref())?;
+        let failed = |error| connect::failed(&self.server, &error);
+        client
+            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .map_err(failed)?;
+        let found = client
+            .query_opt(
+                "SELECT cursor FROM stele.stele_cursor WHERE source_id = $1",
+                &[&source_id],
+            )
+            .map_err(failed)?;
+        let cursor = found.map(|row| row.get(0));
+        let held = held(&mut client, &self.server, source_id, cursor)?;
+        self.client = Some(client);
+        Ok(held)
+    }
+
+    fn end_read(&mut self) {
+        self.client = None;
+    }
+
+    fn drift(&mut self, held: &HeldTable) -> Result<Vec<String>, SinkError> {
+        self.reading()?;
+        self.differences(held)
+            .map_err(|error| connect::failed(&self.server, &error))
+    }
+
+    fn read(
+        &mut self,
+        held: &HeldTable,
+        range: &KeyRange,
+        each: EachRead<'_>,
+    ) -> Result<(), SinkError> {
+        self.reading()?;
+        self.read_rows(held, range, each)
+            .map_err(|error| connect::failed(&self.server, &error))
+    }
+
+    fn mend(
+        &mut self,
+        held: &HeldTable,
+        at: &Cursor,
+        rows: &[RowChange],
+    ) -> Result<bool, SinkError> {
+        self.client = None;
+        self.write(|work| {
+            if work.load_locked(&at.source_id)?.cursor.as_ref() != Some(at) {
+                return Ok(false);
+            }
+            let all: Vec<&RowChange> = rows.iter().collect();
+            for some in all.chunks(super::KEYS_AT_ONCE) {
+                work.delete(held, some)?;
+            }
+            work.insert(held, rows)?;
+            Ok(true)
+        })
+    }
+
+    fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
+        self.client = None;
+        self.write(|work| {
+            let cursor = work.load_locked(source_id)?.cursor;
+            let name = qualified(&held.target);
+            let kind = work
+                .transaction
+                .query_opt(
+                    "SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END FROM pg_class WHERE oid = to_regclass($1)",
+                    &[&name],
+                )
+                .map_err(|error| work.failed(&error))?;
+            if let Some(kind) = kind {
+                work.run(&format!("DROP {} {name}", kind.get::<_, String>(0)))?;
+            }
+            if let Some((schema, _)) = held.target.split_once('.') {
+                work.run(&format!("CREATE SCHEMA IF NOT EXISTS {}", define::name(schema)))?;
+            }
+            work.run(&define::create(&held.table, &name))?;
+            let empty = HeldTable {
+                load: Load::UpTo(Vec::new()),
+                ..held.clone()
+            };
+            work.put_table(source_id, &empty)?;
+            // The owner must see it: what it remembers of the table is no longer so.
+            let mut cursor = cursor.ok_or_else(|| memory::overtaken(&work.describe()))?;
+            cursor.owner_epoch += 1;
+            work.put_cursor(&cursor)
+        })
+    }
+}

@@ -1,0 +1,519 @@
+//! A SQLite file as a sink. A batch and its cursor are one transaction of SQLite, changes of shapes among it.
+
+mod define;
+mod read;
+mod value;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior};
+use stele_core::codec::Encode as _;
+use stele_flow::{
+    Batch, Cursor, Held, HeldTable, Load, RowChange, Sink, SinkError, SinkErrorKind, Step, Table,
+};
+
+use crate::memory;
+use crate::naming::Naming;
+use value::to_sqlite;
+
+/// How long another writer of the file is waited for.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// Statements kept prepared.
+const STATEMENTS_KEPT: usize = 128;
+
+const MEMORY_SQL: &str = "
+CREATE TABLE IF NOT EXISTS stele_cursor (
+    source_id TEXT PRIMARY KEY, height INTEGER NOT NULL, block_hash TEXT NOT NULL, cursor BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS stele_tables (
+    source_id TEXT, id INTEGER, name TEXT NOT NULL, shape BLOB NOT NULL, filled_to BLOB,
+    PRIMARY KEY (source_id, id)
+) STRICT;";
+
+/// A SQLite file.
+pub struct SqliteSink {
+    path: PathBuf,
+    naming: Naming,
+    connection: Option<Connection>,
+    cursor: Option<Cursor>,
+    tables: Vec<HeldTable>,
+}
+
+impl SqliteSink {
+    /// The sink of a file, which is made if it is not there.
+    #[must_use]
+    pub fn new(path: PathBuf, naming: Naming) -> Self {
+        Self {
+            path,
+            naming,
+            connection: None,
+            cursor: None,
+            tables: Vec::new(),
+        }
+    }
+
+    fn connect(&self) -> Result<Connection, SinkError> {
+        let connect = || {
+            let connection = Connection::open(&self.path)?;
+            connection.busy_timeout(BUSY_WAIT)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "normal")?;
+            read::add_functions(&connection)?;
+            Ok(connection)
+        };
+        connect().map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> SinkError {
+        let (kind, remedy) = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => (SinkErrorKind::Full, "make room; it goes on by itself"),
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => (
+                SinkErrorKind::Refused,
+                "let the node's user write the file and its folder",
+            ),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+                SinkErrorKind::Unreachable,
+                "another program holds a transaction open on it; end that",
+            ),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
+                SinkErrorKind::Drift,
+                "the file is no SQLite database, or a damaged one: move it away, it is filled anew",
+            ),
+            _ => {
+                return SinkError::new(
+                    SinkErrorKind::Other,
+                    format!("{}: {error}", self.describe()),
+                );
+            }
+        };
+        SinkError::new(kind, format!("{}: {error}", self.describe())).remedy(remedy)
+    }
+
+    /// What is held of a source, read from the file.
+    fn load(&self, connection: &Connection, source_id: &str) -> Result<Held, SinkError> {
+        let target = self.describe();
+        let read = || {
+            let there: bool = connection.query_row(
+                "SELECT count(*) = 2 FROM sqlite_schema WHERE name IN ('stele_cursor', 'stele_tables')",
+                [],
+                |row| row.get(0),
+            )?;
+            if !there {
+                return Ok((None, Vec::new()));
+            }
+            let cursor: Option<Vec<u8>> = connection
+                .query_row(
+                    "SELECT cursor FROM stele_cursor WHERE source_id = ?1",
+                    [source_id],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let mut statement = connection.prepare(
+                "SELECT name, shape, filled_to FROM stele_tables WHERE source_id = ?1 ORDER BY id",
+            )?;
+            let tables = statement
+                .query_map([source_id], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })?
+                .collect::<rusqlite::Result<Vec<(String, Vec<u8>, Option<Vec<u8>>)>>>()?;
+            Ok((cursor, tables))
+        };
+        let (cursor, tables) = read().map_err(|error| self.failed(&error))?;
+        let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
+        let tables = tables
+            .into_iter()
+            .map(|(name, shape, load)| memory::held_table(&target, name, &shape, load));
+        Ok(Held {
+            cursor: cursor.transpose()?,
+            tables: tables.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Runs one write transaction; on failure nothing of it stays.
+    fn write<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self, &Transaction<'_>) -> Result<T, SinkError>,
+    ) -> Result<T, SinkError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|error| self.failed(&error))?;
+        let done = work(self, &transaction)?;
+        transaction.commit().map_err(|error| self.failed(&error))?;
+        self.connection = Some(connection);
+        Ok(done)
+    }
+
+    /// That nobody has taken the sink over since it was opened.
+    fn check_owner(&self, connection: &Connection) -> Result<Cursor, SinkError> {
+        let own = self.cursor.clone().ok_or_else(|| {
+            SinkError::new(
+                SinkErrorKind::Other,
+                "the sink was not opened before its use",
+            )
+        })?;
+        let held = self.load(connection, &own.source_id)?.cursor;
+        if held.as_ref() != Some(&own) {
+            return Err(memory::overtaken(&self.describe()));
+        }
+        Ok(own)
+    }
+
+    fn put_cursor(&self, connection: &Connection, cursor: &Cursor) -> Result<(), SinkError> {
+        let put = || {
+            connection
+                .prepare_cached(
+                    "INSERT INTO stele_cursor VALUES (?1, ?2, ?3, ?4) ON CONFLICT (source_id)
+                     DO UPDATE SET height = ?2, block_hash = ?3, cursor = ?4",
+                )?
+                .execute((
+                    &cursor.source_id,
+                    i64::try_from(cursor.height).unwrap_or(i64::MAX),
+                    cursor.block_hash.to_string(),
+                    cursor.encode_to_vec(),
+                ))
+        };
+        put().map(drop).map_err(|error| self.failed(&error))
+    }
+
+    fn put_table(
+        &self,
+        connection: &Connection,
+        source_id: &str,
+        held: &HeldTable,
+    ) -> Result<(), SinkError> {
+        let put = || {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO stele_tables VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute((
+                    source_id,
+                    held.table.id.0,
+                    &held.target,
+                    memory::shape_bytes(&held.table),
+                    memory::load_bytes(&held.load),
+                ))
+        };
+        put().map(drop).map_err(|error| self.failed(&error))
+    }
+
+    fn step(
+        &self,
+        transaction: &Transaction<'_>,
+        source_id: &str,
+        step: &Step,
+        tables: &mut Vec<HeldTable>,
+    ) -> Result<(), SinkError> {
+        match step {
+            Step::Table { before, after } => self.define(
+                transaction,
+                source_id,
+                before.as_deref(),
+                after.as_ref(),
+                tables,
+            ),
+            Step::Rows(table, rows) => {
+                let held = tables.iter().find(|held| held.table.id == table.id);
+                let held = held.ok_or_else(|| self.unknown(table))?;
+                rows.iter()
+                    .try_for_each(|row| self.row(transaction, held, row))
+            }
+        }
+    }
+
+    fn unknown(&self, table: &Table) -> SinkError {
+        SinkError::new(
+            SinkErrorKind::Cursor,
+            format!("{}: it keeps no table {table}", self.describe()),
+        )
+        .remedy("remove the replica with its tables and add it again")
+    }
+
+    fn define(
+        &self,
+        transaction: &Transaction<'_>,
+        source_id: &str,
+        before: Option<&Table>,
+        after: Option<&Arc<Table>>,
+        tables: &mut Vec<HeldTable>,
+    ) -> Result<(), SinkError> {
+        let run = |sql: &str| {
+            let done = transaction.execute_batch(sql);
+            done.map_err(|error| self.refused_shape(sql, &error))
+        };
+        match (before, after) {
+            (None, None) => {}
+            (None, Some(table)) => {
+                let target = self.naming.flat(table);
+                self.check_free(transaction, table, &target)?;
+                run(&define::create(table, &target))?;
+                let held = HeldTable {
+                    table: table.clone(),
+                    target,
+                    load: Load::Done,
+                };
+                self.put_table(transaction, source_id, &held)?;
+                tables.push(held);
+            }
+            (Some(before), None) => {
+                let place = tables.iter().position(|held| held.table.id == before.id);
+                let place = place.ok_or_else(|| self.unknown(before))?;
+                let held = tables.remove(place);
+                run(&format!("DROP TABLE {}", define::name(&held.target)))?;
+                transaction
+                    .execute(
+                        "DELETE FROM stele_tables WHERE source_id = ?1 AND id = ?2",
+                        (source_id, before.id.0),
+                    )
+                    .map_err(|error| self.failed(&error))?;
+            }
+            (Some(before), Some(after)) => {
+                let held = tables.iter_mut().find(|held| held.table.id == before.id);
+                let held = held.ok_or_else(|| self.unknown(before))?;
+                for sql in define::alter(before, after, &held.target) {
+                    run(&sql)?;
+                }
+                let target = self.naming.flat(after);
+                if target != held.target && self.naming.flat(before) == held.target {
+                    self.check_free(transaction, after, &target)?;
+                    run(&format!(
+                        "ALTER TABLE {} RENAME TO {}",
+                        define::name(&held.target),
+                        define::name(&target)
+                    ))?;
+                    held.target = target;
+                }
+                held.table = after.clone();
+                self.put_table(transaction, source_id, held)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn refused_shape(&self, sql: &str, error: &rusqlite::Error) -> SinkError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => self.failed(error),
+            _ => SinkError::new(
+                SinkErrorKind::Drift,
+                format!("{}: SQLite refuses {sql}: {error}", self.describe()),
+            )
+            .remedy("the table was changed by hand, or its names clash in SQLite (which ignores case); `stele replica audit NAME --repair` makes changed tables anew"),
+        }
+    }
+
+    fn check_free(
+        &self,
+        connection: &Connection,
+        table: &Table,
+        target: &str,
+    ) -> Result<(), SinkError> {
+        let own = [memory::CURSOR_TABLE, memory::TABLES_TABLE];
+        if own.iter().any(|name| name.eq_ignore_ascii_case(target)) {
+            let by = "a table of the replica's own";
+            return Err(memory::name_taken(&self.describe(), table, target, by));
+        }
+        let taken: Option<String> = connection
+            .query_row(
+                "SELECT type FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE",
+                [target],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(|error| self.failed(&error))?;
+        match taken {
+            None => Ok(()),
+            Some(kind) => {
+                let by = format!("another {kind}");
+                Err(memory::name_taken(&self.describe(), table, target, &by))
+            }
+        }
+    }
+
+    fn row(
+        &self,
+        connection: &Connection,
+        held: &HeldTable,
+        row: &RowChange,
+    ) -> Result<(), SinkError> {
+        let table = &*held.table;
+        let name = define::name(&held.target);
+        let key = row.key_of(table);
+        let key_text = || table.key_text(&key);
+        let equal = |first: usize| {
+            let parts: Vec<String> = (first..)
+                .zip(table.key_columns())
+                .map(|(at, column)| format!("{} = ?{at}", define::name(&column.name)))
+                .collect();
+            parts.join(" AND ")
+        };
+        let changed = match (&row.before, &row.after) {
+            (None, None) => return Ok(()),
+            (None, Some(values)) => {
+                let marks = vec!["?"; table.columns.len()].join(", ");
+                let sql = format!(
+                    "INSERT INTO {name} ({}) VALUES ({marks})",
+                    define::names(table.columns.iter())
+                );
+                let columns = table.columns.iter().zip(values);
+                let values = columns.map(|(column, value)| to_sqlite(column.ty, value));
+                run_row(connection, &sql, values)
+            }
+            (Some(_), Some(values)) => {
+                let set: Vec<String> = (1..)
+                    .zip(&table.columns)
+                    .map(|(at, column)| format!("{} = ?{at}", define::name(&column.name)))
+                    .collect();
+                let sql = format!(
+                    "UPDATE {name} SET {} WHERE {}",
+                    set.join(", "),
+                    equal(table.columns.len() + 1)
+                );
+                let columns = table.columns.iter().zip(values);
+                let values = columns.map(|(column, value)| to_sqlite(column.ty, value));
+                run_row(connection, &sql, values.chain(key_values(table, &key)))
+            }
+            (Some(_), None) => {
+                let sql = format!("DELETE FROM {name} WHERE {}", equal(1));
+                run_row(connection, &sql, key_values(table, &key))
+            }
+        };
+        match changed {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(memory::missing_row(
+                &self.describe(),
+                &held.target,
+                &key_text(),
+            )),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Err(
+                memory::foreign_row(&self.describe(), &held.target, &key_text()),
+            ),
+            Err(error @ rusqlite::Error::SqliteFailure(..)) if is_shape(&error) => {
+                Err(self.refused_shape(&format!("rows of {}", held.target), &error))
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+}
+
+/// Whether a statement was refused because the table is another than expected.
+fn is_shape(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::Unknown)
+}
+
+fn key_values<'v>(
+    table: &'v Table,
+    key: &'v [&'v stele_core::Value],
+) -> impl Iterator<Item = rusqlite::types::ToSqlOutput<'v>> {
+    let columns = table.key_columns().zip(key);
+    columns.map(|(column, value)| to_sqlite(column.ty, value))
+}
+
+fn run_row<'v>(
+    connection: &Connection,
+    sql: &str,
+    values: impl Iterator<Item = rusqlite::types::ToSqlOutput<'v>>,
+) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for (at, value) in (1..).zip(values) {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    statement.raw_execute()
+}
+
+impl Sink for SqliteSink {
+    fn describe(&self) -> String {
+        format!("sqlite:{}", self.path.display())
+    }
+
+    fn open(&mut self, source_id: &str) -> Result<Held, SinkError> {
+        self.connection = None;
+        let held = self.write(|sink, transaction| {
+            transaction
+                .execute_batch(MEMORY_SQL)
+                .map_err(|error| sink.failed(&error))?;
+            let mut held = sink.load(transaction, source_id)?;
+            let mut cursor = held
+                .cursor
+                .clone()
+                .unwrap_or_else(|| Cursor::start(source_id));
+            cursor.owner_epoch += 1;
+            sink.put_cursor(transaction, &cursor)?;
+            if held.cursor.is_some() {
+                held.cursor = Some(cursor.clone());
+            }
+            Ok((held, cursor))
+        });
+        let (held, cursor) = held?;
+        self.cursor = Some(cursor);
+        self.tables.clone_from(&held.tables);
+        Ok(held)
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        let (cursor, tables) = self.write(|sink, transaction| {
+            let mut cursor = sink.check_owner(transaction)?;
+            let mut tables = sink.tables.clone();
+            for step in &batch.steps {
+                sink.step(transaction, &cursor.source_id, step, &mut tables)?;
+            }
+            for (id, load) in &batch.loads {
+                if let Some(held) = tables.iter_mut().find(|held| held.table.id == *id) {
+                    held.load = load.clone();
+                    sink.put_table(transaction, &cursor.source_id, held)?;
+                }
+            }
+            if let Some(position) = batch.position {
+                cursor.height = position.height;
+                cursor.block_hash = position.hash;
+            }
+            sink.put_cursor(transaction, &cursor)?;
+            Ok((cursor, tables))
+        })?;
+        self.cursor = Some(cursor);
+        self.tables = tables;
+        Ok(())
+    }
+
+    fn held(&self) -> &[HeldTable] {
+        &self.tables
+    }
+
+    fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
+        self.write(|sink, transaction| {
+            let held = sink.load(transaction, source_id)?;
+            let mut sql = String::new();
+            if tables {
+                for held in &held.tables {
+                    sql += &format!("DROP TABLE IF EXISTS {};", define::name(&held.target));
+                }
+            }
+            transaction
+                .execute_batch(MEMORY_SQL)
+                .and_then(|()| transaction.execute_batch(&sql))
+                .and_then(|()| {
+                    transaction
+                        .execute("DELETE FROM stele_tables WHERE source_id = ?1", [source_id])?;
+                    transaction
+                        .execute("DELETE FROM stele_cursor WHERE source_id = ?1", [source_id])
+                })
+                .map_err(|error| sink.failed(&error))?;
+            let empty: bool = transaction
+                .query_row("SELECT count(*) = 0 FROM stele_cursor", [], |row| {
+                    row.get(0)
+                })
+                .map_err(|error| sink.failed(&error))?;
+            if empty {
+                transaction
+                    .execute_batch("DROP TABLE stele_cursor; DROP TABLE stele_tables;")
+                    .map_err(|error| sink.failed(&error))?;
+            }
+            Ok(())
+        })?;
+        self.connection = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! The replicas of a node, made of what this program has: the ledger as their source, databases as sinks.
+
+use anyhow::{Context, Result};
+use stele_flow::Runtime;
+use stele_node::Node;
+use stele_pipeline::{ReplicaSpec, Replicas, Workshop};
+use stele_sinks::{Naming, Password, Target};
+
+use crate::config::Config;
+
+/// Opens and starts the replicas of a node's data directory and of its configuration.
+pub(super) fn open(node: &Node, config: &Config) -> Result<Replicas> {
+    let source_node = node.clone();
+    let workshop = Workshop {
+        source: Box::new(move || Box::new(source_node.source())),
+        sink: Box::new(|spec: &ReplicaSpec, password| {
+            let target: Target = spec
+                .target
+                .parse()
+                .map_err(|error: stele_sinks::TargetError| error.to_string())?;
+            let naming = Naming {
+                chosen: spec.map.clone(),
+            };
+            Ok(stele_sinks::open(
+                &target,
+                password.map(Password::new),
+                naming,
+            ))
+        }),
+        runtime: Runtime::real(),
+        directory: config.directory.clone(),
+    };
+    let configured = config.replicas()?;
+    Replicas::open(workshop, configured).context("cannot start the replicas")
+}
