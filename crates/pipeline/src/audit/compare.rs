@@ -220,10 +220,7 @@ impl<'t> Comparison<'t> {
 
     fn key_text(&self, key: &[u8]) -> String {
         match key_values(self.definition, key) {
-            Some(values) => {
-                let values: Vec<&Value> = values.iter().collect();
-                self.held.table.key_text(&values)
-            }
+            Some(values) => text_of_key(self.definition, &values),
             None => "a key that does not read".to_owned(),
         }
     }
@@ -277,6 +274,18 @@ pub(super) fn key_values(definition: &Definition, key: &[u8]) -> Option<Vec<Valu
     decode_key(&types?, key).ok()
 }
 
+/// A key for people.
+fn text_of_key(definition: &Definition, values: &[Value]) -> String {
+    let ids = definition.primary_key.iter().zip(values);
+    let parts: Vec<String> = ids
+        .filter_map(|(id, value)| {
+            let column = definition.column(*id)?;
+            Some(format!("{} = {}", column.name, shown(column.ty, value)))
+        })
+        .collect();
+    parts.join(", ")
+}
+
 /// Key and hash of a row that was read; or its key, if it has one, and what is wrong.
 fn hashed(
     suite: Suite,
@@ -302,19 +311,10 @@ fn hashed(
     match row {
         ReadRow::Unreadable { key, column, found } => {
             let encoded = key.as_deref().and_then(encoded_key);
-            let text = match &key {
-                Some(values) => {
-                    let ids = definition.primary_key.iter().zip(values);
-                    let parts: Vec<String> = ids
-                        .filter_map(|(id, value)| {
-                            let column = definition.column(*id)?;
-                            Some(format!("{} = {}", column.name, shown(column.ty, value)))
-                        })
-                        .collect();
-                    parts.join(", ")
-                }
-                None => "a key that does not read".to_owned(),
-            };
+            let text = key.map_or_else(
+                || "a key that does not read".to_owned(),
+                |key| text_of_key(definition, &key),
+            );
             Err((encoded, told(text, Some(column), found)))
         }
         ReadRow::Values(values) => {
@@ -324,7 +324,8 @@ fn hashed(
             match (key, encoded) {
                 (Ok(key), Ok(encoded)) => Ok((key, row_hash(suite, &encoded))),
                 (Ok(key), Err(error)) => {
-                    let text = "a row the table cannot hold".to_owned();
+                    let values = key_values(definition, &key).unwrap_or_default();
+                    let text = text_of_key(definition, &values);
                     Err((Some(key), told(text, None, error.to_string())))
                 }
                 (Err(error), _) => {

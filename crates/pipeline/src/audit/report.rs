@@ -67,8 +67,8 @@ pub struct RowDifference {
     pub expected: Option<String>,
     /// What was found.
     pub found: Option<String>,
-    /// Lowest height since which it can be wrong: after the block that wrote the row, and after the last audit
-    /// that found the table as it should be.
+    /// Lowest height since which it can be wrong: that of the block that wrote the row, or of the last audit that
+    /// found the table as it should be.
     pub wrong_since: u64,
 }
 
@@ -108,7 +108,6 @@ impl TableReport {
 
     /// Lowest height since which a row written at `written` can be wrong.
     pub(super) fn wrong_since(&self, written: Option<u64>) -> u64 {
-        let clean = self.clean_at.map_or(0, |height| height + 1);
-        clean.max(written.unwrap_or(0))
+        self.clean_at.unwrap_or(0).max(written.unwrap_or(0))
     }
 }
