@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use stele_core::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_list};
+use stele_core::schema;
 use stele_core::schema::{COLUMNS_MAX, ColumnId, NAME_LEN_MAX, TableId};
 use stele_core::{Hash, Type, Value};
 
@@ -16,7 +17,7 @@ const TABLE_VERSION: u8 = 1;
 
 /// A table as a sink keeps it.
 ///
-/// Layout: version `u8` = 1, id `u32`, schema and name (length `u32`, UTF-8), list of columns (id `u16`, name,
+/// Layout: version `u8` = 1, id `u32`, schema and name (length `u32`, UTF-8), whether it is a sequence `u8`, list of columns (id `u16`, name,
 /// type, value of rows older than the column), list of the ids of the primary key's columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
@@ -26,6 +27,8 @@ pub struct Table {
     pub schema: String,
     /// Name in the source.
     pub name: String,
+    /// Whether it stands for a sequence of numbers: one row, which nobody but the source changes.
+    pub is_sequence: bool,
     /// Columns in order of their place.
     pub columns: Vec<Column>,
     /// Primary key columns in key order; never empty.
@@ -93,6 +96,28 @@ pub struct Block {
 }
 
 impl Table {
+    /// The shape of a definition: of a table or a sequence; none of what has no rows of its own.
+    #[must_use]
+    pub fn of(definition: &schema::Table) -> Option<Self> {
+        if !definition.kind.has_rows() {
+            return None;
+        }
+        let columns = definition.columns.iter().map(|column| Column {
+            id: column.id,
+            name: column.name.clone(),
+            ty: column.ty,
+            missing: column.missing.clone(),
+        });
+        Some(Self {
+            id: definition.id,
+            schema: definition.schema.clone(),
+            name: definition.name.clone(),
+            is_sequence: matches!(definition.kind, schema::Kind::Sequence(_)),
+            columns: columns.collect(),
+            key: definition.primary_key.clone(),
+        })
+    }
+
     /// The column of that id.
     #[must_use]
     pub fn column(&self, id: ColumnId) -> Option<&Column> {
@@ -188,6 +213,7 @@ impl Encode for Table {
         self.id.encode(out);
         put_bytes(out, self.schema.as_bytes());
         put_bytes(out, self.name.as_bytes());
+        out.push(u8::from(self.is_sequence));
         put_list(out, &self.columns);
         put_list(out, &self.key);
     }
@@ -200,6 +226,7 @@ impl Decode for Table {
             id: TableId::decode(reader)?,
             schema: reader.text("schema name", NAME_LEN_MAX)?,
             name: reader.text("table name", NAME_LEN_MAX)?,
+            is_sequence: reader.bool()?,
             columns: reader.list("columns", COLUMNS_MAX)?,
             key: reader.list("primary key columns", COLUMNS_MAX)?,
         };

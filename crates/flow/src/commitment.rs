@@ -16,6 +16,17 @@ pub struct CommittedTable {
     pub root: Hash,
 }
 
+/// What is certified of all tables at once: the root that follows from the roots of their rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateDigest {
+    /// Hashes it is made with.
+    pub suite: Suite,
+    /// The root.
+    pub root: Hash,
+    /// All definitions, in order of id: tables, and what has no rows.
+    pub definitions: Vec<schema::Table>,
+}
+
 /// A row the commitment covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedRow {

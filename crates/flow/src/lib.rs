@@ -23,7 +23,7 @@ pub mod spawner;
 pub use batch::{Batch, BatchBuilder, Load, Step};
 pub use change::{Block, Change, Column, Position, RowChange, Table};
 pub use clock::Clock;
-pub use commitment::{Commitment, CommittedRow, CommittedTable};
+pub use commitment::{Commitment, CommittedRow, CommittedTable, StateDigest};
 pub use cursor::Cursor;
 pub use files::{File, FileError, FileLock, Files, OpenMode, Operation};
 pub use random::Random;

@@ -6,7 +6,7 @@ use stele_core::schema::TableId;
 use stele_core::{Suite, Value};
 
 use crate::change::{Block, Position, Table};
-use crate::commitment::Commitment;
+use crate::commitment::{Commitment, StateDigest};
 
 /// Why a source gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -70,6 +70,13 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// When the height is too old or not there yet, or the source cannot be read.
     fn commitment(&self, height: u64) -> Result<Option<Box<dyn Commitment + '_>>, SourceError>;
+
+    /// What is certified of all tables together as of the block it stands at; `None` from a source that
+    /// certifies no rows, and before the first block.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    fn digest(&self) -> Result<Option<StateDigest>, SourceError>;
 }
 
 /// What takes rows one by one: encoded key and values. It says whether it wants more.

@@ -168,7 +168,7 @@ impl Inner {
         let trust = Trust::of_genesis(&self.genesis);
         let mut report = check_blocks(
             &self.store,
-            &self.tiles,
+            Some(&self.tiles),
             &trust,
             heights,
             &self.runtime,
@@ -235,7 +235,15 @@ pub fn verify_directory(
         true
     };
     let tiles = TileStore::open_read_only(runtime.files.clone(), path)?;
-    let mut report = check_blocks(&store, &tiles, &trust, 1..=u64::MAX, runtime, 0, &keep_on)?;
+    let mut report = check_blocks(
+        &store,
+        Some(&tiles),
+        &trust,
+        1..=u64::MAX,
+        runtime,
+        0,
+        &keep_on,
+    )?;
     if let Some(damage) = opened.damage
         && are_blocks_good(&report)
     {
@@ -324,9 +332,9 @@ impl<'r> Pace<'r> {
     }
 }
 
-fn check_blocks(
+pub(crate) fn check_blocks(
     store: &BlockStore,
-    tiles: &TileStore,
+    tiles: Option<&TileStore>,
     trust: &Trust,
     heights: RangeInclusive<u64>,
     runtime: &Runtime,
@@ -347,7 +355,7 @@ fn check_blocks(
         pace.keep(at.bytes_done);
         keep_on
     };
-    let checked = store.check(&*runtime.spawner, &options, &judge, Some(tiles), &mut step)?;
+    let checked = store.check(&*runtime.spawner, &options, &judge, tiles, &mut step)?;
     let blocks = checked.damage.iter();
     let blocks = blocks.map(|damage| block_finding(store, damage));
     let findings = blocks.chain(checked.tiles.iter().map(tile_finding));

@@ -7,21 +7,57 @@ use std::sync::Arc;
 
 use stele_core::outcome::{BlockEffects, Change, RowChange};
 use stele_core::row::{Row, decode_row};
-use stele_core::schema::{Kind, Table, TableId};
-use stele_core::{Encode as _, Hash};
-use stele_flow::change::{Block, Change as FlowChange, Column, Position, Table as Shape};
-use stele_flow::{Commitment, RowChange as FlowRowChange, Source, SourceError, State};
+use stele_core::schema::{Table, TableId};
+use stele_core::{Encode as _, Hash, Suite};
+use stele_flow::change::{Block, Change as FlowChange, Position, Table as Shape};
+use stele_flow::{Commitment, RowChange as FlowRowChange, Source, SourceError, State, StateDigest};
 use stele_sql::engine::builtin_tables;
 
 use crate::error::NodeError;
 use crate::node::Node;
 use state::{LedgerCommitment, LedgerState};
 
+/// Blocks of a ledger and what executing them gave, wherever they lie.
+pub(crate) trait Chain: Send + Sync {
+    /// Height of the newest block whose effects are there.
+    fn tip(&self) -> u64;
+
+    /// Hash of a block's.
+    fn hash(&self, height: u64) -> Result<Hash, NodeError>;
+
+    /// A block's effects.
+    fn effects(&self, height: u64) -> Result<BlockEffects, NodeError>;
+
+    /// The running node whose blocks these are, if there is one.
+    fn node(&self) -> Option<&Node>;
+}
+
+impl Chain for Node {
+    fn tip(&self) -> u64 {
+        self.height()
+    }
+
+    fn hash(&self, height: u64) -> Result<Hash, NodeError> {
+        Ok(self.inner.meta(height)?.hash)
+    }
+
+    fn effects(&self, height: u64) -> Result<BlockEffects, NodeError> {
+        self.inner.effects(height)
+    }
+
+    fn node(&self) -> Option<&Node> {
+        Some(self)
+    }
+}
+
 /// Gives the changes of the ledger's blocks, in order.
 pub struct LedgerSource {
-    node: Node,
+    chain: Arc<dyn Chain>,
+    suite: Suite,
     id: String,
     at: Position,
+    /// Root of the state after the block it stands at.
+    state_root: Option<Hash>,
     definitions: BTreeMap<TableId, Arc<Table>>,
     shapes: BTreeMap<TableId, Arc<Shape>>,
 }
@@ -30,44 +66,16 @@ impl Node {
     /// The ledger as a source of row changes, standing before its first block.
     #[must_use]
     pub fn source(&self) -> LedgerSource {
-        let mut source = LedgerSource {
-            node: self.clone(),
-            id: format!("ledger:{}", self.ledger()),
-            at: Position::START,
-            definitions: BTreeMap::new(),
-            shapes: BTreeMap::new(),
-        };
-        source.start();
-        source
-    }
-
-    pub(crate) fn position(&self, height: u64) -> Result<Position, NodeError> {
-        let hash = match height {
-            0 => Hash::ZERO,
-            height => self.inner.meta(height)?.hash,
-        };
-        Ok(Position { height, hash })
+        LedgerSource::new(Arc::new(self.clone()), self.suite(), self.ledger())
     }
 }
 
-/// The shape sinks keep of a table; none of what has no rows of its own or is no table of users and programs.
-pub(crate) fn shape(table: &Table) -> Option<Shape> {
-    if table.kind != Kind::Table {
-        return None;
-    }
-    let columns = table.columns.iter().map(|column| Column {
-        id: column.id,
-        name: column.name.clone(),
-        ty: column.ty,
-        missing: column.missing.clone(),
-    });
-    Some(Shape {
-        id: table.id,
-        schema: table.schema.clone(),
-        name: table.name.clone(),
-        columns: columns.collect(),
-        key: table.primary_key.clone(),
-    })
+fn position(chain: &dyn Chain, height: u64) -> Result<Position, SourceError> {
+    let hash = match height {
+        0 => Hash::ZERO,
+        height => chain.hash(height).map_err(unreadable)?,
+    };
+    Ok(Position { height, hash })
 }
 
 fn unreadable(error: impl std::fmt::Display) -> SourceError {
@@ -75,30 +83,53 @@ fn unreadable(error: impl std::fmt::Display) -> SourceError {
 }
 
 impl LedgerSource {
-    /// Stands before the first block.
-    fn start(&mut self) {
-        self.at = Position::START;
-        let tables = builtin_tables().into_iter();
-        self.take(tables.map(|table| (table.id, Arc::new(table))).collect());
+    pub(crate) fn new(chain: Arc<dyn Chain>, suite: Suite, ledger: Hash) -> Self {
+        let mut source = Self {
+            chain,
+            suite,
+            id: format!("ledger:{ledger}"),
+            at: Position::START,
+            state_root: None,
+            definitions: BTreeMap::new(),
+            shapes: BTreeMap::new(),
+        };
+        source.take(builtin_definitions());
+        source
     }
 
     fn take(&mut self, definitions: BTreeMap<TableId, Arc<Table>>) {
         let shapes = definitions.iter();
         self.shapes = shapes
-            .filter_map(|(id, table)| Some((*id, Arc::new(shape(table)?))))
+            .filter_map(|(id, table)| Some((*id, Arc::new(Shape::of(table)?))))
             .collect();
         self.definitions = definitions;
     }
 
-    /// Definitions in force after a height: those of now, with what the blocks since did to them undone.
+    /// Definitions in force after a height: those of a running node's newest state, with what the blocks since did
+    /// to them undone; without one, what the blocks up to the height did.
     fn definitions_at(&self, height: u64) -> Result<BTreeMap<TableId, Arc<Table>>, SourceError> {
-        let snapshot = self.node.snapshot().map_err(unreadable)?;
+        let Some(node) = self.chain.node() else {
+            let mut tables = builtin_definitions();
+            for earlier in 1..=height {
+                let effects = self.chain.effects(earlier).map_err(unreadable)?;
+                for change in effects.transactions.into_iter().flat_map(|one| one.changes) {
+                    if let Change::Schema { table, after, .. } = change {
+                        match after {
+                            Some(after) => tables.insert(table, Arc::from(after)),
+                            None => tables.remove(&table),
+                        };
+                    }
+                }
+            }
+            return Ok(tables);
+        };
+        let snapshot = node.snapshot().map_err(unreadable)?;
         let tables = snapshot.catalogue().definitions();
         let mut tables: BTreeMap<_, _> = tables.map(|table| (table.id, table.clone())).collect();
         let newest = snapshot.height();
         drop(snapshot);
         for later in (height + 1..=newest).rev() {
-            let effects = self.node.inner.effects(later).map_err(unreadable)?;
+            let effects = self.chain.effects(later).map_err(unreadable)?;
             let changes = effects.transactions.into_iter().rev();
             for change in changes.flat_map(|one| one.changes.into_iter().rev()) {
                 if let Change::Schema { table, before, .. } = change {
@@ -131,7 +162,7 @@ impl LedgerSource {
     }
 
     fn define(&mut self, id: TableId, after: Option<Arc<Table>>) -> Option<FlowChange> {
-        let new = after.as_deref().and_then(shape).map(Arc::new);
+        let new = after.as_deref().and_then(Shape::of).map(Arc::new);
         let old = match &new {
             Some(new) => self.shapes.insert(id, new.clone()),
             None => self.shapes.remove(&id),
@@ -188,7 +219,7 @@ impl Source for LedgerSource {
     }
 
     fn tip(&self) -> u64 {
-        self.node.height()
+        self.chain.tip()
     }
 
     fn seek(&mut self, position: Position) -> Result<(), SourceError> {
@@ -199,7 +230,7 @@ impl Source for LedgerSource {
                 tip,
             });
         }
-        let own = self.node.position(position.height).map_err(unreadable)?;
+        let own = self::position(&*self.chain, position.height)?;
         if own.hash != position.hash {
             return Err(SourceError::Forked {
                 height: position.height,
@@ -207,11 +238,11 @@ impl Source for LedgerSource {
                 expected: own.hash.to_string(),
             });
         }
-        if position.height == 0 {
-            self.start();
-            return Ok(());
-        }
-        let definitions = self.definitions_at(position.height)?;
+        self.state_root = None;
+        let definitions = match position.height {
+            0 => builtin_definitions(),
+            height => self.definitions_at(height)?,
+        };
         self.take(definitions);
         self.at = position;
         Ok(())
@@ -222,8 +253,8 @@ impl Source for LedgerSource {
         if height > self.tip() {
             return Ok(None);
         }
-        let position = self.node.position(height).map_err(unreadable)?;
-        let effects = self.node.inner.effects(height).map_err(unreadable)?;
+        let position = self::position(&*self.chain, height)?;
+        let effects = self.chain.effects(height).map_err(unreadable)?;
         let len = effects.transactions.iter().map(|one| {
             let rows = one.changes.iter().map(|change| match change {
                 Change::Row(row) => {
@@ -238,12 +269,19 @@ impl Source for LedgerSource {
         });
         let len = len.sum();
         let time_us = effects.leaf.time_us;
-        let changes = self.changes(effects).map_err(|why| {
+        let state_root = effects.leaf.state_root;
+        // The tables every ledger has are there before its first block, and come with it.
+        let mut changes: Vec<FlowChange> = match height {
+            1 => self.shapes.values().cloned().map(made).collect(),
+            _ => Vec::new(),
+        };
+        changes.extend(self.changes(effects).map_err(|why| {
             unreadable(format!(
                 "effects of block {height}: {why}; run `stele audit`"
             ))
-        })?;
+        })?);
         self.at = position;
+        self.state_root = Some(state_root);
         Ok(Some(Block {
             position,
             time_us,
@@ -253,10 +291,48 @@ impl Source for LedgerSource {
     }
 
     fn state(&self) -> Result<Option<Box<dyn State + '_>>, SourceError> {
-        Ok(Some(Box::new(LedgerState::new(&self.node)?)))
+        match self.chain.node() {
+            Some(node) => Ok(Some(Box::new(LedgerState::new(node)?))),
+            None => Ok(None),
+        }
     }
 
     fn commitment(&self, height: u64) -> Result<Option<Box<dyn Commitment + '_>>, SourceError> {
-        Ok(Some(Box::new(LedgerCommitment::new(&self.node, height)?)))
+        match self.chain.node() {
+            Some(node) => Ok(Some(Box::new(LedgerCommitment::new(node, height)?))),
+            None => Ok(None),
+        }
+    }
+
+    fn digest(&self) -> Result<Option<StateDigest>, SourceError> {
+        let root = match (self.state_root, self.at.height) {
+            (_, 0) => return Ok(None),
+            (Some(root), _) => root,
+            (None, height) => {
+                self.chain
+                    .effects(height)
+                    .map_err(unreadable)?
+                    .leaf
+                    .state_root
+            }
+        };
+        let definitions = self.definitions.values();
+        Ok(Some(StateDigest {
+            suite: self.suite,
+            root,
+            definitions: definitions.map(|table| table.as_ref().clone()).collect(),
+        }))
+    }
+}
+
+fn builtin_definitions() -> BTreeMap<TableId, Arc<Table>> {
+    let tables = builtin_tables().into_iter();
+    tables.map(|table| (table.id, Arc::new(table))).collect()
+}
+
+fn made(table: Arc<Shape>) -> FlowChange {
+    FlowChange::Table {
+        before: None,
+        after: Some(table),
     }
 }

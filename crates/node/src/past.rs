@@ -10,21 +10,26 @@ pub(crate) struct StoredPast {
     pub(crate) suite: Suite,
 }
 
+/// Height of the last block whose time is not after a moment; 0 before the first.
+pub(crate) fn height_at(store: &BlockStore, time_us: i64, tip: u64) -> Result<u64, String> {
+    // Block times grow with height. Invariant: block `low` is not after the time, `high` + 1 is.
+    let (mut low, mut high) = (0, tip);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        let header = store.header(middle).map_err(|e| e.to_string())?;
+        let header = header.ok_or_else(|| format!("block {middle} is not kept"))?;
+        if header.time_us <= time_us {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    Ok(low)
+}
+
 impl Past for StoredPast {
     fn height_at(&self, time_us: i64, tip: u64) -> Result<u64, String> {
-        // Block times grow with height. Invariant: block `low` is not after the time, `high` + 1 is.
-        let (mut low, mut high) = (0, tip);
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            let header = self.store.header(middle).map_err(|e| e.to_string())?;
-            let header = header.ok_or_else(|| format!("block {middle} is not kept"))?;
-            if header.time_us <= time_us {
-                low = middle;
-            } else {
-                high = middle - 1;
-            }
-        }
-        Ok(low)
+        height_at(&self.store, time_us, tip)
     }
 
     fn block(&self, height: u64) -> Result<Option<PastBlock>, String> {

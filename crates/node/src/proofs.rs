@@ -285,6 +285,17 @@ impl Node {
         leaf: u64,
         leaf_bytes: &[u8],
     ) -> Result<String, NodeError> {
+        let bytes = evidence.to_checked_bytes(self.inner.suite);
+        self.leaf_proof(Some(bytes), leaf, leaf_bytes)
+    }
+
+    /// The proof that leaf number `leaf`, of these bytes, is in the log.
+    pub(crate) fn leaf_proof(
+        &self,
+        extra: Option<Vec<u8>>,
+        leaf: u64,
+        leaf_bytes: &[u8],
+    ) -> Result<String, NodeError> {
         let inner = &*self.inner;
         // The snapshot may show a block whose tip is being published: wait for no one, take the
         // newest certificate that covers the leaf.
@@ -303,8 +314,7 @@ impl Node {
         let hash = leaf_hash(suite, leaf_bytes);
         verify_inclusion(suite, &hash, leaf, size, &path, &root)
             .map_err(|error| tiles_damaged(&error))?;
-        let bytes = evidence.to_checked_bytes(inner.suite);
-        TlogProof::new(Some(bytes), leaf, path, note)
+        TlogProof::new(extra, leaf, path, note)
             .map(|proof| proof.to_string())
             .map_err(|error| NodeError::Storage(error.to_string()))
     }

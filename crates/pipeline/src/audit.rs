@@ -13,9 +13,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use stele_core::Hash;
 use stele_core::schema::TableId;
 use stele_flow::{
-    Commitment, CommittedTable, HeldTable, Load, Mirror, SinkError, Source, SourceError,
+    Commitment, CommittedTable, HeldTable, Load, Mirror, SinkError, SinkErrorKind, Source,
+    SourceError,
 };
 use thiserror::Error;
 
@@ -144,6 +146,33 @@ pub(crate) fn commitment(
     source.commitment(height)?.ok_or(AuditFailure::NotCertified)
 }
 
+/// Reads the rows of a table back within a read: how many there are, and the root that follows from them. `each` is
+/// called for each row and returns false to end it early; then nothing is given.
+pub(crate) fn root_of(
+    suite: stele_core::Suite,
+    definition: &stele_core::schema::Table,
+    held: &HeldTable,
+    mirror: &mut dyn Mirror,
+    each: &mut dyn FnMut() -> bool,
+) -> Result<Option<(u64, Hash)>, SinkError> {
+    let mut comparison = Comparison::new(suite, definition, held);
+    if !comparison.read(mirror, each)? {
+        return Ok(None);
+    }
+    match comparison.root() {
+        Some(root) => Ok(Some((comparison.rows(), root))),
+        None => Err(SinkError::new(
+            SinkErrorKind::Drift,
+            format!(
+                "{}: rows of {} do not read as they were written",
+                mirror.describe(),
+                held.target
+            ),
+        )
+        .remedy("somebody else writes there; choose an empty target")),
+    }
+}
+
 fn one(
     source: &dyn Source,
     mirror: &mut dyn Mirror,
@@ -174,7 +203,9 @@ fn one(
     }
     pace.table = held.table.to_string();
     let mut comparison = Comparison::new(suite, &table.definition, held);
-    comparison.read(mirror, pace)?;
+    if !comparison.read(mirror, &mut || pace.row())? {
+        return Err(AuditFailure::Ended);
+    }
     report.rows = comparison.rows();
     let root = comparison.root();
     report.root_found = root.map_or_else(String::new, |root| root.to_string());

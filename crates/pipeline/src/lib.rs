@@ -6,7 +6,10 @@
 //! certified one. Nothing here knows which source or sink it works with.
 
 pub mod audit;
+mod fill;
+mod follower;
 pub mod replica;
+pub mod restore;
 pub mod selection;
 
 pub use audit::{
@@ -15,4 +18,5 @@ pub use audit::{
 pub use replica::{
     Phase, ReplicaError, ReplicaSpec, ReplicaStatus, ReplicaView, Replicas, SinkMaker, Workshop,
 };
+pub use restore::{RestoreFailure, RestoreProgress, RestoreRequest, Restored, RestoredTable};
 pub use selection::Selection;

@@ -4,8 +4,6 @@
 //! from the source's state, and follows the source's blocks. Whatever goes wrong is told in its status, and tried again
 //! with growing pauses: nothing is half applied, and it goes on when the cause is gone.
 
-mod fill;
-mod follow;
 mod job;
 mod registry;
 mod spec;

@@ -9,7 +9,8 @@ const PLAIN_SCHEMA: &str = "public";
 /// All tables of users, or those listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// `schema.name`, `name` (of `public`) or `schema.*`; none: all tables of users.
+    /// `schema.name`, `name` (of `public`), `schema.*`, or `*` for whatever has rows, sequences and the
+    /// ledger's own tables among it; none: all tables of users.
     pub names: Vec<String>,
 }
 
@@ -18,11 +19,12 @@ impl Selection {
     #[must_use]
     pub fn takes(&self, table: &Table) -> bool {
         if self.names.is_empty() {
-            return table.id >= FIRST_USER_TABLE;
+            return table.id >= FIRST_USER_TABLE && !table.is_sequence;
         }
         self.names.iter().any(|name| match name.split_once('.') {
+            None if name == "*" => true,
             None => table.schema == PLAIN_SCHEMA && table.name == *name,
-            Some((schema, "*")) => table.schema == schema,
+            Some((schema, "*")) => table.schema == schema && !table.is_sequence,
             Some((schema, name)) => table.schema == schema && table.name == name,
         })
     }
@@ -38,6 +40,7 @@ mod tests {
             id: TableId(id),
             schema: schema.to_owned(),
             name: name.to_owned(),
+            is_sequence: false,
             columns: Vec::new(),
             key: vec![ColumnId(1)],
         }

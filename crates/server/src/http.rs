@@ -32,6 +32,7 @@ mod proof;
 mod receipt;
 mod record;
 mod replica;
+mod snapshot;
 mod sql;
 mod status;
 mod tile;
@@ -161,6 +162,8 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
         .routes(routes!(replica::wait))
         .routes(routes!(replica::audit))
         .routes(routes!(replica::audit_progress))
+        .routes(routes!(snapshot::create))
+        .routes(routes!(snapshot::progress))
         .split_for_parts();
     // Health and metrics stay outside the bound on requests: they must answer when all else is busy.
     let (watched, watched_description) = OpenApiRouter::new()

@@ -7,7 +7,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::{audit, bench, demo, keys, proxy, replica, sql, start, status, verify};
+use crate::{
+    audit, bench, demo, keys, proxy, replica, restore, snapshot, sql, start, status, verify,
+};
 
 const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
 
@@ -49,6 +51,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     Proxy(proxy::ProxyArgs),
     Replica(replica::ReplicaArgs),
+    Restore(restore::RestoreArgs),
+    Snapshot(snapshot::SnapshotArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -72,6 +76,8 @@ impl Cli {
             Command::Verify(args) => verify::run(&args, &config),
             Command::Proxy(args) => proxy::run(&args, config),
             Command::Replica(args) => replica::run(&args, &config),
+            Command::Restore(args) => restore::run(&args, &config),
+            Command::Snapshot(args) => snapshot::run(&args, &config),
             Command::Bench(args) => bench::run(&args),
         }
     }

@@ -19,10 +19,13 @@ mod progress;
 mod proxy;
 mod replica;
 mod report;
+mod restore;
+mod snapshot;
 mod sql;
 mod start;
 mod status;
 mod table;
+mod target;
 mod trust;
 mod verify;
 

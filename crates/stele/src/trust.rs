@@ -42,6 +42,40 @@ pub(crate) fn pinned(file: Option<&Path>, config: &Config) -> Result<Pinned> {
     Ok(Pinned { path, trust })
 }
 
+/// Refuses a directory whose ledger is not the one pinned by the file given, or by the directory's own.
+pub(crate) fn check_pinned(
+    directory: &Path,
+    found: &Trust,
+    trust: Option<&Path>,
+    config: &Config,
+) -> Result<()> {
+    // The directory's own need not be there: the log's signatures are checked with the genesis all the same.
+    let own = directory.join(TRUST_FILE);
+    let own = own.is_file().then_some(own);
+    if let Some(file) = trust.or(own.as_deref()) {
+        let pinned = pinned(Some(file), config)?;
+        if pinned.trust != *found && pinned.trust.ledger == found.ledger {
+            bail!(
+                "{} is not the trust file of the ledger in {}: it names other validators or another origin than the ledger was made with",
+                file.display(),
+                directory.display()
+            );
+        }
+        if pinned.trust != *found {
+            bail!(
+                "{} holds ledger {} ({}), but {} pins ledger {} ({}): this is not the ledger you trust",
+                directory.display(),
+                found.ledger,
+                found.origin,
+                file.display(),
+                pinned.trust.ledger,
+                pinned.trust.origin
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Reads a file of at most `len_max` bytes; `-` is standard input.
 pub(crate) fn read_bounded(path: &Path, len_max: usize) -> Result<Vec<u8>> {
     use std::io::Read as _;

@@ -22,6 +22,7 @@ pub mod record;
 #[cfg(test)]
 mod sample;
 pub mod segment;
+pub mod snapshot;
 pub mod store;
 pub mod tiles;
 
@@ -31,5 +32,6 @@ pub use error::StoreError;
 pub use index::{BlockMeta, FjallIndex, Index, MemoryIndex};
 pub use location::Location;
 pub use record::BlockRecord;
+pub use snapshot::{SnapshotError, SnapshotFile, SnapshotHead, SnapshotSummary, SnapshotWriter};
 pub use store::{BlockStore, ChainInfo, Page, RecoveryReport, StoredBlock, SyncHandle};
 pub use tiles::TileStore;

@@ -9,6 +9,7 @@ fn table() -> Arc<Table> {
         id: TableId(1_000),
         schema: "public".to_owned(),
         name: "t".to_owned(),
+        is_sequence: false,
         columns: vec![Column {
             id: ColumnId(1),
             name: "id".to_owned(),

@@ -11,6 +11,7 @@ fn sample() -> Table {
         id: TableId(1_000),
         schema: "public".to_owned(),
         name: "orders".to_owned(),
+        is_sequence: false,
         columns: vec![
             column(1, "id", Type::BigInt, Value::Null),
             column(3, "state", Type::Varchar(8), Value::Text("new".to_owned())),

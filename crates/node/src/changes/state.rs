@@ -8,7 +8,7 @@ use stele_flow::source::EachRow;
 use stele_flow::{Commitment, CommittedRow, CommittedTable, SourceError, State};
 use stele_sql::engine::Snapshot;
 
-use super::{shape, unreadable};
+use super::{position, unreadable};
 use crate::error::NodeError;
 use crate::node::Node;
 
@@ -29,7 +29,7 @@ impl LedgerState {
     pub(super) fn new(node: &Node) -> Result<Self, SourceError> {
         let snapshot = node.snapshot().map_err(unreadable)?;
         Ok(Self {
-            position: node.position(snapshot.height()).map_err(unreadable)?,
+            position: position(node, snapshot.height())?,
             snapshot,
             suite: node.suite(),
         })
@@ -43,7 +43,7 @@ impl State for LedgerState {
 
     fn tables(&self) -> Vec<Shape> {
         let definitions = self.snapshot.catalogue().definitions();
-        definitions.filter_map(|table| shape(table)).collect()
+        definitions.filter_map(|table| Shape::of(table)).collect()
     }
 
     fn suite(&self) -> Suite {

@@ -16,8 +16,8 @@ use stele_flow::{
     Commitment, HeldTable, KeyRange, Mirror, ReadRow, SinkError, SinkErrorKind, SourceError,
 };
 
+use super::AuditFailure;
 use super::report::{RowDifference, TableReport};
-use super::{AuditFailure, Pace};
 
 /// Rows of one group read at once: no group holds more.
 const GROUP_ROWS_MAX: usize = stele_core::tree::GROUP_ENTRIES_MAX + 1;
@@ -64,20 +64,20 @@ impl<'t> Comparison<'t> {
         self.root.filter(|_| whole)
     }
 
-    /// Reads all rows.
+    /// Reads all rows; false when `each`, called for each, wanted no more.
     pub(super) fn read(
         &mut self,
         mirror: &mut dyn Mirror,
-        pace: &mut Pace<'_>,
-    ) -> Result<(), AuditFailure> {
+        each: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SinkError> {
         let mut ended = false;
         mirror.read(self.held, &KeyRange::default(), &mut |row| {
             self.take(row);
-            ended = !pace.row();
+            ended = !each();
             !ended && self.disorder.is_none() && (self.unreadable.len() as u64) < DIFFERENCES_MAX
         })?;
         if ended {
-            return Err(AuditFailure::Ended);
+            return Ok(false);
         }
         let builder = std::mem::replace(
             &mut self.builder,
@@ -89,7 +89,7 @@ impl<'t> Comparison<'t> {
             Ok(root) => self.root = Some(root),
             Err(error) => self.disorder = Some(error.to_string()),
         }
-        Ok(())
+        Ok(true)
     }
 
     fn take(&mut self, row: ReadRow) {

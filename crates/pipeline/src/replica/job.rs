@@ -1,23 +1,25 @@
 //! One replica's task.
 
-use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use stele_core::schema::TableId;
-use stele_flow::{
-    Batch, Block, Clock, HeldTable, Mirror, Position, SinkError, Source, SourceError, Step,
-};
-use thiserror::Error;
+use stele_flow::{Clock, Load, Position, Source};
 
 use super::status::{Phase, StatusBoard, Trouble, word};
-use crate::selection::Selection;
+use crate::fill::fill;
+use crate::follower::{Follower, Stop};
 
 /// First pause after trouble.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// Longest pause after trouble.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// How long a block that is not there yet is waited for before it is looked for again.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// How long one state is read from: while it is held, the source keeps what it replaces.
+const STATE_HELD_MAX: Duration = Duration::from_secs(20);
 
 /// How a task is told to end.
 #[derive(Debug, Default)]
@@ -46,38 +48,15 @@ impl Ending {
     }
 }
 
-/// Why a session ended.
-#[derive(Debug, Error)]
-pub(super) enum Stop {
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// It was told to end.
-    #[error("told to end")]
-    Ended,
-}
-
 /// One replica's task.
 pub(super) struct Job {
     pub(super) name: String,
-    /// Gives blocks.
-    pub(super) source: Box<dyn Source>,
-    /// Gives states beside them.
+    pub(super) follower: Follower,
+    /// Gives states beside the blocks.
     pub(super) states: Arc<dyn Source>,
-    pub(super) sink: Box<dyn Mirror>,
-    pub(super) selection: Selection,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) status: Arc<StatusBoard>,
     pub(super) ending: Arc<Ending>,
-    /// Where the sink stands.
-    pub(super) position: Position,
-    /// What the sink keeps.
-    pub(super) held: BTreeMap<TableId, HeldTable>,
-    /// Whether every table that is to be kept is there.
-    pub(super) all_made: bool,
-    /// A block read and not applied yet.
-    pub(super) pending: Option<Block>,
 }
 
 impl Job {
@@ -87,13 +66,13 @@ impl Job {
         let mut tries = 0;
         let mut since_us = 0;
         loop {
-            let before = self.position;
+            let before = self.follower.position;
             let (kind, reason) = match self.session() {
                 Stop::Ended => return,
                 Stop::Sink(error) => (word(error.kind), error.to_string()),
                 Stop::Source(error) => ("source", error.to_string()),
             };
-            if self.position != before || tries == 0 {
+            if self.follower.position != before || tries == 0 {
                 (pause, tries, since_us) = (PAUSE_MIN, 0, self.clock.now_us());
             }
             tries += 1;
@@ -123,107 +102,106 @@ impl Job {
         }
     }
 
-    fn work(&mut self) -> Result<std::convert::Infallible, Stop> {
-        self.open()?;
-        self.fill()?;
-        self.show(Phase::Following);
+    fn work(&mut self) -> Result<Infallible, Stop> {
+        self.follower.open()?;
+        if self.follower.position.height == 0 {
+            // At the newest block: tables are filled from the state as of it.
+            let position = match self.states.state()? {
+                Some(state) => state.position(),
+                None => Position::START,
+            };
+            self.follower.begin_at(position)?;
+        }
         loop {
-            if self.ending.is_wanted() {
-                return Err(Stop::Ended);
-            }
             self.fill()?;
-            self.follow()?;
-        }
-    }
-
-    fn open(&mut self) -> Result<(), Stop> {
-        let id = self.source.id().to_owned();
-        let held = self.sink.open(&id)?;
-        self.pending = None;
-        self.all_made = false;
-        self.look();
-        let position = held
-            .cursor
-            .as_ref()
-            .map_or(Position::START, |cursor| Position {
-                height: cursor.height,
-                hash: cursor.block_hash,
-            });
-        if position.height == 0 {
-            self.begin()?;
-        } else {
-            self.source.seek(position)?;
-            self.position = position;
-        }
-        Ok(())
-    }
-
-    /// Begins at the newest block: tables are filled from the state as of it.
-    fn begin(&mut self) -> Result<(), Stop> {
-        // Left by a beginning that was cut short, before any row was written.
-        let left = self.held.values().map(|held| Step::Table {
-            before: Some(held.table.clone()),
-            after: None,
-        });
-        let mut batch = Batch {
-            steps: left.collect(),
-            ..Batch::default()
-        };
-        self.apply(&batch)?;
-        batch.steps.clear();
-        batch.position = match self.states.state()? {
-            Some(state) => Some(state.position()),
-            None => Some(Position::START),
-        };
-        self.apply(&batch)?;
-        self.source.seek(self.position)?;
-        Ok(())
-    }
-
-    /// Looks what the sink keeps.
-    fn look(&mut self) {
-        let held = self.sink.held().iter().cloned();
-        self.held = held.map(|held| (held.table.id, held)).collect();
-    }
-
-    /// Applies a batch, and keeps in mind what that led to.
-    pub(super) fn apply(&mut self, batch: &Batch) -> Result<(), Stop> {
-        self.sink.apply(batch)?;
-        self.look();
-        if let Some(position) = batch.position {
-            self.position = position;
-        }
-        let rows = batch.rows() as u64;
-        let height = self.position.height;
-        let shapes = batch
-            .steps
-            .iter()
-            .any(|step| matches!(step, Step::Table { .. }));
-        let tables = shapes.then(|| self.table_names());
-        self.status.set(|status| {
-            status.height = height;
-            status.rows_written += rows;
-            if let Some(tables) = tables {
-                status.tables = tables;
+            self.show(Phase::Following);
+            while self.follower.all_made {
+                if !self.advance(u64::MAX)? && self.ending.rest(LOOK_PAUSE) {
+                    return Err(Stop::Ended);
+                }
             }
-        });
+        }
+    }
+
+    /// Applies the next blocks; false when there is none.
+    fn advance(&mut self, up_to: u64) -> Result<bool, Stop> {
+        if self.ending.is_wanted() {
+            return Err(Stop::Ended);
+        }
+        let advanced = self.follower.advance(up_to)?;
+        if advanced {
+            self.status.set(|status| status.look_at(&self.follower));
+        }
+        Ok(advanced)
+    }
+
+    fn catch_up(&mut self) -> Result<(), Stop> {
+        while self.advance(u64::MAX)? {}
         Ok(())
     }
 
-    fn table_names(&self) -> Vec<(String, String)> {
-        let tables = self.held.values();
-        let names = tables.map(|held| (held.table.to_string(), held.target.clone()));
-        names.collect()
+    /// Fills what is not full yet.
+    fn fill(&mut self) -> Result<(), Stop> {
+        while let Some(id) = self.unfilled()? {
+            self.catch_up()?;
+            let states = self.states.clone();
+            let Some(state) = states.state()? else {
+                return Ok(());
+            };
+            while self.follower.position.height < state.position().height {
+                self.advance(state.position().height)?;
+            }
+            let (status, ending) = (self.status.clone(), self.ending.clone());
+            let mut on_piece = |follower: &Follower, filled: &crate::fill::Filled<'_>| {
+                status.set(|status| {
+                    status.look_at(follower);
+                    status.phase = Phase::Filling {
+                        table: filled.table.to_string(),
+                        rows: filled.rows,
+                        rows_expected: filled.rows_expected,
+                    };
+                });
+                !ending.is_wanted()
+            };
+            fill(
+                &mut self.follower,
+                &*state,
+                id,
+                STATE_HELD_MAX,
+                &mut on_piece,
+            )?;
+        }
+        Ok(())
     }
 
-    /// Shows what it is doing.
-    pub(super) fn show(&self, phase: Phase) {
-        let tables = self.table_names();
-        let height = self.position.height;
+    /// A table to be made or filled. New ones come by blocks; others are there when the replica begins or is
+    /// told to keep more.
+    fn unfilled(&mut self) -> Result<Option<TableId>, Stop> {
+        let mut held = self.follower.held.values();
+        if let Some(held) = held.find(|held| held.load != Load::Done) {
+            return Ok(Some(held.table.id));
+        }
+        if self.follower.all_made {
+            return Ok(None);
+        }
+        // Only at the newest block do the tables of the state and those of the sink go together.
+        self.catch_up()?;
+        let wanted = match self.states.state()? {
+            Some(state) => state.tables(),
+            None => Vec::new(),
+        };
+        let follower = &mut self.follower;
+        let missing = wanted.into_iter().find(|table| {
+            follower.selection.takes(table) && !follower.held.contains_key(&table.id)
+        });
+        follower.all_made = missing.is_none();
+        Ok(missing.map(|table| table.id))
+    }
+
+    fn show(&self, phase: Phase) {
         self.status.set(|status| {
+            status.look_at(&self.follower);
             status.phase = phase;
-            status.height = height;
-            status.tables = tables;
         });
     }
 }

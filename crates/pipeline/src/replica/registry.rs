@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use stele_flow::{FileError, Join, Mirror, Position, Runtime, SinkError, Source, SpawnError};
+use stele_flow::{FileError, Join, Mirror, Runtime, SinkError, Source, SpawnError};
 use thiserror::Error;
 
 use super::job::{Ending, Job};
 use super::spec::{ReplicaSpec, check_name};
 use super::status::{Phase, ReplicaStatus, StatusBoard};
 use crate::audit::{self, AuditFailure, AuditProgress, AuditReport};
+use crate::follower::Follower;
 
 /// Most replicas of a node.
 const REPLICAS_MAX: usize = 64;
@@ -449,19 +450,14 @@ impl Replicas {
         }
         entry.status.set(|status| status.phase = Phase::Starting);
         let ending = Arc::new(Ending::default());
+        let id = source.id().to_owned();
         let job = Job {
             name: name.to_owned(),
-            selection: entry.spec.selection(),
-            source,
+            follower: Follower::new(source, sink, id, entry.spec.selection()),
             states,
-            sink,
             clock: runtime.clock.clone(),
             status: entry.status.clone(),
             ending: ending.clone(),
-            position: Position::START,
-            held: BTreeMap::new(),
-            all_made: false,
-            pending: None,
         };
         let spawned = runtime
             .spawner

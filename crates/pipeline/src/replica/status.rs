@@ -6,6 +6,8 @@ use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 use stele_flow::SinkErrorKind;
 
+use crate::follower::Follower;
+
 /// What a replica is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
@@ -55,6 +57,16 @@ pub struct ReplicaStatus {
     pub rows_written: u64,
     /// Tables kept, as `source name -> target name`.
     pub tables: Vec<(String, String)>,
+}
+
+impl ReplicaStatus {
+    pub(super) fn look_at(&mut self, follower: &Follower) {
+        self.height = follower.position.height;
+        self.rows_written = follower.rows_written;
+        let tables = follower.held.values();
+        let names = tables.map(|held| (held.table.to_string(), held.target.clone()));
+        self.tables = names.collect();
+    }
 }
 
 /// A status that others look at, and wait for.

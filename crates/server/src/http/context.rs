@@ -34,6 +34,7 @@ struct Inner {
     previews: Previews,
     audits: Jobs,
     replica_audits: Jobs,
+    snapshots: Jobs,
 }
 
 impl App {
@@ -44,6 +45,7 @@ impl App {
             previews: Previews::new(config.previews_max, config.preview_idle),
             audits: Jobs::default(),
             replica_audits: Jobs::default(),
+            snapshots: Jobs::default(),
             access: Access::new(node.keys().clone(), config.access.clone()),
             node,
             config,
@@ -81,26 +83,34 @@ impl App {
         &self.0.replica_audits
     }
 
-    /// The node's replicas, for whom may manage the node: the user it signs for when nobody is named.
-    pub(super) fn replicas(&self) -> Result<Replicas, ApiError> {
+    /// Snapshots being written.
+    pub(super) fn snapshots(&self) -> &Jobs {
+        &self.0.snapshots
+    }
+
+    /// Refuses a caller who may not manage the node: only the user it signs for when nobody is named may.
+    pub(super) fn check_manager(&self, what: &str) -> Result<(), ApiError> {
         match caller::current() {
             Some(own) if *own != *self.0.config.key => Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "42501",
-                format!("user {own:?} may not manage replicas"),
+                format!("user {own:?} may not manage {what}"),
             )
             .hint(format!("the node's user {:?} may", self.0.config.key))),
-            _ => {
-                self.check_key(&self.0.config.key)?;
-                self.0.config.replicas.clone().ok_or_else(|| {
-                    ApiError::new(
-                        StatusCode::NOT_FOUND,
-                        "no_replicas",
-                        "this node keeps no replicas",
-                    )
-                })
-            }
+            _ => self.check_key(&self.0.config.key),
         }
+    }
+
+    /// The node's replicas, for whom may manage them.
+    pub(super) fn replicas(&self) -> Result<Replicas, ApiError> {
+        self.check_manager("replicas")?;
+        self.0.config.replicas.clone().ok_or_else(|| {
+            ApiError::new(
+                StatusCode::NOT_FOUND,
+                "no_replicas",
+                "this node keeps no replicas",
+            )
+        })
     }
 
     /// Decides who is let in.

@@ -230,6 +230,7 @@ mod tests {
             id: TableId(1_000),
             schema: "public".to_owned(),
             name: "t".to_owned(),
+            is_sequence: false,
             key: columns.iter().map(|column| column.id).collect(),
             columns,
         }

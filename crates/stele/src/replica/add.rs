@@ -1,20 +1,19 @@
 //! `stele replica add`.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
-use stele_sinks::Target;
 
 use super::show;
 use crate::client::{Client, encoded};
-use crate::login::{PASSWORD_FILE_LEN_MAX, password_of_file};
+use crate::login::PASSWORD_FILE_LEN_MAX;
 use crate::progress::count_bar;
+use crate::target::{names, password_for, target};
 
 /// Pause between two looks at a replica that is being filled.
 const LOOK_PAUSE: Duration = Duration::from_millis(150);
@@ -58,26 +57,8 @@ pub(super) struct AddArgs {
 /// Runs `stele replica add`.
 pub(super) fn run(args: &AddArgs, client: &Client, json: bool) -> Result<ExitCode> {
     let target = target(&args.to)?;
-    let password = match (&args.password_file, &target) {
-        (Some(file), _) => Some(password_of_file(file)?),
-        (None, Target::Sqlite(_)) => None,
-        (None, _) if std::io::stdin().is_terminal() => {
-            let prompt = format!("Password for {target} (empty for none): ");
-            Some(rpassword::prompt_password(prompt)?).filter(|password| !password.is_empty())
-        }
-        (None, _) => None,
-    };
-    let mut map = BTreeMap::new();
-    for pair in &args.map {
-        let Some((table, name)) = pair.split_once('=') else {
-            bail!("--map {pair:?} names no pair: write --map SCHEMA.TABLE=NAME");
-        };
-        let table = match table.contains('.') {
-            true => table.to_owned(),
-            false => format!("public.{table}"),
-        };
-        map.insert(table, name.to_owned());
-    }
+    let password = password_for(&target, args.password_file.as_deref())?;
+    let map = names(&args.map)?;
     let request = json!({
         "name": args.name,
         "target": target.to_string(),
@@ -122,18 +103,6 @@ fn wait(client: &Client, name: &str, shown: bool) -> Result<Value> {
         }
         std::thread::sleep(LOOK_PAUSE);
     }
-}
-
-/// A target as it is written, a file's name made whole: the node may run elsewhere.
-fn target(text: &str) -> Result<Target> {
-    let target: Target = text.parse()?;
-    Ok(match target {
-        Target::Sqlite(path) => Target::Sqlite(
-            std::path::absolute(&path)
-                .with_context(|| format!("{} is no name of a file", path.display()))?,
-        ),
-        other => other,
-    })
 }
 
 /// A password asked for at the terminal, or the first line of standard input.

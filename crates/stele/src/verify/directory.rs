@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::paint::Paint;
 use crate::progress::bytes_bar;
 use crate::report::Report;
-use crate::trust::{TRUST_FILE, pinned};
+use crate::trust::check_pinned;
 
 /// Checks a directory and tells what was found.
 pub(super) fn run(
@@ -32,30 +32,7 @@ pub(super) fn run(
     }
     let runtime = Runtime::real();
     let found = Trust::of_genesis(&read_genesis(&runtime.files, directory)?);
-    // The directory's own need not be there: the log's signatures are checked with the genesis all the same.
-    let own = directory.join(TRUST_FILE);
-    let own = own.is_file().then_some(own);
-    if let Some(file) = trust.or(own.as_deref()) {
-        let pinned = pinned(Some(file), config)?;
-        if pinned.trust != found && pinned.trust.ledger == found.ledger {
-            bail!(
-                "{} is not the trust file of the ledger in {}: it names other validators or another origin than the ledger was made with",
-                file.display(),
-                directory.display()
-            );
-        }
-        if pinned.trust != found {
-            bail!(
-                "{} holds ledger {} ({}), but {} pins ledger {} ({}): this is not the ledger you trust",
-                directory.display(),
-                found.ledger,
-                found.origin,
-                file.display(),
-                pinned.trust.ledger,
-                pinned.trust.origin
-            );
-        }
-    }
+    check_pinned(directory, &found, trust, config)?;
     let bar = bytes_bar("checking", !json);
     let progress = |done, total| {
         bar.set_length(total);
