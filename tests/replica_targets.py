@@ -12,12 +12,13 @@ import pathlib
 import signal
 import sqlite3
 import time
+import unittest
 
 import psycopg
 
 from mariadb_server import MariaDbServer
 from postgres_server import START_SECONDS_MAX, PostgresServer, program
-from stele_node import stele
+from stele_node import DirectoryCase, stele
 
 KINDS = ("sqlite", "postgres", "mariadb")
 WAIT_SECONDS_MAX = 60
@@ -61,22 +62,15 @@ class KillablePostgres(PostgresServer):
 
 
 class Servers:
-    """One PostgreSQL and one MariaDB; databases are cheap in them."""
-
-    def __init__(self):
-        self.postgres = KillablePostgres()
-        self.mariadb = MariaDbServer(tcp=True)
+    """One PostgreSQL and one MariaDB for the tests of a file; databases are cheap in them."""
 
     def start(self):
+        self.postgres = KillablePostgres()
+        unittest.addModuleCleanup(self.postgres.stop)
         self.postgres.start()
+        self.mariadb = MariaDbServer(tcp=True)
+        unittest.addModuleCleanup(self.mariadb.stop)
         self.mariadb.start()
-        return self
-
-    def stop(self):
-        try:
-            self.mariadb.stop()
-        finally:
-            self.postgres.stop()
 
     def database(self, kind, home):
         """A fresh database of a kind; a SQLite file goes into `home`."""
@@ -327,6 +321,35 @@ class Replicas:
         wrong = [one for one in report["tables"] if one["drift"] or one["differences_total"]]
         self.case.assertEqual([one["table"] for one in wrong], [table], report)
         return wrong[0]
+
+
+SERVERS = Servers()
+
+
+class ReplicaCase(DirectoryCase):
+    """A node and a way to its replicas."""
+
+    def setUp(self):
+        super().setUp()
+        self.ledger = self.node()
+        self.ledger.start()
+        self.replicas = Replicas(self, self.ledger)
+
+    def database(self, kind):
+        return SERVERS.database(kind, self.home)
+
+    def three(self):
+        """One replica of each kind, by name."""
+        databases = {kind: self.database(kind) for kind in KINDS}
+        for name, database in databases.items():
+            self.replicas.add(name, database.target)
+        return databases
+
+    def equal(self, databases, table, columns):
+        expected = ledger_dump(self.ledger, table, columns)
+        for name, database in databases.items():
+            self.assertEqual(database.dump(table, columns), expected, f"{table} in {name}")
+        return len(expected)
 
 
 # Random SQL.

@@ -1,51 +1,24 @@
-"""Replicas in SQLite, PostgreSQL and MariaDB: equal to the ledger, checked, mended (rows A2, A4, A14).
+"""Replicas in SQLite, PostgreSQL and MariaDB: equal to the ledger, checked, mended (rows A2, A14).
 
 A node mirrors its tables into real databases. Equal means twice: the audit's roots are those the validators
 signed, and other clients (sqlite3, psycopg, mariadb) read the values the ledger gives.
 """
 
+import json
 import threading
 import time
 import unittest
 
-from mariadb_server import SECRET, SECRET_USER
-from replica_targets import KINDS, LedgerWriter, Replicas, Servers, ledger_dump
-from stele_node import DirectoryCase, count, seeded
+from mariadb_server import SECRET, SECRET_USER, free_port
+from replica_targets import SERVERS, LedgerWriter, ReplicaCase, Replicas
+from stele_node import count, seeded
 
 ROUNDS = count(10, 400)
 TRANSACTIONS = 12
-SERVERS = Servers()
 
 
 def setUpModule():
-    unittest.addModuleCleanup(SERVERS.stop)
     SERVERS.start()
-
-
-class ReplicaCase(DirectoryCase):
-    """A node and a way to its replicas."""
-
-    def setUp(self):
-        super().setUp()
-        self.ledger = self.node()
-        self.ledger.start()
-        self.replicas = Replicas(self, self.ledger)
-
-    def database(self, kind):
-        return SERVERS.database(kind, self.home)
-
-    def three(self):
-        """One replica of each kind, by name."""
-        databases = {kind: self.database(kind) for kind in KINDS}
-        for name, database in databases.items():
-            self.replicas.add(name, database.target)
-        return databases
-
-    def equal(self, databases, table, columns):
-        expected = ledger_dump(self.ledger, table, columns)
-        for name, database in databases.items():
-            self.assertEqual(database.dump(table, columns), expected, f"{table} in {name}")
-        return len(expected)
 
 
 class Mirrored(ReplicaCase):
@@ -64,6 +37,524 @@ class Mirrored(ReplicaCase):
         print(f"replicas: {writer.taken} transactions, {len(writer.refused)} refused, {rows} rows compared", flush=True)
         self.assertGreater(writer.taken, len(writer.refused), writer.refused[:5])
         self.assertGreater(rows, ROUNDS, "hardly a row was compared: the test shows little")
+
+
+    def test_a2_numeric_keys_come_in_the_order_of_their_values(self):
+        databases = self.three()
+        self.ledger.query("CREATE TABLE wide (k NUMERIC(38,10) PRIMARY KEY, v INT)")
+        self.ledger.query("CREATE TABLE deep (k NUMERIC(38,30), m NUMERIC(38,0), PRIMARY KEY (m, k))")
+        keys = ["0", "1", "2", "-1", "99999999", "100000000", "-100000000", "-99999999.5", "9" * 28 + ".9999999999"]
+        self.ledger.query("INSERT INTO wide VALUES " + ", ".join(f"({key}, 1)" for key in keys))
+        most = "9" * 38
+        self.ledger.query(f"INSERT INTO deep VALUES (0, {most}), (0.5, -{most}), (-99999999, 5), (99999999, 5), (0, -1)")
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.assertEqual(self.equal(databases, "public.wide", [("k", "numeric"), ("v", "integer")]), len(keys))
+        self.equal(databases, "public.deep", [("k", "numeric"), ("m", "numeric")])
+
+    def test_a2_defaults_of_new_columns_stand_in_rows_there_were(self):
+        databases = self.three()
+        self.ledger.query("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+        defaults = {
+            "quote": ("text", "text", "''''"),
+            "control": ("text", "text", "E'\\n\\t\\x01'"),
+            "far": ("varchar(20)", "varchar", "'ä 日本 😀'"),
+            "slash": ("text", "text", "'\\ \\n \\\\'"),
+            "empty": ("varchar(3)", "varchar", "''"),
+            "blanks": ("text", "text", "'  a  '"),
+            "doc": ("json", "json", """'{"a": "\\\\ '' ä"}'"""),
+            "raw": ("bytea", "bytea", "'\\x00ff0a275c'"),
+            "day": ("date", "date", "'0001-01-01'"),
+            "at": ("timestamptz", "timestamptz", "'9999-12-31 23:59:59.999999+00'"),
+            "least": ("bigint", "bigint", "'-9223372036854775808'"),
+            "small": ("double precision", "double precision", "'5e-324'"),
+            "most": ("numeric(38,30)", "numeric", "-99999999.999999999999999999999999999999"),
+            "who": ("uuid", "uuid", "'00ff0a27-5c00-0000-0000-000000000000'"),
+            "yes": ("boolean", "boolean", "true"),
+        }
+        for name, (sql_type, _, default) in defaults.items():
+            self.ledger.query(f'ALTER TABLE t ADD COLUMN "{name}" {sql_type} DEFAULT {default}')
+        self.ledger.query("INSERT INTO t (id) VALUES (3); ALTER TABLE t RENAME COLUMN far TO near")
+        columns = [("near" if name == "far" else name, kind) for name, (_, kind, _) in defaults.items()]
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.equal(databases, "public.t", [("id", "integer"), *columns])
+
+    def test_a2_shapes_and_rows_change_in_one_block(self):
+        databases, node = self.three(), self.ledger
+        node.query("CREATE TABLE t (c TEXT, k INT PRIMARY KEY, d TEXT)")
+        node.query("INSERT INTO t SELECT 'x' || n, n, 'y' FROM generate_series(1, 9) AS g(n)")
+        for block in [
+            "UPDATE t SET d = 'z' WHERE k = 2; ALTER TABLE t DROP COLUMN d; UPDATE t SET c = 'z' WHERE k = 2",
+            "ALTER TABLE t ADD COLUMN a TEXT DEFAULT 'new'; UPDATE t SET a = 'other' WHERE k = 3; DELETE FROM t WHERE k = 4",
+            "ALTER TABLE t ADD COLUMN b INT; UPDATE t SET b = k; ALTER TABLE t RENAME COLUMN b TO g; DELETE FROM t WHERE g = 5",
+            "ALTER TABLE t RENAME COLUMN a TO x; ALTER TABLE t RENAME COLUMN c TO a; ALTER TABLE t RENAME COLUMN x TO c",
+            "ALTER TABLE t ALTER COLUMN g TYPE BIGINT; UPDATE t SET g = 9223372036854775807 WHERE k > 7",
+            "DELETE FROM t; ALTER TABLE t ADD COLUMN e INT; INSERT INTO t (k, e) VALUES (1, 1), (2, 2)",
+            "UPDATE t SET k = k + 1; ALTER TABLE t RENAME TO u; UPDATE u SET k = k + 1; CREATE TABLE t (k INT)",
+            "DROP TABLE t; ALTER TABLE u RENAME TO t; INSERT INTO t (k) VALUES (7); CREATE TABLE u (k INT); DROP TABLE u",
+        ]:
+            with self.subTest(block):
+                node.query(f"BEGIN; {block}; COMMIT")
+                self.replicas.wait(*databases)
+                self.replicas.clean(*databases)
+        self.equal(databases, "public.t", [("k", "integer"), ("a", "text"), ("c", "text"), ("g", "bigint")])
+
+    def test_a2_a_column_before_the_key_goes_and_rows_go_in_one_block(self):
+        databases = self.three()
+        self.ledger.query("CREATE TABLE t (c TEXT, k INT PRIMARY KEY); INSERT INTO t VALUES ('x', 1), ('y', 2), ('z', 3)")
+        self.ledger.query("BEGIN; ALTER TABLE t DROP COLUMN c; DELETE FROM t WHERE k = 1; COMMIT")
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.equal(databases, "public.t", [("k", "integer")])
+
+    def test_a2_rows_trade_keys(self):
+        """A key that goes from one row to another in one statement is no foreign row."""
+        databases = self.three()
+        self.ledger.query("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(10)); CREATE UNIQUE INDEX ON t (v)")
+        self.ledger.query("INSERT INTO t SELECT n, 'v' || n FROM generate_series(1, 300) AS g(n)")
+        self.ledger.query("UPDATE t SET id = 301 - id")
+        self.ledger.query("UPDATE t SET id = id + 1 WHERE id > 100")
+        self.ledger.query("BEGIN; UPDATE t SET v = v || 'x' WHERE id < 5; UPDATE t SET id = -id WHERE id < 9; COMMIT")
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.assertEqual(self.equal(databases, "public.t", [("id", "integer"), ("v", "varchar")]), 300)
+
+
+class Chosen(ReplicaCase):
+    """Some tables, other names, late beginnings, rest and removal (row A14)."""
+
+    ORDERS = [("id", "integer"), ("v", "text")]
+
+    def setUp(self):
+        super().setUp()
+        self.ledger.query(
+            """CREATE SCHEMA sales; CREATE SCHEMA "salesX"; CREATE TABLE orders (id INT PRIMARY KEY, v TEXT);
+            CREATE TABLE sales.orders (id INT PRIMARY KEY, v TEXT); CREATE TABLE sales.lines (id INT PRIMARY KEY, v TEXT);
+            CREATE TABLE "salesX".lines (id INT PRIMARY KEY, v TEXT); CREATE TABLE notes (id INT PRIMARY KEY, v TEXT);"""
+        )
+        for table in ("orders", "sales.orders", "sales.lines", '"salesX".lines', "notes"):
+            self.ledger.query(f"INSERT INTO {table} SELECT n, 'v' || n FROM generate_series(1, 50) AS g(n)")
+
+    def kept(self, name):
+        return {table for table, _ in self.replicas.status(name)["tables"]}
+
+    def test_a14_some_tables_follow_a_selection(self):
+        chosen = ["--table", "orders", "--table", "sales.*"]
+        databases = {kind: self.database(kind) for kind in ("sqlite", "postgres", "mariadb")}
+        for name, database in databases.items():
+            self.replicas.add(name, database.target, *chosen)
+        self.ledger.query("CREATE TABLE sales.late (id INT PRIMARY KEY, v TEXT); CREATE TABLE other (id INT PRIMARY KEY)")
+        self.ledger.query("INSERT INTO sales.late VALUES (1, 'x'); INSERT INTO other VALUES (1); UPDATE notes SET v = ''")
+        self.ledger.query("ALTER TABLE sales.lines RENAME TO rows; ALTER TABLE notes RENAME TO remarks")
+        self.replicas.wait(*databases)
+        tables = {"public.orders", "sales.orders", "sales.rows", "sales.late"}
+        for name, database in databases.items():
+            self.assertEqual(self.kept(name), tables, name)
+            self.assertEqual(set(self.replicas.clean(name)), tables, name)
+            names = {"orders", "sales_orders", "sales_rows", "sales_late", "stele_cursor", "stele_tables"}
+            self.assertEqual(database.tables(), names)
+        for table in tables:
+            self.equal(databases, table, self.ORDERS)
+
+    def test_a14_a_kept_table_stays_kept_under_another_name_and_a_new_one_comes(self):
+        databases = {kind: self.database(kind) for kind in ("sqlite", "postgres", "mariadb")}
+        for name, database in databases.items():
+            self.replicas.add(name, database.target, "--table", "orders")
+        self.ledger.query("ALTER TABLE orders RENAME TO old; ALTER TABLE notes RENAME TO orders; UPDATE old SET v = 'old'")
+        self.ledger.query("UPDATE orders SET v = 'new' WHERE id < 9; DELETE FROM orders WHERE id = 10")
+        self.replicas.wait(*databases)
+        for name in databases:
+            self.ledger.until(lambda: self.kept(name) == {"public.old", "public.orders"}, what=f"both tables in {name}")
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.equal(databases, "public.old", self.ORDERS)
+        self.equal(databases, "public.orders", self.ORDERS)
+
+    def test_a14_other_names(self):
+        databases = {kind: self.database(kind) for kind in ("sqlite", "postgres", "mariadb")}
+        maps = ["--map", "public.orders=ledger_orders", "--map", "sales.lines=Line Items"]
+        for name, database in databases.items():
+            self.replicas.add(name, database.target, *maps)
+        self.ledger.query("UPDATE orders SET v = 'x' WHERE id = 1; ALTER TABLE orders ADD COLUMN n INT DEFAULT 3")
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        for name, database in databases.items():
+            own, lines = ("public.", "sales.") if name == "postgres" else ("", "")
+            named = dict(self.replicas.status(name)["tables"])
+            self.assertEqual(named["public.orders"], own + "ledger_orders")
+            self.assertEqual(named["sales.lines"], lines + "Line Items")
+            self.assertIn("ledger_orders", database.tables())
+            self.assertNotIn("orders", database.tables())
+        # Its name here is chosen for good, that of the others follows.
+        self.ledger.query("ALTER TABLE notes RENAME TO remarks")
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.equal(databases, "public.remarks", self.ORDERS)
+
+    def test_a14_one_added_late_has_the_roots_of_an_old_one(self):
+        old = self.three()
+        self.ledger.query("INSERT INTO orders SELECT n, 'w' FROM generate_series(100, 20000) AS g(n)")
+        self.ledger.query("ALTER TABLE orders ADD COLUMN n NUMERIC(9,3) DEFAULT 1.5; DELETE FROM orders WHERE id % 7 = 0")
+        stop = threading.Event()
+
+        def write():
+            number = 100_000
+            with self.ledger.connect() as connection:
+                while not stop.is_set():
+                    connection.execute("INSERT INTO orders VALUES (%s, 'live')", (number,))
+                    connection.execute("UPDATE orders SET v = 'live' WHERE id = %s", (number % 20_000,))
+                    number += 1
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        late = {f"late-{kind}": self.database(kind) for kind in ("sqlite", "postgres", "mariadb")}
+        for name, database in late.items():
+            self.replicas.add(name, database.target)
+            self.replicas.audit(name)
+        stop.set()
+        writer.join(30)
+        self.replicas.wait(*old, *late)
+        roots = [self.replicas.clean(name) for name in [*old, *late]]
+        self.assertEqual(roots, [roots[0]] * 6)
+        self.equal({**old, **late}, "public.orders", [*self.ORDERS, ("n", "numeric")])
+
+    def test_a14_rest_while_the_ledger_is_written(self):
+        databases = self.three()
+        for name in databases:
+            self.replicas.done("pause", name)
+        heights = {name: self.replicas.status(name)["height"] for name in databases}
+        before = {name: database.dump("public.orders", self.ORDERS) for name, database in databases.items()}
+        self.ledger.query("UPDATE orders SET v = 'x'; ALTER TABLE notes ADD COLUMN n INT; DROP TABLE sales.lines")
+        self.ledger.query("CREATE TABLE sales.lines (id TEXT PRIMARY KEY)" .replace("TEXT", "VARCHAR(9)"))
+        self.assertEqual(self.ledger.stop(), 0)
+        self.ledger.start()
+        time.sleep(0.5)
+        for name, database in databases.items():
+            status = self.replicas.status(name)
+            self.assertEqual((status["phase"], status["height"]), ("paused", heights[name]))
+            self.assertEqual(database.dump("public.orders", self.ORDERS), before[name])
+            # What is there is as it was signed then.
+            code, report = self.replicas.audit(name)
+            self.assertEqual((code, report["height"]), (0, heights[name]), report)
+        for name in databases:
+            self.replicas.done("resume", name)
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.equal(databases, "public.orders", self.ORDERS)
+
+    def test_a14_removal_with_and_without_tables(self):
+        for name, database in self.three().items():
+            with self.subTest(name):
+                before = database.dump("public.orders", self.ORDERS)
+                self.replicas.done("remove", name)
+                self.ledger.query("UPDATE orders SET v = v || '!'")
+                self.assertEqual(database.dump("public.orders", self.ORDERS), before)
+                self.assertEqual(database.tables() & {"stele_cursor", "stele_tables"}, set())
+                # Its tables are now somebody's own: nothing is written into them.
+                again = self.replicas.tried("add", name, "--to", database.target)
+                self.assertEqual(again.returncode, 1)
+                status = self.replicas.waits_for(name, "drift")
+                self.assertIn("orders", status["reason"])
+                self.assertEqual(database.dump("public.orders", self.ORDERS), before)
+                self.replicas.done("remove", name, "--drop-tables")
+                self.assertIn("orders", database.tables(), "a table that is not the replica's was dropped")
+                for table in sorted(database.tables()):
+                    schema, _, bare = table.rpartition("_") if table.startswith("sales") else ("public", "", table)
+                    database.run(f"DROP TABLE {database.name(f'{schema}.{bare}')}")
+                self.replicas.add(name, database.target)
+                self.replicas.wait(name)
+                self.replicas.clean(name)
+                self.replicas.done("remove", name, "--drop-tables")
+                self.assertEqual(database.tables(), set())
+
+    def test_a14_refill(self):
+        databases = self.three()
+        for name, database in databases.items():
+            database.run(f"DELETE FROM {database.name('public.orders')}")
+            self.replicas.done("refill", name, "--table", "orders")
+            self.assertNotEqual(self.replicas.tried("refill", name, "--table", "nothing").returncode, 0)
+        self.replicas.wait(*databases)
+        self.replicas.clean(*databases)
+        self.equal(databases, "public.orders", self.ORDERS)
+
+    def test_a14_two_ledgers_in_one_database(self):
+        """A second ledger is another source: it has a cursor of its own, and its names must be free."""
+        other = self.node("other")
+        other.start()
+        other.query("CREATE TABLE theirs (id INT PRIMARY KEY, v TEXT); INSERT INTO theirs VALUES (1, 'x')")
+        others = Replicas(self, other)
+        for name, database in self.three().items():
+            others.add(name, database.target)
+            others.wait(name)
+            self.assertEqual(set(others.clean(name)), {"public.theirs"})
+            self.replicas.clean(name)
+            others.done("remove", name, "--drop-tables")
+            self.ledger.query(f"INSERT INTO notes VALUES ({100 + len(name)}, 'x')")
+            self.replicas.wait(name)
+            self.replicas.clean(name)
+
+
+class Refused(ReplicaCase):
+    """What cannot be is refused by name with a remedy, and leaves nothing."""
+
+    def setUp(self):
+        super().setUp()
+        self.ledger.query("CREATE TABLE orders (id INT PRIMARY KEY, v TEXT); INSERT INTO orders VALUES (1, 'a')")
+
+    def refused(self, pattern, name, target, *more):
+        before = self.replicas.names()
+        done = self.replicas.tried("add", name, "--to", target, *more)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertRegex(done.stderr, pattern)
+        self.assertNotIn("panicked", done.stderr + self.ledger.log())
+        self.assertEqual(self.replicas.names(), before)
+        folder = self.ledger.directory / "replicas"
+        left = {path.stem for path in folder.iterdir()} if folder.exists() else set()
+        self.assertEqual(left, set(before), "files of a refused replica stay")
+        self.ledger.query("UPDATE orders SET v = 'goes on'")
+
+    def password(self, text):
+        path = self.home / "password"
+        path.write_text(text + "\n")
+        return ["--password-file", path]
+
+    def test_passwords(self):
+        server = SERVERS.mariadb
+        secret = self.database("mariadb")
+        for target in [
+            server.target(secret.database, SECRET_USER),
+            f"mysql://{SECRET_USER}@127.0.0.1:{server.port}/{secret.database}",
+        ]:
+            self.refused("denied.*password", "secret", target, *self.password("wrong"))
+            self.refused("denied.*password", "secret", target)
+            self.replicas.add("secret", target, *self.password(SECRET))
+            self.replicas.wait("secret")
+            self.replicas.clean("secret")
+            self.assertNotIn(SECRET, self.replicas.done("list", "--json") + self.ledger.log())
+            kept = self.ledger.directory / "replicas" / "secret.password"
+            self.assertEqual(kept.stat().st_mode & 0o077, 0, "others can read the password")
+            # Changed there: the replica waits, and goes on with the new one.
+            server.sql(f"SET PASSWORD FOR {SECRET_USER}@'localhost' = PASSWORD('second')")
+            server.sql(f"SET PASSWORD FOR {SECRET_USER}@'127.0.0.1' = PASSWORD('second')")
+            self.assertEqual(self.ledger.stop(), 0)
+            self.ledger.start()
+            self.assertIn("stele replica password", self.replicas.waits_for("secret", "refused")["reason"])
+            self.replicas.done("password", "secret", *self.password("second"))
+            self.replicas.wait("secret")
+            self.assertFalse(self.replicas.tried("password", "secret", stdin="wrong\n").returncode)
+            self.replicas.waits_for("secret", "refused")
+            self.replicas.done("password", "secret", stdin="second\n")
+            self.replicas.wait("secret")
+            self.replicas.done("remove", "secret", "--drop-tables")
+            self.assertFalse(kept.exists())
+            text = SECRET.replace("\\", "\\\\").replace("'", "''")
+            for host in ("localhost", "127.0.0.1"):
+                server.sql(f"SET PASSWORD FOR {SECRET_USER}@'{host}' = PASSWORD('{text}')")
+        self.refused("no such file|No such file|nowhere", "secret", server.target(secret.database), "--password-file", "/nowhere")
+
+    def test_targets(self):
+        postgres, mariadb = self.database("postgres"), self.database("mariadb")
+        home = SERVERS.postgres.home
+        self.refused("does not exist.*create", "x", postgres.target.replace(f"/{postgres.database}?", "/nowhere?"))
+        self.refused("[Uu]nknown database.*create", "x", SERVERS.mariadb.target("nowhere"))
+        self.refused("nobody", "x", f"postgres://nobody@localhost:5432/postgres?socket={home}")
+        port = free_port()
+        for scheme in ("postgres", "mysql"):
+            self.refused("refused.*start the server", "x", f"{scheme}://app@127.0.0.1:{port}/db")
+            self.refused("holds a password.*--password-file", "x", f"{scheme}://app:hush@127.0.0.1:{port}/db")
+            self.refused("names no user", "x", f"{scheme}://127.0.0.1:{port}/db")
+            self.refused("names no database", "x", f"{scheme}://app@127.0.0.1:{port}/")
+            self.refused("no part of a target", "x", f"{scheme}://app@127.0.0.1:{port}/db?sslmode=disable")
+            self.refused("start the server|mend the way", "x", f"{scheme}://app@localhost/db?socket={self.home}/none")
+        # The password is not told back.
+        done = self.replicas.tried("add", "x", "--to", "mysql://app:hush@h/db")
+        self.assertNotIn("hush", done.stderr)
+        for target in ["oracle://a@h/d", "file.db", "", "sqlite:", "postgres:", "mysql://", "sqlite", "://", "postgres://a@h:99999/d"]:
+            self.refused("names no database|no user", "x", target)
+        self.refused("folder|directory|write", "x", f"sqlite:{self.home}/none/file.db")
+        self.refused("folder|directory|write", "x", f"sqlite:{self.home}")
+        text = self.home / "text.db"
+        text.write_text("no database " * 100)
+        self.refused("no SQLite database|not a database", "x", f"sqlite:{text}")
+        self.assertEqual(text.read_text(), "no database " * 100)
+        self.assertEqual(mariadb.tables(), set())
+        self.assertEqual(postgres.tables(), set())
+
+    def test_names(self):
+        database = self.database("sqlite")
+        self.replicas.add("copy", database.target)
+        self.refused("already.*another name", "copy", f"sqlite:{self.home}/second.db")
+        self.refused("same target", "second", database.target)
+        self.refused("same target", "second", f"sqlite:{self.home}/./{database.path.name}")
+        for name in ["", "Bad", "a b", "../x", "a/b", "ä", "x" * 41, "a.b", "-" * 41]:
+            self.refused("cannot name a replica|unexpected|required|invalid", name, f"sqlite:{self.home}/second.db")
+        self.refused("--map", "second", f"sqlite:{self.home}/second.db", "--map", "orders")
+        for command in ("status", "pause", "resume", "wait", "audit", "refill", "remove"):
+            done = self.replicas.tried(command, "nobody")
+            self.assertEqual(done.returncode, 1, command)
+            self.assertIn("there are copy", done.stderr)
+        self.replicas.wait("copy")
+        self.replicas.clean("copy")
+
+    def test_tables_that_are_taken(self):
+        """A table of that name that is somebody else's is not touched."""
+        for kind in ("sqlite", "postgres", "mariadb"):
+            with self.subTest(kind):
+                database = self.database(kind)
+                database.run(f"CREATE TABLE {database.name('public.orders')} (id INTEGER, mine VARCHAR(9))")
+                database.run(f"INSERT INTO {database.name('public.orders')} VALUES (7, 'mine')")
+                self.assertEqual(self.replicas.tried("add", kind, "--to", database.target).returncode, 1)
+                reason = self.replicas.waits_for(kind, "drift")["reason"]
+                self.assertRegex(reason, r"has that name.*--map public.orders=")
+                self.assertEqual(database.dump("public.orders", [("id", "integer"), ("mine", "varchar")]), [("7", "mine")])
+                # Out of the way, it goes on by itself.
+                old = database.name("public.orders")
+                new = '"mine"' if kind != "mariadb" else "mine"
+                database.run(f"ALTER TABLE {old} RENAME TO {new}")
+                self.replicas.wait(kind)
+                self.replicas.clean(kind)
+                # The same of a table that comes later.
+                database.run(f"CREATE TABLE {database.name('public.lines')} (id INTEGER)")
+                self.ledger.query("CREATE TABLE lines (id INT PRIMARY KEY)")
+                self.replicas.waits_for(kind, "drift")
+                database.run(f"DROP TABLE {database.name('public.lines')}")
+                self.replicas.wait(kind)
+                self.replicas.clean(kind)
+                self.ledger.query("DROP TABLE lines")
+
+    def test_names_that_clash_in_the_target(self):
+        self.ledger.query('CREATE SCHEMA a; CREATE TABLE a.b (id INT PRIMARY KEY); CREATE TABLE a_b (id INT PRIMARY KEY)')
+        for kind in ("sqlite", "mariadb"):
+            self.replicas.tried("add", kind, "--to", self.database(kind).target)
+            self.assertIn("--map", self.replicas.waits_for(kind, "drift")["reason"])
+            self.replicas.done("remove", kind, "--drop-tables")
+            self.replicas.add(kind, self.database(kind).target, "--map", "a.b=ab")
+            self.replicas.wait(kind)
+            self.replicas.clean(kind)
+        self.replicas.add("postgres", self.database("postgres").target)
+        self.replicas.wait("postgres")
+        self.replicas.clean("postgres")
+
+
+class Interrupted(ReplicaCase):
+    """Databases and the node go away and come back; nothing is lost or made twice."""
+
+    COLUMNS = [("id", "integer"), ("v", "text")]
+
+    def setUp(self):
+        super().setUp()
+        self.ledger.query("CREATE TABLE orders (id INT PRIMARY KEY, v TEXT); INSERT INTO orders VALUES (1, 'a')")
+        self.databases = self.three()
+        self.number = 1
+
+    def write(self):
+        for _ in range(5):
+            self.number += 1
+            self.ledger.query(f"INSERT INTO orders VALUES ({self.number}, 'v'); UPDATE orders SET v = v || '+' WHERE id < 3")
+        self.ledger.query(f"ALTER TABLE orders ADD COLUMN n{self.number} INT DEFAULT {self.number}")
+
+    def all_well(self):
+        self.replicas.wait(*self.databases)
+        self.replicas.clean(*self.databases)
+        self.equal(self.databases, "public.orders", self.COLUMNS)
+
+    def test_a_server_that_stops_and_comes_back(self):
+        servers = {
+            "postgres": (SERVERS.postgres.halt, SERVERS.postgres.kill, SERVERS.postgres.launch),
+            "mariadb": (SERVERS.mariadb.halt, SERVERS.mariadb.kill, SERVERS.mariadb.start),
+        }
+        for name, (halt, kill, start) in servers.items():
+            for end in (halt, kill):
+                with self.subTest(f"{name} {end.__name__}"):
+                    end()
+                    try:
+                        self.write()
+                        status = self.replicas.waits_for(name, "unreachable")
+                        self.assertIn("by itself", status["reason"])
+                        self.assertNotIn("DriverError", status["reason"])
+                        self.assertGreater(status["ledger_height"], status["height"])
+                        code = self.replicas.tried("audit", name)
+                        self.assertEqual(code.returncode, 1, code.stdout)
+                        # The others go on meanwhile.
+                        self.replicas.wait("sqlite")
+                    finally:
+                        start()
+                    self.all_well()
+
+    def test_a_locked_file_and_locked_tables(self):
+        import sqlite3
+
+        locked = sqlite3.connect(self.databases["sqlite"].path, isolation_level=None)
+        locked.execute("BEGIN IMMEDIATE")
+        self.write()
+        self.replicas.waits_for("sqlite", "unreachable")
+        locked.execute("ROLLBACK")
+        locked.close()
+        self.all_well()
+
+    def test_a_node_that_stops_or_is_killed(self):
+        for end in (self.ledger.stop, self.ledger.kill, self.ledger.kill):
+            self.write()
+            end()
+            self.ledger.start()
+            self.all_well()
+            self.write()
+            self.all_well()
+        self.assertEqual(self.replicas.names(), ["mariadb", "postgres", "sqlite"])
+
+    def test_a_node_that_starts_while_its_databases_are_down(self):
+        self.ledger.stop()
+        SERVERS.postgres.halt()
+        SERVERS.mariadb.halt()
+        try:
+            self.ledger.start()
+            self.write()
+            self.replicas.waits_for("postgres", "unreachable")
+            self.replicas.waits_for("mariadb", "unreachable")
+        finally:
+            SERVERS.postgres.launch()
+            SERVERS.mariadb.start()
+        self.all_well()
+
+    def test_a_fresh_ledger_in_the_same_databases(self):
+        """Another ledger is another source: the tables of the old one are in its way, its cursor is not."""
+        import shutil
+
+        self.ledger.stop()
+        shutil.rmtree(self.ledger.directory)
+        self.ledger.start()
+        self.ledger.query("CREATE TABLE parts (id INT PRIMARY KEY, v TEXT); INSERT INTO parts VALUES (1, 'a')")
+        for name, database in self.databases.items():
+            self.replicas.add(name, database.target)
+        self.replicas.wait(*self.databases)
+        self.replicas.clean(*self.databases)
+        self.equal(self.databases, "public.parts", self.COLUMNS)
+        self.ledger.query("CREATE TABLE orders (id INT PRIMARY KEY, v TEXT)")
+        for name in self.databases:
+            self.replicas.waits_for(name, "drift")
+
+    def test_a_ledger_set_back(self):
+        """A node whose data were restored from a copy is behind its replicas, and may go another way."""
+        import shutil
+
+        self.assertEqual(self.ledger.stop(), 0)
+        shutil.copytree(self.ledger.directory, self.home / "kept")
+        self.ledger.start()
+        self.write()
+        self.all_well()
+        self.assertEqual(self.ledger.stop(), 0)
+        shutil.rmtree(self.ledger.directory)
+        shutil.copytree(self.home / "kept", self.ledger.directory)
+        self.ledger.start()
+        before = {name: database.dump("public.orders", self.COLUMNS) for name, database in self.databases.items()}
+        for _ in range(12):
+            self.ledger.query("INSERT INTO orders SELECT max(id) + 1, 'other' FROM orders")
+        for name, database in self.databases.items():
+            self.ledger.until(lambda: self.replicas.status(name)["phase"] == "waiting", what=f"trouble of {name}")
+            status = self.replicas.status(name)
+            self.assertRegex(status["reason"], "remove|refill|fork|other", status)
+            self.assertEqual(database.dump("public.orders", self.COLUMNS), before[name])
 
 
 if __name__ == "__main__":

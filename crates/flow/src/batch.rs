@@ -68,11 +68,14 @@ impl Batch {
     }
 }
 
+/// Net changes of rows by encoded key.
+type NetRows = BTreeMap<Vec<u8>, RowChange>;
+
 /// Gathers blocks into a batch.
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
     steps: Vec<Step>,
-    open: BTreeMap<TableId, (Arc<Table>, BTreeMap<Vec<u8>, RowChange>)>,
+    open: BTreeMap<TableId, (Arc<Table>, NetRows)>,
     position: Option<Position>,
     len: usize,
 }
@@ -82,6 +85,12 @@ impl BatchBuilder {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.position.is_none()
+    }
+
+    /// Height of the last block it holds.
+    #[must_use]
+    pub fn height(&self) -> Option<u64> {
+        self.position.map(|position| position.height)
     }
 
     /// Length of what it holds as sources keep it, in bytes.
@@ -133,7 +142,7 @@ impl BatchBuilder {
 }
 
 /// Adds a change to those of the same rows.
-fn net(rows: &mut BTreeMap<Vec<u8>, RowChange>, row: RowChange) {
+fn net(rows: &mut NetRows, row: RowChange) {
     let Some(held) = rows.get_mut(&row.key) else {
         rows.insert(row.key.clone(), row);
         return;

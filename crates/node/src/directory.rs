@@ -6,6 +6,8 @@
 //! genesis           the ledger's identity document; written last, so its presence means the rest is there
 //! trust.txt         what an offline verifier pins
 //! keys/<name>.key   keys of local users, the operator's among them
+//! replicas/         databases that mirror tables: what each is to be, and its password
+//! snapshots/        states that restores begin from
 //! validator.key     the key that signs checkpoints
 //! segments/         blocks and effects: the only files that cannot be made again
 //! index/            look-ups, derived from the segments

@@ -130,6 +130,10 @@ impl Follower {
         let mut builder = BatchBuilder::default();
         let mut blocks = 0;
         while blocks < BATCH_BLOCKS_MAX && builder.len() < BATCH_BYTES_MAX {
+            let reached = builder.height().unwrap_or(self.position.height);
+            if reached >= up_to {
+                break;
+            }
             let block = match self.pending.take() {
                 Some(block) => block,
                 None => match self.source.next()? {
@@ -141,7 +145,7 @@ impl Follower {
                 .changes
                 .iter()
                 .any(|change| matches!(change, Change::Table { .. }));
-            if block.position.height > up_to || (shapes && !builder.is_empty()) {
+            if shapes && !builder.is_empty() {
                 self.pending = Some(block);
                 break;
             }

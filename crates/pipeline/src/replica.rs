@@ -6,9 +6,10 @@
 
 mod job;
 mod registry;
+mod schedule;
 mod spec;
 mod status;
 
-pub use registry::{ReplicaError, ReplicaView, Replicas, SinkMaker, Workshop};
+pub use registry::{LastAudit, ReplicaError, ReplicaView, Replicas, SinkMaker, Workshop};
 pub use spec::{ReplicaSpec, check_name};
 pub use status::{Phase, ReplicaStatus, Trouble};

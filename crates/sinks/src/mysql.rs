@@ -35,6 +35,9 @@ const MEMORY_SQL: [&str; 2] = [
      ) ENGINE = InnoDB CHARACTER SET utf8mb4",
 ];
 
+/// A row of `stele_tables`: name, shape, how far it is filled.
+type TableRow = (String, Vec<u8>, Option<Vec<u8>>);
+
 /// A database of MySQL, MariaDB or TiDB.
 pub struct MySqlSink {
     server: Server,
@@ -100,7 +103,7 @@ impl MySqlSink {
             format!("SELECT `cursor`, intent FROM stele_cursor WHERE source_id = ?{lock}"),
             (source_id,),
         );
-        let tables: Result<Vec<(String, Vec<u8>, Option<Vec<u8>>)>, _> = conn.exec(
+        let tables: mysql::Result<Vec<TableRow>> = conn.exec(
             "SELECT name, shape, filled_to FROM stele_tables WHERE source_id = ? ORDER BY id",
             (source_id,),
         );

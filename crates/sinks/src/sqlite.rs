@@ -32,6 +32,9 @@ CREATE TABLE IF NOT EXISTS stele_tables (
     PRIMARY KEY (source_id, id)
 ) STRICT;";
 
+/// A row of `stele_tables`: name, shape, how far it is filled.
+type TableRow = (String, Vec<u8>, Option<Vec<u8>>);
+
 /// A SQLite file.
 pub struct SqliteSink {
     path: PathBuf,
@@ -118,7 +121,7 @@ impl SqliteSink {
                 .query_map([source_id], |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
                 })?
-                .collect::<rusqlite::Result<Vec<(String, Vec<u8>, Option<Vec<u8>>)>>>()?;
+                .collect::<rusqlite::Result<Vec<TableRow>>>()?;
             Ok((cursor, tables))
         };
         let (cursor, tables) = read().map_err(|error| self.failed(&error))?;

@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 use crate::{
-    audit, bench, demo, keys, proxy, replica, restore, snapshot, sql, start, status, verify,
+    archive, audit, bench, demo, keys, proxy, replica, restore, snapshot, sql, start, status,
+    verify,
 };
 
 const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
@@ -53,6 +54,7 @@ enum Command {
     Replica(replica::ReplicaArgs),
     Restore(restore::RestoreArgs),
     Snapshot(snapshot::SnapshotArgs),
+    Archive(archive::ArchiveArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -78,6 +80,7 @@ impl Cli {
             Command::Replica(args) => replica::run(&args, &config),
             Command::Restore(args) => restore::run(&args, &config),
             Command::Snapshot(args) => snapshot::run(&args, &config),
+            Command::Archive(args) => archive::run(&args, &config),
             Command::Bench(args) => bench::run(&args),
         }
     }

@@ -6,6 +6,7 @@
 // This program's output is what its user reads.
 #![allow(clippy::print_stdout)]
 
+mod archive;
 mod audit;
 mod bench;
 mod cli;

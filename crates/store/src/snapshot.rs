@@ -33,7 +33,7 @@ mod writer;
 
 pub use error::SnapshotError;
 pub use head::SnapshotHead;
-pub use reader::{SnapshotFile, SnapshotTable};
+pub use reader::{EachEncodedRow, SnapshotFile, SnapshotTable};
 pub use verify::SnapshotSummary;
 pub use writer::SnapshotWriter;
 

@@ -24,6 +24,13 @@ const GROUP_ROWS_MAX: usize = stele_core::tree::GROUP_ENTRIES_MAX + 1;
 /// Most rows that differ that are looked at; more than that is a table to be filled anew.
 pub(super) const DIFFERENCES_MAX: u64 = 100_000;
 
+/// A row that gives no hash.
+pub(super) struct Unreadable {
+    /// Its encoded key, where that can be read.
+    key: Option<Vec<u8>>,
+    difference: RowDifference,
+}
+
 /// A table under comparison.
 pub(super) struct Comparison<'t> {
     suite: Suite,
@@ -35,7 +42,7 @@ pub(super) struct Comparison<'t> {
     rows: u64,
     root: Option<Hash>,
     /// Rows that give no hash, with what was found.
-    unreadable: Vec<(Option<Vec<u8>>, RowDifference)>,
+    unreadable: Vec<Unreadable>,
     disorder: Option<String>,
 }
 
@@ -96,8 +103,8 @@ impl<'t> Comparison<'t> {
         self.rows += 1;
         let (key, hash) = match hashed(self.suite, self.definition, row) {
             Ok(known) => known,
-            Err((key, difference)) => {
-                self.unreadable.push((key, difference));
+            Err(unreadable) => {
+                self.unreadable.push(*unreadable);
                 return;
             }
         };
@@ -122,7 +129,11 @@ impl<'t> Comparison<'t> {
             ));
             return Ok(());
         }
-        for (key, mut difference) in std::mem::take(&mut self.unreadable) {
+        for unreadable in std::mem::take(&mut self.unreadable) {
+            let Unreadable {
+                key,
+                mut difference,
+            } = unreadable;
             let row = match &key {
                 Some(key) => commitment.row(self.definition.id, key)?,
                 None => None,
@@ -291,14 +302,19 @@ fn hashed(
     suite: Suite,
     definition: &Definition,
     row: ReadRow,
-) -> Result<(Vec<u8>, Hash), (Option<Vec<u8>>, RowDifference)> {
-    let told = |key: String, column: Option<String>, found: String| RowDifference {
-        key,
-        kind: "unreadable",
-        column,
-        expected: None,
-        found: Some(found),
-        wrong_since: 0,
+) -> Result<(Vec<u8>, Hash), Box<Unreadable>> {
+    let told = |key: Option<Vec<u8>>, text: String, column: Option<String>, found: String| {
+        Box::new(Unreadable {
+            key,
+            difference: RowDifference {
+                key: text,
+                kind: "unreadable",
+                column,
+                expected: None,
+                found: Some(found),
+                wrong_since: 0,
+            },
+        })
     };
     let encoded_key = |values: &[Value]| {
         let types = definition.primary_key.iter();
@@ -315,7 +331,7 @@ fn hashed(
                 || "a key that does not read".to_owned(),
                 |key| text_of_key(definition, &key),
             );
-            Err((encoded, told(text, Some(column), found)))
+            Err(told(encoded, text, Some(column), found))
         }
         ReadRow::Values(values) => {
             let row = Row::new(values);
@@ -326,11 +342,11 @@ fn hashed(
                 (Ok(key), Err(error)) => {
                     let values = key_values(definition, &key).unwrap_or_default();
                     let text = text_of_key(definition, &values);
-                    Err((Some(key), told(text, None, error.to_string())))
+                    Err(told(Some(key), text, None, error.to_string()))
                 }
                 (Err(error), _) => {
                     let text = "a key that does not read".to_owned();
-                    Err((None, told(text, None, error.to_string())))
+                    Err(told(None, text, None, error.to_string()))
                 }
             }
         }

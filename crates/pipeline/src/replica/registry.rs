@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
+use serde::Serialize;
 use stele_flow::{FileError, Join, Mirror, Runtime, SinkError, Source, SpawnError};
 use thiserror::Error;
 
 use super::job::{Ending, Job};
+use super::schedule;
 use super::spec::{ReplicaSpec, check_name};
 use super::status::{Phase, ReplicaStatus, StatusBoard};
 use crate::audit::{self, AuditFailure, AuditProgress, AuditReport};
@@ -83,6 +85,8 @@ pub struct ReplicaView {
     pub configured: bool,
     /// How it is doing.
     pub status: ReplicaStatus,
+    /// What the last audit since the node started found.
+    pub last_audit: Option<LastAudit>,
 }
 
 /// The replicas of a node. Cheap to clone.
@@ -95,6 +99,8 @@ struct Inner {
     /// Held while one is added, changed or removed, which may take as long as its sink takes to answer.
     changing: Mutex<()>,
     entries: Mutex<BTreeMap<String, Entry>>,
+    /// The task that audits by itself.
+    auditor: Mutex<Option<Task>>,
 }
 
 struct Entry {
@@ -104,11 +110,35 @@ struct Entry {
     status: Arc<StatusBoard>,
     task: Option<Task>,
     audited: Arc<Mutex<audit::Known>>,
+    last_audit: Option<LastAudit>,
 }
 
-struct Task {
-    ending: Arc<Ending>,
-    join: Box<dyn Join>,
+pub(super) struct Task {
+    pub(super) ending: Arc<Ending>,
+    pub(super) join: Box<dyn Join>,
+}
+
+impl Task {
+    /// Ends it and waits for it.
+    fn end(self, name: &str) {
+        self.ending.want();
+        if let Err(panicked) = self.join.join() {
+            tracing::error!(replica = name, %panicked, "a task of replicas ended by a panic");
+        }
+    }
+}
+
+/// What an audit found, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastAudit {
+    /// Height the rows were compared at; 0 when they were not.
+    pub height: u64,
+    /// When it ended, microseconds since 1970 UTC.
+    pub at_us: i64,
+    /// Whether all was as it should be, or is so again.
+    pub clean: bool,
+    /// Rows and tables that differed, or why nothing was compared.
+    pub findings: Vec<String>,
 }
 
 impl Replicas {
@@ -161,11 +191,14 @@ impl Replicas {
             folder,
             changing: Mutex::new(()),
             entries: Mutex::new(entries),
+            auditor: Mutex::new(None),
         }));
         let names: Vec<String> = replicas.0.entries.lock().keys().cloned().collect();
         for name in names {
             replicas.start(&name)?;
         }
+        let auditor = schedule::start(&replicas)?;
+        *replicas.0.auditor.lock() = Some(auditor);
         Ok(replicas)
     }
 
@@ -344,13 +377,28 @@ impl Replicas {
         let known = self.with(name, |entry| entry.audited.clone())?;
         let source = (self.0.workshop.source)();
         let mut mirror = self.mirror(name)?;
-        let mut report = audit::audit(&*source, &mut *mirror, request, &known, progress)?;
+        let audited = audit::audit(&*source, &mut *mirror, request, &known, progress);
+        let at_us = self.0.workshop.runtime.clock.now_us();
+        let noted = match &audited {
+            Ok(report) => Some(LastAudit::of(report, at_us)),
+            Err(AuditFailure::Ended | AuditFailure::Empty(_)) => None,
+            Err(error) => Some(LastAudit::failed(error, at_us)),
+        };
+        if let Some(noted) = noted {
+            self.with(name, |entry| entry.last_audit = Some(noted))?;
+        }
+        let mut report = audited?;
         if request.repair && !report.is_clean() {
             let _changing = self.0.changing.lock();
             self.halt(name);
             let mended = audit::repair(&*source, &mut *mirror, &mut report);
             self.start(name)?;
             mended?;
+            self.with(name, |entry| {
+                if let Some(last) = &mut entry.last_audit {
+                    last.clean = true;
+                }
+            })?;
         }
         Ok(report)
     }
@@ -387,6 +435,10 @@ impl Replicas {
 
     /// Ends all tasks and waits for them. Idempotent.
     pub fn stop(&self) {
+        let auditor = self.0.auditor.lock().take();
+        if let Some(auditor) = auditor {
+            auditor.end("the audits");
+        }
         let names: Vec<String> = self.0.entries.lock().keys().cloned().collect();
         for name in &names {
             if let Some(task) = self
@@ -402,6 +454,10 @@ impl Replicas {
         for name in &names {
             self.halt(name);
         }
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.0.workshop.runtime
     }
 
     fn with<T>(&self, name: &str, work: impl FnOnce(&mut Entry) -> T) -> Result<T, ReplicaError> {
@@ -477,10 +533,8 @@ impl Replicas {
             .lock()
             .get_mut(name)
             .and_then(|one| one.task.take());
-        let Some(task) = task else { return };
-        task.ending.want();
-        if let Err(panicked) = task.join.join() {
-            tracing::error!(replica = name, %panicked, "the replica's task ended by a panic");
+        if let Some(task) = task {
+            task.end(name);
         }
     }
 
@@ -499,6 +553,43 @@ impl Replicas {
     }
 }
 
+/// Most findings kept of an audit.
+const FINDINGS_KEPT_MAX: usize = 10;
+
+impl LastAudit {
+    fn of(report: &AuditReport, at_us: i64) -> Self {
+        let mut findings = Vec::new();
+        for table in &report.tables {
+            let drift = table.drift.iter();
+            findings.extend(drift.map(|what| format!("{}: {what}", table.table)));
+            if table.differences_total > 0 {
+                let first = table.differences.first();
+                let first = first.map_or(String::new(), |first| {
+                    format!(", first {} ({})", first.key, first.kind)
+                });
+                let total = table.differences_total;
+                findings.push(format!("{}: {total} rows differ{first}", table.table));
+            }
+        }
+        findings.truncate(FINDINGS_KEPT_MAX);
+        Self {
+            height: report.height,
+            at_us,
+            clean: report.is_clean(),
+            findings,
+        }
+    }
+
+    fn failed(error: &AuditFailure, at_us: i64) -> Self {
+        Self {
+            height: 0,
+            at_us,
+            clean: false,
+            findings: vec![error.to_string()],
+        }
+    }
+}
+
 impl Entry {
     fn new(spec: ReplicaSpec, password: Option<String>, configured: bool) -> Self {
         Self {
@@ -508,6 +599,7 @@ impl Entry {
             status: Arc::default(),
             task: None,
             audited: Arc::default(),
+            last_audit: None,
         }
     }
 
@@ -517,6 +609,7 @@ impl Entry {
             spec: self.spec.clone(),
             configured: self.configured,
             status: self.status.get(),
+            last_audit: self.last_audit.clone(),
         }
     }
 }

@@ -7,6 +7,8 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use stele_pipeline::{Phase, Replicas};
+
 use super::context::App;
 use super::error::{ApiError, Refusals};
 
@@ -25,8 +27,30 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
             "this node records no metrics",
         ));
     };
+    if let Some(replicas) = &app.config().replicas {
+        tell_replicas(replicas, app.node().height());
+    }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((kind, handle.render()).into_response())
+}
+
+/// Sets the gauges of replicas: where each stands, how far behind, whether something is in its way, and whether its
+/// last audit found all as it should be.
+fn tell_replicas(replicas: &Replicas, ledger_height: u64) {
+    for view in replicas.list() {
+        let labels = [("replica", view.name.clone())];
+        let height = view.status.height;
+        let waits = matches!(view.status.phase, Phase::Waiting(_));
+        metrics::gauge!("stele_replica_height", &labels).set(height as f64);
+        metrics::gauge!("stele_replica_lag_blocks", &labels)
+            .set(ledger_height.saturating_sub(height) as f64);
+        metrics::gauge!("stele_replica_waiting", &labels).set(f64::from(u8::from(waits)));
+        if let Some(last) = &view.last_audit {
+            metrics::gauge!("stele_replica_audit_clean", &labels)
+                .set(f64::from(u8::from(last.clean)));
+            metrics::gauge!("stele_replica_audit_height", &labels).set(last.height as f64);
+        }
+    }
 }
 
 /// Counts and times every request by its route, never by its path: routes are few.

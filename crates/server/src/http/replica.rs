@@ -64,6 +64,9 @@ pub(super) struct ReplicaAnswer {
     #[serde(flatten)]
     #[schema(value_type = serde_json::Value)]
     status: stele_pipeline::ReplicaStatus,
+    /// What the last audit since the node started found.
+    #[schema(value_type = Option<serde_json::Value>)]
+    last_audit: Option<stele_pipeline::replica::LastAudit>,
 }
 
 /// All replicas.
@@ -192,6 +195,7 @@ fn answer(view: ReplicaView, ledger_height: u64) -> ReplicaAnswer {
         configured: view.configured,
         ledger_height,
         status: view.status,
+        last_audit: view.last_audit,
     }
 }
 

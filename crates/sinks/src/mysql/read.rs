@@ -13,6 +13,9 @@ use super::value::{Types, from_mysql, to_mysql};
 use super::{MySqlSink, define, rows};
 use crate::memory;
 
+/// A column as the server describes it: name, type, collation, place in the primary key.
+type ColumnRow = (String, String, Option<String>, Option<u64>);
+
 impl MySqlSink {
     fn check_reading(&self) -> Result<(), SinkError> {
         match self.connected {
@@ -95,15 +98,14 @@ impl Mirror for MySqlSink {
         let connected = self.connected()?;
         let types = Types::of(&held.table, connected.collation);
         let collation = connected.collation;
-        let found: Result<Vec<(String, String, Option<String>, Option<u64>)>, _> =
-            connected.conn.exec(
-                "SELECT c.column_name, c.column_type, c.collation_name, k.ordinal_position
+        let found: mysql::Result<Vec<ColumnRow>> = connected.conn.exec(
+            "SELECT c.column_name, c.column_type, c.collation_name, k.ordinal_position
              FROM information_schema.columns AS c LEFT JOIN information_schema.key_column_usage AS k
                ON k.table_schema = c.table_schema AND k.table_name = c.table_name
               AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY'
              WHERE c.table_schema = database() AND c.table_name = ?",
-                (target,),
-            );
+            (target,),
+        );
         let found = found.map_err(|error| self.failed(&error))?;
         if found.is_empty() {
             return Ok(vec!["it is not there".to_owned()]);

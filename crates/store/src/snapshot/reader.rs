@@ -28,6 +28,9 @@ pub struct SnapshotFile {
     tables: Vec<SnapshotTable>,
 }
 
+/// What takes rows one by one: key and encoded row. It says whether it wants more, or what is wrong with the row.
+pub type EachEncodedRow<'e> = &'e mut dyn FnMut(&[u8], &[u8]) -> Result<bool, String>;
+
 /// A table of a snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotTable {
@@ -131,7 +134,7 @@ impl SnapshotFile {
     pub fn for_each_row(
         &self,
         table: &SnapshotTable,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, String>,
+        each: EachEncodedRow<'_>,
     ) -> Result<(), SnapshotError> {
         let mut offset = table.offset;
         let mut left = table.rows;
