@@ -11,6 +11,7 @@ mod execution;
 mod figure;
 mod plan;
 mod process;
+mod replica;
 mod run;
 mod sample;
 mod wire;
@@ -57,6 +58,9 @@ pub(crate) struct BenchArgs {
     /// A PostgreSQL to measure beside it
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    /// A MySQL or MariaDB to measure beside it; its server must take LOAD DATA LOCAL
+    #[arg(long, value_name = "URL")]
+    mysql: Option<String>,
     /// Measure a node that runs already; only what goes over the wire
     #[arg(long, value_name = "URL")]
     connect: Option<String>,
@@ -106,6 +110,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         &measures,
         &effort,
         args.postgres.as_deref(),
+        args.mysql.as_deref(),
         args.connect.as_deref(),
     ))?;
     if args.quick {

@@ -18,6 +18,7 @@ use crate::config::{self, Config};
 use crate::paint::Paint;
 
 pub(crate) use banner::{page, quoted};
+pub(crate) use replicas::open_replicas;
 pub(crate) use serve::{Listeners, serve};
 
 const ABOUT: &str = "\

@@ -93,6 +93,12 @@ pub struct ReplicaView {
 #[derive(Clone)]
 pub struct Replicas(Arc<Inner>);
 
+impl std::fmt::Debug for Replicas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Replicas").finish()
+    }
+}
+
 struct Inner {
     workshop: Workshop,
     folder: PathBuf,

@@ -5,7 +5,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use stele_node::{Pending, Receipt};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::context::App;
 use super::error::{ApiError, ErrorView, status_of};
@@ -16,8 +17,8 @@ use super::value::{ResultView, iso_time};
 pub(super) const HEIGHT: HeaderName = HeaderName::from_static("stele-height");
 
 /// What a writing client waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub(super) enum Wait {
     /// The node has the transaction in its mempool: it is lost if the node stops now.
     Accepted,
@@ -25,6 +26,34 @@ pub(super) enum Wait {
     Committed,
     /// Its block is durable and in the state.
     Applied,
+    /// `replica:NAME`: applied, and written into the database of that replica.
+    Replica(String),
+}
+
+impl PartialSchema for Wait {
+    fn schema() -> RefOr<Schema> {
+        String::schema()
+    }
+}
+
+impl ToSchema for Wait {}
+
+impl TryFrom<String> for Wait {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "accepted" => Ok(Self::Accepted),
+            "committed" => Ok(Self::Committed),
+            "applied" => Ok(Self::Applied),
+            other => match other.strip_prefix("replica:") {
+                Some(name) if !name.is_empty() => Ok(Self::Replica(name.to_owned())),
+                _ => Err(format!(
+                    "{other:?} is nothing to wait for: accepted, committed, applied and replica:NAME are"
+                )),
+            },
+        }
+    }
 }
 
 /// A transaction the node has accepted.
@@ -119,9 +148,43 @@ pub(super) async fn answer(app: &App, pending: Pending, wait: Wait) -> Result<Re
         return Ok((StatusCode::ACCEPTED, Json(accepted)).into_response());
     }
     let receipt = applied(app, pending).await?;
+    if let Wait::Replica(name) = wait {
+        replicated(app, &name, &receipt).await?;
+    }
     let status = status_of(receipt.outcome.code.as_str());
     let height = [(HEIGHT, HeaderValue::from(receipt.height))];
     Ok((status, height, Json(ReceiptView::from(receipt))).into_response())
+}
+
+/// Waits until a replica has what was written. That it has not is no failure of the write, and says so.
+async fn replicated(app: &App, name: &str, receipt: &Receipt) -> Result<(), ApiError> {
+    let (height, id) = (receipt.height, receipt.id);
+    let written = format!("transaction {id} is applied in block {height}");
+    let Some(replicas) = app.config().replicas.clone() else {
+        return Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_replica",
+            format!("{written}, but this node keeps no replicas"),
+        ));
+    };
+    let (longest, sought) = (app.config().wait_max, name.to_owned());
+    let reached = app
+        .blocking(move |_| replicas.reach(&sought, height, longest))
+        .await;
+    match reached {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "height_not_reached",
+            format!("{written}, but not yet in replica {name:?}"),
+        )
+        .hint(format!("GET /v1/replicas/{name} tells what is in its way"))),
+        Err(error) => Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_replica",
+            format!("{written}, but {}", error.view().message),
+        )),
+    }
 }
 
 fn unknown_outcome(status: StatusCode, id: stele_core::Hash, why: &str) -> ApiError {

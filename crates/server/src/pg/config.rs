@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stele_pipeline::Replicas;
+
 use crate::access::AccessConfig;
 
 /// Settings of the PostgreSQL server: who is let in, and bounds.
@@ -33,6 +35,8 @@ pub struct PgConfig {
     pub portals_max: usize,
     /// Time open connections have to finish what they do when the server stops.
     pub stop_timeout: Duration,
+    /// The node's replicas, which sessions can wait for.
+    pub replicas: Option<Replicas>,
 }
 
 impl Default for PgConfig {
@@ -50,6 +54,7 @@ impl Default for PgConfig {
             prepared_statements_max: 10_000,
             portals_max: 1_000,
             stop_timeout: Duration::from_secs(10),
+            replicas: None,
         }
     }
 }

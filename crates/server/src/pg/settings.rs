@@ -175,6 +175,7 @@ const KNOWN: &[Known] = &[
     known(STATEMENT_TIMEOUT, "0", Rule::Time),
     known(AS_OF, "", Rule::Moment),
     known(COPY_BATCHES, "off", Rule::Switch),
+    known(WAIT_FOR_REPLICA, "", Rule::Free),
     known("synchronize_seqscans", "on", Rule::Switch),
     known(
         "synchronous_commit",
@@ -206,6 +207,9 @@ pub(crate) const AS_OF: &str = "stele.as_of";
 
 /// Whether COPY FROM is stored in as many transactions as it takes.
 pub(crate) const COPY_BATCHES: &str = "stele.copy_batches";
+
+/// The replica a COMMIT waits for after its block; empty for none.
+pub(crate) const WAIT_FOR_REPLICA: &str = "stele.wait_for_replica";
 
 /// How long a read or preview may take.
 pub(crate) const STATEMENT_TIMEOUT: &str = "statement_timeout";
@@ -349,6 +353,11 @@ impl Settings {
     /// The height or time as of which the session reads, if it chose one.
     pub(crate) fn as_of(&self) -> Option<&str> {
         self.value(AS_OF).filter(|moment| !moment.is_empty())
+    }
+
+    /// The replica COMMITs wait for, if one was named.
+    pub(crate) fn wait_for_replica(&self) -> Option<&str> {
+        self.value(WAIT_FOR_REPLICA).filter(|name| !name.is_empty())
     }
 
     /// How long a read or preview may take, if the session has a limit.

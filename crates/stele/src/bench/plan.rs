@@ -11,6 +11,9 @@ pub(super) const POSTGRES: &str = "PostgreSQL";
 pub(super) const SQLITE: &str = "SQLite";
 pub(super) const SHA256SUM: &str = "sha256sum";
 pub(super) const OWNER: &str = "owner";
+pub(super) const COPY: &str = "COPY";
+pub(super) const LOAD_DATA: &str = "LOAD DATA";
+pub(super) const LEDGER: &str = "the ledger";
 
 /// Clients of the 100-row measures.
 const BATCH_CLIENTS: u64 = 8;
@@ -36,6 +39,8 @@ pub(super) enum Measure {
     Memory,
     /// Proofs asked for in SQL, of rows among many.
     ProofSql,
+    /// Replicas and restores of a table of many rows.
+    Replica(&'static str),
 }
 
 impl Measure {
@@ -50,6 +55,7 @@ impl Measure {
             Self::SelfCheck => "self-check",
             Self::Memory => "memory",
             Self::ProofSql => "proof-sql",
+            Self::Replica(name) => name,
         }
     }
 
@@ -66,6 +72,13 @@ impl Measure {
             "history" => vec![Bar::Share(SQLITE, 0.85)],
             "permissions-30" => vec![Bar::Share(OWNER, 0.85)],
             "proof-sql" => vec![Bar::MedianMs(2.0)],
+            "replica-postgres" => vec![Bar::Share(COPY, 0.5)],
+            "replica-mysql" => vec![Bar::Share(LOAD_DATA, 0.5)],
+            "replica-live" => vec![Bar::Share(LEDGER, 0.9)],
+            // A million rows in 20 s.
+            "audit-postgres" | "audit-mysql" | "audit-sqlite" | "restore-sqlite" => {
+                vec![Bar::AtLeast(50_000.0)]
+            }
             _ => Vec::new(),
         }
     }
@@ -84,7 +97,7 @@ const fn wire(name: &'static str, clients: u64, shape: Shape, keys: Keys) -> Mea
 }
 
 /// All measures, in the order they run, and what they are.
-pub(super) const MEASURES: [(Measure, &str); 20] = [
+pub(super) const MEASURES: [(Measure, &str); 28] = [
     (
         wire("insert-1", 1, Shape::Single, Keys::Ascending),
         "single-row INSERTs, each durable, 1 client",
@@ -184,6 +197,38 @@ pub(super) const MEASURES: [(Measure, &str); 20] = [
     (
         Measure::ProofSql,
         "SELECT stele_proof(…) of one row among a million, 1 client",
+    ),
+    (
+        Measure::Replica("replica-postgres"),
+        "a late replica in PostgreSQL: a million rows from nothing, beside COPY of the same rows",
+    ),
+    (
+        Measure::Replica("replica-mysql"),
+        "the same in MySQL or MariaDB, beside LOAD DATA",
+    ),
+    (
+        Measure::Replica("replica-sqlite"),
+        "the same in a SQLite file",
+    ),
+    (
+        Measure::Replica("replica-live"),
+        "INSERTs of 100 rows on the ledger, until a replica (PostgreSQL, else SQLite) has the last one, beside the ledger's own time",
+    ),
+    (
+        Measure::Replica("audit-postgres"),
+        "reading a million rows of a replica back and computing their root",
+    ),
+    (
+        Measure::Replica("audit-mysql"),
+        "the same in MySQL or MariaDB",
+    ),
+    (
+        Measure::Replica("audit-sqlite"),
+        "the same in a SQLite file",
+    ),
+    (
+        Measure::Replica("restore-sqlite"),
+        "all rows from the first block into an empty SQLite file, blocks checked, read back, proven",
     ),
 ];
 

@@ -13,6 +13,7 @@ use super::execution::{BareExecution, Execution};
 use super::figure::Figure;
 use super::plan::{ENTRY_CHECKS, Effort, Measure, OWNER, POSTGRES, SHA256SUM, SQLITE};
 use super::process::{NodeProcess, USER};
+use super::replica::{self, Databases};
 use super::sample::Sample;
 use super::wire::{Fleet, Target};
 use super::workload::{Keys, Numbers, Shape, Workload};
@@ -40,9 +41,14 @@ pub(super) async fn run(
     measures: &[Measure],
     effort: &Effort,
     postgres: Option<&str>,
+    mysql: Option<&str>,
     connect: Option<&str>,
 ) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
+    let databases = Databases {
+        postgres: postgres.map(str::to_owned),
+        mysql: mysql.map(str::to_owned),
+    };
     let postgres = postgres.map(|url| Target::new(POSTGRES, url)).transpose()?;
     let of_node = |measure: &Measure| {
         matches!(
@@ -112,7 +118,33 @@ pub(super) async fn run(
     if connect.is_none() && !of_many.is_empty() {
         figures.extend(among_many(base, effort, &of_many).await?);
     }
+    let of_replicas = |measure: &&Measure| matches!(measure, Measure::Replica(_));
+    let of_replicas: Vec<Measure> = measures.iter().filter(of_replicas).copied().collect();
+    if connect.is_none() && !of_replicas.is_empty() {
+        figures.extend(of_replica(base, effort, of_replicas, databases).await?);
+    }
     Ok(figures)
+}
+
+/// Measures of replicas, on the directory of a node with many rows.
+async fn of_replica(
+    base: &Path,
+    effort: &Effort,
+    measures: Vec<Measure>,
+    databases: Databases,
+) -> Result<Vec<Figure>> {
+    let node = NodeProcess::start(base, "mirrored").await?;
+    let target = node.target()?;
+    let table = MANY.table();
+    let rows = effort.memory_rows;
+    target.create(&table).await?;
+    target.fill(&table, rows, Keys::Ascending).await?;
+    let directory = node.stop()?;
+    let measured = tokio::task::spawn_blocking(move || {
+        let measures: Vec<&Measure> = measures.iter().collect();
+        replica::figures(&directory, &table, rows, &databases, &measures, &announce)
+    });
+    measured.await?
 }
 
 fn announce(measure: &Measure) {

@@ -1,5 +1,7 @@
 //! The replicas of a node, made of what this program has: the ledger as their source, databases as sinks.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use stele_flow::Runtime;
 use stele_node::Node;
@@ -10,6 +12,15 @@ use crate::config::Config;
 
 /// Opens and starts the replicas of a node's data directory and of its configuration.
 pub(super) fn open(node: &Node, config: &Config) -> Result<Replicas> {
+    open_replicas(node, &config.directory, config.replicas()?)
+}
+
+/// Opens and starts the replicas kept in a directory, and those given with their passwords.
+pub(crate) fn open_replicas(
+    node: &Node,
+    directory: &Path,
+    configured: Vec<(String, ReplicaSpec, Option<String>)>,
+) -> Result<Replicas> {
     let source_node = node.clone();
     let workshop = Workshop {
         source: Box::new(move || Box::new(source_node.source())),
@@ -28,8 +39,7 @@ pub(super) fn open(node: &Node, config: &Config) -> Result<Replicas> {
             ))
         }),
         runtime: Runtime::real(),
-        directory: config.directory.clone(),
+        directory: directory.to_owned(),
     };
-    let configured = config.replicas()?;
     Replicas::open(workshop, configured).context("cannot start the replicas")
 }

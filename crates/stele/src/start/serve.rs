@@ -112,6 +112,7 @@ pub(crate) async fn serve(
     let http = tokio::net::TcpListener::from_std(listeners.http)?;
     let pg_config = PgConfig {
         access: listeners.postgres_access,
+        replicas: Some(replicas.clone()),
         connections_max: usize::try_from(config.postgres_connections_max).unwrap_or(usize::MAX),
         ..PgConfig::default()
     };

@@ -386,7 +386,8 @@ impl Session {
             Err(error) => Err(error),
         };
         let mut error = match submitted {
-            Ok(results) => {
+            Ok((results, height)) => {
+                self.wait_for_replica(height);
                 self.answer_deferred(results.into_iter().skip(known));
                 return Ok(());
             }
@@ -412,7 +413,8 @@ impl Session {
         Err(error)
     }
 
-    async fn submit(&self, open: OpenTransaction) -> Result<Vec<StatementResult>, SqlError> {
+    /// Results of each statement, and the height of the block.
+    async fn submit(&self, open: OpenTransaction) -> Result<(Vec<StatementResult>, u64), SqlError> {
         let pending = blocking(|| self.node.commit(&self.key, open));
         let Pending { id, receipt } = pending.map_err(node_error)?;
         let Ok(received) = timeout(self.config.write_wait, receipt).await else {
@@ -421,11 +423,34 @@ impl Session {
         match received {
             Ok(Ok(receipt)) => match receipt_error(&receipt) {
                 Some(error) => Err(error),
-                None => Ok(receipt.results),
+                None => Ok((receipt.results, receipt.height)),
             },
             Ok(Err(error)) => Err(node_error(error)),
             Err(_) => Err(outcome_unknown(&id)),
         }
+    }
+
+    /// Waits until the replica the session names has what was written. That it has not is no failure of the write: the
+    /// client is warned.
+    fn wait_for_replica(&mut self, height: u64) {
+        let Some(name) = self.settings.wait_for_replica().map(str::to_owned) else {
+            return;
+        };
+        let wait = self.config.write_wait;
+        let reached = match &self.config.replicas {
+            Some(replicas) => {
+                blocking(|| replicas.reach(&name, height, wait)).map_err(|error| error.to_string())
+            }
+            None => Err("this node keeps no replicas".to_owned()),
+        };
+        let why = match reached {
+            Ok(true) => return,
+            Ok(false) => format!("replica \"{name}\" has not applied it yet"),
+            Err(why) => why,
+        };
+        let message = format!("the write is applied in block {height}, but {why}");
+        let warning = SqlError::new("01000", message);
+        self.out.notice("WARNING", &warning);
     }
 
     /// Gives the writes at the front of the queue their results, in order.
