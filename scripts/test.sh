@@ -8,10 +8,10 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 say() { printf '\n== %s (%s)\n' "$1" "$(date -u +%H:%M:%S)"; }
 
 install_packages() {
-    command -v psql >/dev/null && [ -x /usr/lib/postgresql/15/bin/initdb ] && return
-    say "installing PostgreSQL: its client, and a server to compare with"
+    command -v psql >/dev/null && [ -x /usr/lib/postgresql/15/bin/initdb ] && command -v mariadbd >/dev/null && return
+    say "installing PostgreSQL and MariaDB: clients, and servers to compare with and to replicate into"
     as_root apt-get -o DPkg::Lock::Timeout=300 update -qq
-    as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq postgresql-client postgresql-15
+    as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq postgresql-client postgresql-15 mariadb-server mariadb-client
 }
 
 # What the programs in tests/clients need: drivers from their own registries.

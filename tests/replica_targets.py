@@ -577,7 +577,7 @@ class LedgerWriter:
         if not numbers:
             return self.update()
         name = self.random.choice(numbers)
-        return f'UPDATE {table.sql} SET "{name}" = "{name}" + 1 WHERE "{name}" BETWEEN -100 AND 100'
+        return f'UPDATE {table.sql} SET "{name}" = "{name}" + {self.random.choice([1, 1000])} WHERE "{name}" BETWEEN -100 AND 100'
 
     def delete(self):
         table = self.pick()

@@ -180,7 +180,7 @@ class Interrupted(ReplicaCase):
         self.replicas.clean(*self.databases)
         self.equal(self.databases, "public.orders", self.COLUMNS)
 
-    def test_a_server_that_stops_and_comes_back(self):
+    def test_a2_a_server_that_stops_and_comes_back(self):
         servers = {
             "postgres": (SERVERS.postgres.halt, SERVERS.postgres.kill, SERVERS.postgres.launch),
             "mariadb": (SERVERS.mariadb.halt, SERVERS.mariadb.kill, SERVERS.mariadb.start),
@@ -204,7 +204,7 @@ class Interrupted(ReplicaCase):
                         start()
                     self.all_well()
 
-    def test_a_file_another_program_locks(self):
+    def test_a2_a_file_another_program_locks(self):
         locked = sqlite3.connect(self.databases["sqlite"].path, isolation_level=None)
         locked.execute("BEGIN IMMEDIATE")
         self.write()
@@ -213,7 +213,7 @@ class Interrupted(ReplicaCase):
         locked.close()
         self.all_well()
 
-    def test_a_node_that_stops_or_is_killed(self):
+    def test_a17_a_node_that_stops_or_is_killed(self):
         for end in (self.ledger.stop, self.ledger.kill, self.ledger.kill):
             self.write()
             end()
@@ -223,7 +223,7 @@ class Interrupted(ReplicaCase):
             self.all_well()
         self.assertEqual(self.replicas.names(), ["mariadb", "postgres", "sqlite"])
 
-    def test_a_node_that_starts_while_its_databases_are_down(self):
+    def test_a17_a_node_that_starts_while_its_databases_are_down(self):
         self.ledger.stop()
         SERVERS.postgres.halt()
         SERVERS.mariadb.halt()
@@ -262,7 +262,7 @@ class Interrupted(ReplicaCase):
             self.equal(self.databases, f"public.{table}", self.COLUMNS)
         self.equal(self.databases, "public.orders", [*self.COLUMNS, ("n", "integer")])
 
-    def test_a_fresh_ledger_in_the_same_databases(self):
+    def test_a14_a_fresh_ledger_in_the_same_databases(self):
         """Another ledger is another source: the tables of the old one are in its way, its cursor is not."""
         self.ledger.stop()
         shutil.rmtree(self.ledger.directory)
@@ -277,7 +277,7 @@ class Interrupted(ReplicaCase):
         for name in self.databases:
             self.replicas.waits_for(name, "drift")
 
-    def test_a_ledger_set_back(self):
+    def test_a2_a_ledger_set_back(self):
         """A node whose data were restored from a copy is behind its replicas, and may go another way."""
         self.assertEqual(self.ledger.stop(), 0)
         shutil.copytree(self.ledger.directory, self.home / "kept")
