@@ -190,13 +190,20 @@ impl LedgerSource {
                 )),
             };
         };
-        // A row before the change may be one of an older definition of the same transaction.
+        // A row before the change may be one of an older definition of the same transaction: it is given in the columns
+        // of the one in force.
         let before = |bytes: Vec<u8>| {
             let older = older.iter().filter(|old| old.id == row.table);
-            let mut definitions = std::iter::once(table).chain(older);
-            definitions
-                .find_map(|definition| decode_row(definition, &bytes).ok())
-                .ok_or_else(|| format!("a row of {shape} before its change does not read"))
+            for definition in std::iter::once(table).chain(older) {
+                if let Ok(held) = decode_row(definition, &bytes) {
+                    let columns = table.columns.iter().map(|column| {
+                        let value = held.get(definition, column.id);
+                        value.unwrap_or(&column.missing).clone()
+                    });
+                    return Ok(Row::new(columns.collect()));
+                }
+            }
+            Err(format!("a row of {shape} before its change does not read"))
         };
         let after = |bytes: Vec<u8>| {
             decode_row(table, &bytes).map_err(|error| format!("a row of {shape}: {error}"))

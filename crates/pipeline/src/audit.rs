@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use stele_core::Hash;
 use stele_core::schema::TableId;
 use stele_flow::{
-    Commitment, CommittedTable, HeldTable, Load, Mirror, SinkError, SinkErrorKind, Source,
+    Commitment, CommittedTable, Held, HeldTable, Load, Mirror, SinkError, SinkErrorKind, Source,
     SourceError,
 };
 use thiserror::Error;
@@ -31,6 +31,10 @@ use compare::Comparison;
 pub const DIFFERENCES_TOLD_MAX: usize = 100;
 /// Rows between two reports of progress.
 const PROGRESS_EACH: u64 = 2_048;
+/// How long a mirror is waited for that takes a block in steps.
+const BETWEEN_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Pause between two looks at it.
+const BETWEEN_PAUSE: Duration = Duration::from_millis(50);
 /// Shortest pause worth taking when an audit is throttled.
 const THROTTLE_STEP: Duration = Duration::from_millis(2);
 
@@ -72,6 +76,24 @@ pub enum AuditFailure {
     /// The source certifies no rows.
     #[error("the source certifies no rows: reconcile them instead")]
     NotCertified,
+    /// None of the tables asked for is kept.
+    #[error("{target} keeps none of the tables {tables}")]
+    NoTable {
+        /// The mirror.
+        target: String,
+        /// What was asked for.
+        tables: String,
+    },
+    /// The mirror stands in the middle of a block.
+    #[error(
+        "{target} stands in the middle of block {height}, which it takes in steps, and does not go on: `stele replica status` tells what is in its way, `stele replica refill` fills a table anew"
+    )]
+    Midway {
+        /// The mirror.
+        target: String,
+        /// The block.
+        height: u64,
+    },
     /// It was told to end.
     #[error("the audit was told to end")]
     Ended,
@@ -90,7 +112,7 @@ pub fn audit(
     progress: &mut dyn FnMut(AuditProgress) -> bool,
 ) -> Result<AuditReport, AuditFailure> {
     let begun = Instant::now();
-    let held = mirror.begin_read(source.id())?;
+    let held = read_between_blocks(source, mirror)?;
     let cursor = held
         .cursor
         .filter(|cursor| cursor.height > 0)
@@ -134,8 +156,35 @@ pub fn audit(
         report.tables.push(table);
     }
     mirror.end_read();
+    if report.tables.is_empty() && !request.tables.is_empty() {
+        return Err(AuditFailure::NoTable {
+            target: report.target,
+            tables: request.tables.join(", "),
+        });
+    }
     report.seconds = begun.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Begins to read where the mirror stands between two blocks: one that takes a block in steps is waited for.
+fn read_between_blocks(source: &dyn Source, mirror: &mut dyn Mirror) -> Result<Held, AuditFailure> {
+    let begun = Instant::now();
+    loop {
+        let held = mirror.begin_read(source.id())?;
+        match &held.cursor {
+            Some(cursor) if cursor.step > 0 => {
+                if begun.elapsed() > BETWEEN_WAIT_MAX {
+                    return Err(AuditFailure::Midway {
+                        target: mirror.describe(),
+                        height: cursor.height + 1,
+                    });
+                }
+            }
+            _ => return Ok(held),
+        }
+        mirror.end_read();
+        std::thread::sleep(BETWEEN_PAUSE);
+    }
 }
 
 /// What the source certifies as of a height.

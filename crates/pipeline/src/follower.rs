@@ -47,6 +47,8 @@ pub(crate) struct Follower {
     pub(crate) rows_written: u64,
     /// A block read and not applied yet.
     pending: Option<Block>,
+    /// Whether the next block may have been applied in part before the sink was opened.
+    resuming: bool,
 }
 
 impl Follower {
@@ -66,6 +68,7 @@ impl Follower {
             all_made: false,
             rows_written: 0,
             pending: None,
+            resuming: true,
         }
     }
 
@@ -78,6 +81,7 @@ impl Follower {
     pub(crate) fn open(&mut self) -> Result<(), Stop> {
         let held = self.sink.open(&self.source_id)?;
         self.pending = None;
+        self.resuming = true;
         self.all_made = false;
         self.look();
         let position = held.cursor.map_or(Position::START, |cursor| Position {
@@ -120,6 +124,7 @@ impl Follower {
         self.look();
         if let Some(position) = batch.position {
             self.position = position;
+            self.resuming = false;
         }
         self.rows_written += batch.rows() as u64;
         Ok(())
@@ -193,9 +198,14 @@ impl Follower {
                         }
                         (None, _) => false,
                     };
-                    if keeps {
-                        changes.push(change);
-                    }
+                    // What is left out keeps its place: steps that were taken before a crash are counted.
+                    changes.push(match keeps {
+                        true => change,
+                        false => Change::Table {
+                            before: None,
+                            after: None,
+                        },
+                    });
                 }
                 Change::Row(table, row) => {
                     let held = self.held.get(&table.id);
@@ -206,6 +216,14 @@ impl Follower {
                     }
                 }
             }
+        }
+        let kept = |change: &Change| match change {
+            Change::Table { before, after } => before.is_some() || after.is_some(),
+            Change::Row(..) => true,
+        };
+        let shapes = |change: &Change| matches!(change, Change::Table { .. }) && kept(change);
+        if !self.resuming && !changes.iter().any(shapes) {
+            changes.retain(kept);
         }
         Block { changes, ..block }
     }

@@ -336,6 +336,11 @@ impl MySqlSink {
         if !done && let Some(sql) = define::alter(before, after, now, collation) {
             self.run(&sql)?;
         }
+        // Not by DEFAULT: MariaDB keeps a text there as it prints it, which is not always what it was.
+        for (sql, value) in define::fill_added(before, after, now) {
+            let done = self.connected()?.conn.exec_drop(sql, (value,));
+            done.map_err(|error| self.failed(&error))?;
+        }
         match new {
             Some(new) if !was_renamed => self.run(&format!(
                 "RENAME TABLE {} TO {}",
@@ -426,29 +431,36 @@ impl Sink for MySqlSink {
             let rows: Vec<&Step> = batch.steps.iter().collect();
             return self.finish(&rows, batch, None);
         }
-        // Steps of a block are counted, so that they are not taken twice.
+        // Steps of a block are counted, so that they are not taken twice: rows before the first change of a shape are
+        // step 1, that change is step 2, and so on, whichever tables are kept.
         let counted = batch.position.is_some();
         let taken = match &self.cursor {
             Some(cursor) if counted => cursor.step,
             _ => 0,
         };
-        for (step, number) in batch.steps.iter().zip(1u32..) {
-            if number <= taken {
+        let mut rows: Vec<&Step> = Vec::new();
+        let mut number = 1;
+        for step in &batch.steps {
+            let Step::Table { before, after } = step else {
+                rows.push(step);
                 continue;
+            };
+            let rows = std::mem::take(&mut rows);
+            if number > taken && !rows.is_empty() {
+                self.finish(&rows, batch, counted.then_some(number))?;
             }
-            let number = counted.then_some(number);
-            match step {
-                Step::Table { before, after } => {
-                    // With the table itself: one that is to be filled must never pass for full.
-                    let id = after.as_ref().map(|table| table.id);
-                    let load = batch.loads.iter().find(|(other, _)| Some(*other) == id);
-                    let load = load.map_or(&Load::Done, |(_, load)| load);
-                    self.define(before.as_deref(), after.as_ref(), load, number)?;
-                }
-                Step::Rows(..) => self.finish(&[step], batch, number)?,
+            let is_change = before.is_some() || after.is_some();
+            if number + 1 > taken && is_change {
+                // With the table itself: one that is to be filled must never pass for full.
+                let id = after.as_ref().map(|table| table.id);
+                let load = batch.loads.iter().find(|(other, _)| Some(*other) == id);
+                let load = load.map_or(&Load::Done, |(_, load)| load);
+                let number = counted.then_some(number + 1);
+                self.define(before.as_deref(), after.as_ref(), load, number)?;
             }
+            number += 2;
         }
-        self.finish(&[], batch, None)
+        self.finish(&rows, batch, None)
     }
 
     fn held(&self) -> &[HeldTable] {
@@ -460,14 +472,14 @@ impl Sink for MySqlSink {
         for sql in MEMORY_SQL {
             self.run(sql)?;
         }
-        let (held, _) = self.load(source_id, false)?;
-        if tables {
-            for held in &held.tables {
-                self.run(&format!(
-                    "DROP TABLE IF EXISTS {}",
-                    define::name(&held.target)
-                ))?;
-            }
+        // By the names alone: whatever else is remembered may be damaged.
+        let names: mysql::Result<Vec<String>> = self.connected()?.conn.exec(
+            "SELECT name FROM stele_tables WHERE source_id = ?",
+            (source_id,),
+        );
+        let names = names.map_err(|error| self.failed(&error))?;
+        for name in names.iter().filter(|_| tables) {
+            self.run(&format!("DROP TABLE IF EXISTS {}", define::name(name)))?;
         }
         self.write(|sink| {
             for table in [memory::TABLES_TABLE, memory::CURSOR_TABLE] {

@@ -523,11 +523,17 @@ impl Sink for PostgresSink {
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.write(|work| {
             work.run(MEMORY_SQL)?;
-            let held = work.load_locked(source_id)?;
-            if tables {
-                for held in &held.tables {
-                    work.run(&format!("DROP TABLE IF EXISTS {}", qualified(&held.target)))?;
-                }
+            // By the names alone: whatever else is remembered may be damaged.
+            let names = work
+                .transaction
+                .query(
+                    "SELECT name FROM stele.stele_tables WHERE source_id = $1",
+                    &[&source_id],
+                )
+                .map_err(|error| work.failed(&error))?;
+            for row in names.iter().filter(|_| tables) {
+                let name = qualified(row.get(0));
+                work.run(&format!("DROP TABLE IF EXISTS {name}"))?;
             }
             for table in [memory::TABLES_TABLE, memory::CURSOR_TABLE] {
                 let sql = format!("DELETE FROM stele.{table} WHERE source_id = $1");

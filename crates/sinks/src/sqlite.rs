@@ -487,17 +487,19 @@ impl Sink for SqliteSink {
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.write(|sink, transaction| {
-            let held = sink.load(transaction, source_id)?;
-            let mut sql = String::new();
-            if tables {
-                for held in &held.tables {
-                    sql += &format!("DROP TABLE IF EXISTS {};", define::name(&held.target));
-                }
-            }
             transaction
                 .execute_batch(MEMORY_SQL)
-                .and_then(|()| transaction.execute_batch(&sql))
                 .and_then(|()| {
+                    // By the names alone: whatever else is remembered may be damaged.
+                    let mut statement = transaction
+                        .prepare("SELECT name FROM stele_tables WHERE source_id = ?1")?;
+                    let names = statement
+                        .query_map([source_id], |row| row.get(0))?
+                        .collect::<rusqlite::Result<Vec<String>>>()?;
+                    for name in names.iter().filter(|_| tables) {
+                        let sql = format!("DROP TABLE IF EXISTS {}", define::name(name));
+                        transaction.execute_batch(&sql)?;
+                    }
                     transaction
                         .execute("DELETE FROM stele_tables WHERE source_id = ?1", [source_id])?;
                     transaction

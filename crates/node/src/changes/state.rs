@@ -1,6 +1,6 @@
 //! The ledger's state: rows to fill sinks with, and what its blocks commit to.
 
-use stele_core::schema::TableId;
+use stele_core::schema::{Column, TableId};
 use stele_core::tree::{Node as TreeNode, NodeStore as _, state_root};
 use stele_core::{Suite, Value};
 use stele_flow::change::{Position, Table as Shape};
@@ -139,6 +139,14 @@ impl Commitment for LedgerCommitment {
     fn row(&self, table: TableId, key: &[u8]) -> Result<Option<CommittedRow>, SourceError> {
         let known = self.tables.iter().find(|one| one.definition.id == table);
         let Some(known) = known else { return Ok(None) };
+        let now = self.snapshot.catalogue().table(table);
+        let is_there = |column: &Column| now.is_some_and(|now| now.column(column.id).is_some());
+        if !known.definition.columns.iter().all(is_there) {
+            return Err(unreadable(format!(
+                "rows of {}.{} as of block {} cannot be read any more: the table or a column of it was dropped since; `stele replica refill` fills a replica's table anew",
+                known.definition.schema, known.definition.name, self.height
+            )));
+        }
         let found = self.snapshot.row_at(&known.definition, key, self.height);
         let found = found.map_err(unreadable)?;
         Ok(found.map(|(encoded, written)| CommittedRow { encoded, written }))

@@ -138,7 +138,18 @@ impl<'t> Comparison<'t> {
                 Some(key) => commitment.row(self.definition.id, key)?,
                 None => None,
             };
-            difference.wrong_since = report.wrong_since(row.map(|row| row.written));
+            difference.wrong_since = report.wrong_since(row.as_ref().map(|row| row.written));
+            let decoded = row.and_then(|row| decode_row(self.definition, &row.encoded).ok());
+            difference.expected = decoded.map(|row| {
+                let columns = self.definition.columns.iter().zip(&row.values);
+                let named = columns
+                    .clone()
+                    .find(|(column, _)| Some(&column.name) == difference.column.as_ref());
+                match named {
+                    Some((column, value)) => short(column.ty, value),
+                    None => self.row_text(&row.values),
+                }
+            });
             report.tell(key, difference);
         }
         let left = Certified(commitment);

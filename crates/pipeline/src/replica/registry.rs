@@ -508,6 +508,13 @@ impl Replicas {
         };
         if entry.spec.paused {
             entry.status.set(|status| status.phase = Phase::Paused);
+            let (status, id) = (entry.status.clone(), source.id().to_owned());
+            let look = move || look(sink, &id, &status);
+            let join = runtime
+                .spawner
+                .spawn("stele-replica-look", Box::new(look))?;
+            let ending = Arc::new(Ending::default());
+            entry.task = Some(Task { ending, join });
             return Ok(());
         }
         entry.status.set(|status| status.phase = Phase::Starting);
@@ -557,6 +564,21 @@ impl Replicas {
         let files = &self.0.workshop.runtime.files;
         Ok(files.replace(&path, password.as_bytes())?)
     }
+}
+
+/// Looks how far a replica that rests has got; that its sink does not answer is told when it goes on.
+fn look(mut sink: Box<dyn Mirror>, source_id: &str, status: &StatusBoard) {
+    let Ok(held) = sink.begin_read(source_id) else {
+        return;
+    };
+    let tables = held.tables.iter();
+    let names = tables.map(|held| (held.table.to_string(), held.target.clone()));
+    let names = names.collect();
+    let height = held.cursor.map_or(0, |cursor| cursor.height);
+    status.set(|status| {
+        status.height = height;
+        status.tables = names;
+    });
 }
 
 /// Most findings kept of an audit.

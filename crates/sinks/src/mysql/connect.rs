@@ -76,9 +76,15 @@ pub(super) fn failed(server: &Server, error: &mysql::Error) -> SinkError {
     let target = describe(server);
     let told = |kind, message: String, remedy: &str| SinkError::new(kind, message).remedy(remedy);
     let mysql::Error::MySqlError(said) = error else {
+        let words = match error {
+            mysql::Error::IoError(error) => error.to_string(),
+            mysql::Error::DriverError(error) => error.to_string(),
+            mysql::Error::TlsError(error) => error.to_string(),
+            other => other.to_string(),
+        };
         return told(
             SinkErrorKind::Unreachable,
-            format!("{target}: {error}"),
+            format!("{target}: {words}"),
             "start the server or mend the way to it; it goes on by itself",
         );
     };

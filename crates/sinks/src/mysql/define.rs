@@ -2,7 +2,7 @@
 
 use stele_flow::{Column, Table};
 
-use super::value::{Types, literal};
+use super::value::{Types, to_mysql};
 use crate::alteration::{Alteration, alterations};
 use crate::naming::quoted;
 
@@ -54,14 +54,11 @@ pub(super) fn alter(
                     new.definition(after, to)
                 ));
             }
-            Alteration::Add(column) => {
-                let value = literal(column.ty, &column.missing);
-                parts.push(format!(
-                    "ADD COLUMN {} {} DEFAULT {value}",
-                    name(&column.name),
-                    new.definition(after, column)
-                ));
-            }
+            Alteration::Add(column) => parts.push(format!(
+                "ADD COLUMN {} {}",
+                name(&column.name),
+                new.definition(after, column)
+            )),
             // Below: another column's type may follow from the key's length.
             Alteration::Retype { .. } => {}
         }
@@ -80,4 +77,25 @@ pub(super) fn alter(
         }
     }
     (!parts.is_empty()).then(|| format!("ALTER TABLE {} {}", name(target), parts.join(", ")))
+}
+
+/// Statements, and their one parameter, that give the rows that are there the values of columns that came. They may be run
+/// twice: no other rows have come meanwhile.
+pub(super) fn fill_added(
+    before: &Table,
+    after: &Table,
+    target: &str,
+) -> Vec<(String, mysql::Value)> {
+    let added = |step| match step {
+        Alteration::Add(column) if !column.missing.is_null() => Some(column),
+        _ => None,
+    };
+    let columns = alterations(before, after).into_iter().filter_map(added);
+    columns
+        .map(|column| {
+            let (table, name) = (name(target), name(&column.name));
+            let sql = format!("UPDATE {table} SET {name} = ? WHERE {name} IS NULL");
+            (sql, to_mysql(column.ty, &column.missing))
+        })
+        .collect()
 }

@@ -177,28 +177,6 @@ pub(super) fn from_mysql(ty: Type, found: MySqlValue) -> Result<Value, String> {
     Ok(value)
 }
 
-/// An expression for a value, for the rows that are there when a column comes.
-pub(super) fn literal(ty: Type, value: &Value) -> String {
-    match to_mysql(ty, value) {
-        MySqlValue::NULL => "NULL".to_owned(),
-        MySqlValue::Bytes(bytes) => {
-            use std::fmt::Write as _;
-            let hex = bytes.iter().fold(String::new(), |mut out, byte| {
-                let _ = write!(out, "{byte:02x}");
-                out
-            });
-            match ty {
-                Type::Bytea | Type::Uuid => format!("(X'{hex}')"),
-                Type::Text | Type::Varchar(_) | Type::Char(_) | Type::Json => {
-                    format!("(_utf8mb4 X'{hex}')")
-                }
-                _ => format!("'{}'", String::from_utf8_lossy(&bytes)),
-            }
-        }
-        other => other.as_sql(true),
-    }
-}
-
 /// Longest piece of a found value shown, in characters.
 const SHOWN_MAX: usize = 80;
 

@@ -5,6 +5,7 @@ use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _};
 use stele_core::key::encode_key;
 
+use stele_core::value::NUMERIC_PRECISION_MAX;
 use stele_core::{Type, Value};
 use stele_flow::sink::EachRead;
 use stele_flow::{
@@ -19,12 +20,6 @@ use crate::memory;
 /// Name of the function that gives a NUMERIC's place in the order of keys.
 const ORDER: &str = "stele_numeric_order";
 
-/// Widest NUMERIC: whatever reads as one has a place.
-const ANY_NUMERIC: Type = Type::Numeric {
-    precision: 38,
-    scale: 30,
-};
-
 /// Adds what statements of this module need.
 pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
@@ -33,10 +28,15 @@ pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
             return Ok(SqliteValue::Null);
         };
         let digits = std::str::from_utf8(bytes).unwrap_or_default();
-        let value = stele_core::Numeric::parse(digits).map(Value::Numeric);
-        let key = value
-            .ok()
-            .and_then(|value| encode_key(&[(ANY_NUMERIC, &value)]).ok());
+        let value = stele_core::Numeric::parse(digits).map(stele_core::Numeric::normalized);
+        // The place of a value does not depend on the precision and scale of its type.
+        let key = value.ok().and_then(|value| {
+            let ty = Type::Numeric {
+                precision: NUMERIC_PRECISION_MAX,
+                scale: value.scale(),
+            };
+            encode_key(&[(ty, &Value::Numeric(value))]).ok()
+        });
         // What is no number comes first, and is named there.
         Ok(key.map_or(SqliteValue::Null, SqliteValue::Blob))
     })
@@ -292,9 +292,12 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         add_functions(&connection).unwrap();
         let sql = format!(
-            "SELECT group_concat(v, ' ') FROM (SELECT column1 AS v FROM (VALUES ('10.00'), ('9.50'), ('-1.00'), ('0.00')) ORDER BY {ORDER}(column1))"
+            "SELECT group_concat(v, ' ') FROM (SELECT column1 AS v FROM (VALUES ('10.00'), ('9.50'), ('-1.00'), ('0.00'), ('-12345678901234567890123456789012345678'), ('100000000.0')) ORDER BY {ORDER}(column1))"
         );
         let sorted: String = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
-        assert_eq!(sorted, "-1.00 0.00 9.50 10.00");
+        assert_eq!(
+            sorted,
+            "-12345678901234567890123456789012345678 -1.00 0.00 9.50 10.00 100000000.0"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Statements that bring the SQLite tables from one definition to the next.
 
-use stele_core::Type;
 use stele_core::schema::{Column, ColumnId, Table};
+use stele_core::{Type, Value};
 
 use super::{
     column_definition, column_list, column_name, create_index_sql, create_indexes, create_rows_sql,
@@ -36,9 +36,11 @@ pub fn alter_table_sql(before: &Table, after: &Table) -> Result<Vec<String>, Sql
                 new.not_null != old.not_null || storage(new.ty) != storage(old.ty)
             })
         })
-        || added
-            .iter()
-            .any(|column| column.ty == Type::Double || column.not_null && column.missing.is_null());
+        || added.iter().any(|column| {
+            column.ty == Type::Double
+                || column.missing == Value::Int(i64::MIN)
+                || column.not_null && column.missing.is_null()
+        });
     let long =
         |table: &Table, id: ColumnId| table.column(id).is_some_and(|column| is_long(column.ty));
     if rebuilt {

@@ -186,5 +186,9 @@ fn difference(row: &Value) -> String {
         _ if column.is_empty() => format!("does not read: {found}"),
         _ => format!("{column} does not read: {found}"),
     };
+    let what = match kind.as_str() {
+        "unreadable" if !expected.is_empty() => format!("{what}, expected {expected}"),
+        _ => what,
+    };
     format!("{key}: {what}; can be wrong since block {since}")
 }
