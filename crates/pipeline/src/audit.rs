@@ -197,7 +197,10 @@ pub(crate) fn commitment(
 
 /// Reads the rows of a table back within a read: how many there are, and the root that follows from them. `each` is
 /// called for each row and returns false to end it early; then nothing is given.
-pub(crate) fn root_of(
+///
+/// # Errors
+/// When the mirror cannot be read, or holds rows that are none of the table's.
+pub fn root_of(
     suite: stele_core::Suite,
     definition: &stele_core::schema::Table,
     held: &HeldTable,

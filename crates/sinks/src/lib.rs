@@ -8,6 +8,7 @@
 //! [`open`] makes a sink of a [`Target`] without connecting yet.
 
 mod alteration;
+pub mod foreign;
 mod memory;
 pub mod mysql;
 mod naming;
@@ -16,8 +17,10 @@ pub mod sqlite;
 pub mod target;
 mod tls;
 
+use stele_core::Type;
 use stele_flow::Mirror;
 
+pub use foreign::{Foreign, ForeignColumn, ForeignTable};
 pub use naming::Naming;
 pub use target::{Password, Server, Target, TargetError};
 
@@ -33,4 +36,30 @@ pub fn open(target: &Target, password: Option<Password>, naming: Naming) -> Box<
         )),
         Target::MySql(server) => Box::new(mysql::MySqlSink::new(server.clone(), password, naming)),
     }
+}
+
+/// A database as a place to read tables from that no ledger wrote.
+#[must_use]
+pub fn open_foreign(target: &Target, password: Option<Password>) -> Box<dyn Foreign> {
+    let naming = Naming::default();
+    match target {
+        Target::Sqlite(path) => Box::new(sqlite::SqliteSink::foreign(path.clone())),
+        Target::Postgres(server) => Box::new(postgres::PostgresSink::new(
+            server.clone(),
+            password,
+            naming,
+        )),
+        Target::MySql(server) => Box::new(mysql::MySqlSink::foreign(server.clone(), password)),
+    }
+}
+
+/// Adds a row to the data of a PostgreSQL COPY in text format.
+pub fn put_copy_line(out: &mut Vec<u8>, types: &[Type], values: &[stele_core::Value]) {
+    for (place, (ty, value)) in types.iter().zip(values).enumerate() {
+        if place > 0 {
+            out.push(b'\t');
+        }
+        postgres::put_copy(out, *ty, value);
+    }
+    out.push(b'\n');
 }

@@ -4,6 +4,7 @@
 
 mod connect;
 mod define;
+mod foreign;
 mod read;
 mod rows;
 mod value;
@@ -43,6 +44,8 @@ pub struct MySqlSink {
     server: Server,
     password: Option<Password>,
     naming: Naming,
+    /// Whether other programs wrote it: texts are read whatever the type of their column.
+    is_foreign: bool,
     connected: Option<Connected>,
     cursor: Option<Cursor>,
     tables: Vec<HeldTable>,
@@ -56,9 +59,19 @@ impl MySqlSink {
             server,
             password,
             naming,
+            is_foreign: false,
             connected: None,
             cursor: None,
             tables: Vec::new(),
+        }
+    }
+
+    /// A database that other programs wrote, to be read only.
+    #[must_use]
+    pub(crate) fn foreign(server: Server, password: Option<Password>) -> Self {
+        Self {
+            is_foreign: true,
+            ..Self::new(server, password, Naming::default())
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod connect;
 mod define;
+mod foreign;
 mod read;
 mod value;
 
@@ -18,7 +19,8 @@ use stele_flow::{
 use crate::memory;
 use crate::naming::Naming;
 use crate::target::{Password, Server};
-use value::{put_copy, to_text};
+pub(crate) use value::put_copy;
+use value::to_text;
 
 /// Bytes of COPY data sent at once.
 const COPY_PIECE_LEN: usize = 256 * 1024;

@@ -1,6 +1,7 @@
 //! A SQLite file as a sink. A batch and its cursor are one transaction of SQLite, changes of shapes among it.
 
 mod define;
+mod foreign;
 mod read;
 mod value;
 
@@ -8,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
+};
 use stele_core::codec::Encode as _;
 use stele_flow::{
     Batch, Cursor, Held, HeldTable, Load, RowChange, Sink, SinkError, SinkErrorKind, Step, Table,
@@ -39,6 +42,8 @@ type TableRow = (String, Vec<u8>, Option<Vec<u8>>);
 pub struct SqliteSink {
     path: PathBuf,
     naming: Naming,
+    /// Whether other programs wrote it: values are read in whatever form they have.
+    is_foreign: bool,
     connection: Option<Connection>,
     cursor: Option<Cursor>,
     tables: Vec<HeldTable>,
@@ -51,13 +56,31 @@ impl SqliteSink {
         Self {
             path,
             naming,
+            is_foreign: false,
             connection: None,
             cursor: None,
             tables: Vec::new(),
         }
     }
 
+    /// A file that other programs wrote, to be read only.
+    #[must_use]
+    pub(crate) fn foreign(path: PathBuf) -> Self {
+        Self {
+            is_foreign: true,
+            ..Self::new(path, Naming::default())
+        }
+    }
+
     fn connect(&self) -> Result<Connection, SinkError> {
+        if self.is_foreign {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let opened = Connection::open_with_flags(&self.path, flags);
+            let connection = opened.map_err(|error| self.failed(&error))?;
+            let added = read::add_functions(&connection);
+            added.map_err(|error| self.failed(&error))?;
+            return Ok(connection);
+        }
         let connect = || {
             let connection = Connection::open(&self.path)?;
             connection.busy_timeout(BUSY_WAIT)?;

@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 use crate::{
-    archive, audit, bench, demo, keys, proxy, replica, restore, snapshot, sql, start, status,
-    verify,
+    archive, audit, bench, demo, import, keys, proxy, replica, restore, snapshot, sql, start,
+    status, verify,
 };
 
 const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
@@ -52,6 +52,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Proxy(proxy::ProxyArgs),
     Replica(replica::ReplicaArgs),
+    Import(import::ImportArgs),
     Restore(restore::RestoreArgs),
     Snapshot(snapshot::SnapshotArgs),
     Archive(archive::ArchiveArgs),
@@ -78,6 +79,7 @@ impl Cli {
             Command::Verify(args) => verify::run(&args, &config),
             Command::Proxy(args) => proxy::run(&args, config),
             Command::Replica(args) => replica::run(&args, &config),
+            Command::Import(args) => import::run(&args, &config),
             Command::Restore(args) => restore::run(&args, &config),
             Command::Snapshot(args) => snapshot::run(&args, &config),
             Command::Archive(args) => archive::run(&args, &config),

@@ -55,6 +55,11 @@ pub(crate) struct LoginArgs {
 }
 
 impl LoginArgs {
+    /// The user.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
     /// With the password of the environment.
     pub(crate) fn login(&self) -> Login {
         Login::new(&self.user, password_from_environment())

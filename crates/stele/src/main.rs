@@ -13,6 +13,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod import;
 mod keys;
 mod login;
 mod paint;

@@ -99,6 +99,8 @@ pub struct ProvenRows {
     pub leaf: BlockLeaf,
     /// The table as defined then.
     pub table: Table,
+    /// The root of all its rows.
+    pub root: Hash,
     /// What was asked.
     pub claim: super::RowClaim,
     /// The rows: one for a present row, none for an absent one, all in key order for a range.
@@ -236,10 +238,16 @@ impl Verifier {
         self.in_log(proof, &checkpoint, &evidence.leaf.encode_to_vec())?;
         evidence.check_block(self.trust.suite, &self.trust.ledger)?;
         let rows = evidence.check(self.trust.suite)?;
+        let (table, state_root) = (evidence.table.id, &evidence.leaf.state_root);
+        let entry = evidence.path.verify(self.trust.suite, table, state_root);
+        let root = entry
+            .map_err(|error| VerifyError::State(error.to_string()))?
+            .root;
         Ok(Proven::Rows(Box::new(ProvenRows {
             checkpoint,
             leaf: evidence.leaf,
             table: evidence.table,
+            root,
             claim: evidence.claim,
             rows,
         })))

@@ -2,7 +2,7 @@
 
 use mysql::Params;
 use mysql::prelude::Queryable as _;
-use stele_core::Value;
+use stele_core::{Type, Value};
 use stele_flow::sink::EachRead;
 use stele_flow::{
     Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, Sink as _, SinkError,
@@ -17,6 +17,18 @@ use crate::memory;
 type ColumnRow = (String, String, Option<String>, Option<u64>);
 
 impl MySqlSink {
+    /// What is read: the columns; of others' tables, whatever is taken as text is written as text by the server.
+    fn selected(&self, table: &Table) -> String {
+        let columns = table.columns.iter().map(|column| {
+            let name = define::name(&column.name);
+            match self.is_foreign && column.ty == Type::Text {
+                true => format!("CAST({name} AS CHAR)"),
+                false => name,
+            }
+        });
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
     fn check_reading(&self) -> Result<(), SinkError> {
         match self.connected {
             Some(_) => Ok(()),
@@ -85,6 +97,9 @@ impl Mirror for MySqlSink {
         self.connected = None;
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;
         self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")?;
+        if !self.exists(memory::CURSOR_TABLE)? || !self.exists(memory::TABLES_TABLE)? {
+            return Ok(Held::default());
+        }
         Ok(self.load(source_id, false)?.0)
     }
 
@@ -164,7 +179,7 @@ impl Mirror for MySqlSink {
         };
         let sql = format!(
             "SELECT {} FROM {}{condition} ORDER BY {}",
-            define::names(table.columns.iter()),
+            self.selected(table),
             define::name(&held.target),
             define::names(table.key_columns())
         );

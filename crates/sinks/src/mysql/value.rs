@@ -18,7 +18,7 @@
 use mysql::Value as MySqlValue;
 use stele_core::datetime::{civil_of_date, date_of, format_date, timestamp_of};
 use stele_core::value::{check, text};
-use stele_core::{Type, Value};
+use stele_core::{Numeric, Type, Value};
 use stele_flow::{Column, Table};
 
 /// Longest text or byte string in a key, in bytes: an encoded key is no longer.
@@ -137,6 +137,21 @@ pub(super) fn from_mysql(ty: Type, found: MySqlValue) -> Result<Value, String> {
         (Type::Bool, MySqlValue::Int(1)) => Value::Bool(true),
         (Type::SmallInt | Type::Integer | Type::BigInt, MySqlValue::Int(v)) => Value::Int(*v),
         (Type::Double, MySqlValue::Double(v)) => Value::Double(*v),
+        // Only other programs' tables have unsigned and single-precision columns.
+        (Type::Double, MySqlValue::Float(v)) => Value::Double(f64::from(*v)),
+        (Type::SmallInt | Type::Integer | Type::BigInt, MySqlValue::UInt(v)) => {
+            Value::Int(i64::try_from(*v).map_err(|_| wrong(&found))?)
+        }
+        (Type::Numeric { .. }, MySqlValue::Int(v)) => {
+            text::parse(ty, &v.to_string()).map_err(|_| wrong(&found))?
+        }
+        (Type::Numeric { .. }, MySqlValue::UInt(v)) => {
+            text::parse(ty, &v.to_string()).map_err(|_| wrong(&found))?
+        }
+        (Type::Uuid, MySqlValue::Bytes(v)) if v.len() == 36 => {
+            let shown = std::str::from_utf8(v).map_err(|_| wrong(&found))?;
+            text::parse(ty, shown).map_err(|_| wrong(&found))?
+        }
         (Type::Bytea, MySqlValue::Bytes(v)) => Value::Bytes(v.clone()),
         (Type::Uuid, MySqlValue::Bytes(v)) => {
             let bytes = <[u8; 16]>::try_from(v.as_slice());
@@ -160,7 +175,13 @@ pub(super) fn from_mysql(ty: Type, found: MySqlValue) -> Result<Value, String> {
         }
         (Type::Numeric { .. }, MySqlValue::Bytes(v)) => {
             let digits = std::str::from_utf8(v).map_err(|_| wrong(&found))?;
-            text::parse(ty, digits).map_err(|_| wrong(&found))?
+            let value = text::parse(ty, digits).map_err(|_| wrong(&found))?;
+            if Numeric::parse(digits).ok().map(Value::Numeric).as_ref() != Some(&value) {
+                return Err(format!(
+                    "{digits}, which has more digits than the ledger's type of the column"
+                ));
+            }
+            value
         }
         (Type::Text | Type::Varchar(_) | Type::Char(_) | Type::Json, MySqlValue::Bytes(v)) => {
             let found_text = std::str::from_utf8(v)

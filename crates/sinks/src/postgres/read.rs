@@ -39,7 +39,7 @@ pub(super) fn held(
 }
 
 impl PostgresSink {
-    fn reading(&mut self) -> Result<&mut postgres::Client, SinkError> {
+    pub(super) fn reading(&mut self) -> Result<&mut postgres::Client, SinkError> {
         self.client
             .as_mut()
             .ok_or_else(|| SinkError::new(SinkErrorKind::Other, "no read was begun"))
@@ -193,14 +193,25 @@ impl Mirror for PostgresSink {
         client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .map_err(failed)?;
-        let found = client
+        let there = client
             .query_opt(
-                "SELECT cursor FROM stele.stele_cursor WHERE source_id = $1",
-                &[&source_id],
+                "SELECT 1 WHERE to_regclass('stele.stele_cursor') IS NOT NULL AND to_regclass('stele.stele_tables') IS NOT NULL",
+                &[],
             )
             .map_err(failed)?;
-        let cursor = found.map(|row| row.get(0));
-        let held = held(&mut client, &self.server, source_id, cursor)?;
+        let held = match there {
+            None => Held::default(),
+            Some(_) => {
+                let found = client
+                    .query_opt(
+                        "SELECT cursor FROM stele.stele_cursor WHERE source_id = $1",
+                        &[&source_id],
+                    )
+                    .map_err(failed)?;
+                let cursor = found.map(|row| row.get(0));
+                held(&mut client, &self.server, source_id, cursor)?
+            }
+        };
         self.client = Some(client);
         Ok(held)
     }

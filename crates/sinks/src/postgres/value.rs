@@ -4,7 +4,7 @@
 //! is read as text, which is how the ledger keeps it.
 
 use stele_core::value::text;
-use stele_core::{Type, Value};
+use stele_core::{Numeric, Type, Value};
 
 /// Longest VARCHAR(n) PostgreSQL takes.
 const VARCHAR_MAX: u32 = 10_485_760;
@@ -37,7 +37,7 @@ pub(super) fn to_text(ty: Type, value: &Value) -> Option<String> {
 }
 
 /// Adds a value to a line of COPY's text format.
-pub(super) fn put_copy(out: &mut Vec<u8>, ty: Type, value: &Value) {
+pub(crate) fn put_copy(out: &mut Vec<u8>, ty: Type, value: &Value) {
     let text = match value {
         Value::Null => {
             out.extend_from_slice(b"\\N");
@@ -74,11 +74,16 @@ pub(super) fn from_text(ty: Type, found: Option<&str>) -> Result<Value, String> 
     let Some(found) = found else {
         return Ok(Value::Null);
     };
-    text::parse(ty, found).map_err(|error| {
-        const SHOWN_MAX: usize = 80;
-        let head: String = found.chars().take(SHOWN_MAX).collect();
-        format!("{head:?}: {error}")
-    })
+    const SHOWN_MAX: usize = 80;
+    let shown = || format!("{:?}", found.chars().take(SHOWN_MAX).collect::<String>());
+    let value = text::parse(ty, found).map_err(|error| format!("{}: {error}", shown()))?;
+    match (&value, Numeric::parse(found)) {
+        (Value::Numeric(value), Ok(exact)) if *value != exact => Err(format!(
+            "{}, which has more digits than the ledger's type of the column",
+            shown()
+        )),
+        _ => Ok(value),
+    }
 }
 
 /// A constant of PostgreSQL's for a value.

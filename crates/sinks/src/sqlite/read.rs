@@ -13,6 +13,7 @@ use stele_flow::{
     Table,
 };
 
+use super::foreign::from_foreign;
 use super::value::{from_sqlite, storage, to_sqlite};
 use super::{SqliteSink, define};
 use crate::memory;
@@ -69,7 +70,7 @@ fn order_value(column: &Column, value: &Value) -> ToSqlOutput<'static> {
 }
 
 impl SqliteSink {
-    fn reading(&self) -> Result<&Connection, SinkError> {
+    pub(super) fn reading(&self) -> Result<&Connection, SinkError> {
         self.connection
             .as_ref()
             .ok_or_else(|| SinkError::new(stele_flow::SinkErrorKind::Other, "no read was begun"))
@@ -109,7 +110,7 @@ impl SqliteSink {
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         while let Some(row) = rows.next()? {
-            if !each(read_row(table, row)?) {
+            if !each(read_row(table, row, self.is_foreign)?) {
                 break;
             }
         }
@@ -166,11 +167,15 @@ impl SqliteSink {
     }
 }
 
-fn read_row(table: &Table, row: &rusqlite::Row<'_>) -> rusqlite::Result<ReadRow> {
+fn read_row(table: &Table, row: &rusqlite::Row<'_>, is_foreign: bool) -> rusqlite::Result<ReadRow> {
     let mut values = Vec::with_capacity(table.columns.len());
     let mut wrong = None;
     for (at, column) in table.columns.iter().enumerate() {
-        match from_sqlite(column.ty, row.get_ref(at)?) {
+        let read = match is_foreign {
+            true => from_foreign(column.ty, row.get_ref(at)?),
+            false => from_sqlite(column.ty, row.get_ref(at)?),
+        };
+        match read {
             Ok(value) => values.push(value),
             Err(found) => {
                 values.push(Value::Null);
