@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures Stele beside Debian's PostgreSQL 15 and bare SQLite on this machine, in one run, and
 # prints a Markdown table. Installs nothing: it needs PostgreSQL's programs (Debian: apt-get install
-# postgresql-15) and Rust.
+# postgresql-15) and Rust; with MariaDB's (mariadb-server) replicas in it are measured, too.
 #
 #   scripts/bench.sh                 everything, about ten minutes
 #   scripts/bench.sh insert select   only measures whose names start so
@@ -24,6 +24,7 @@ fi
 base=$(mktemp -d "${BENCH_DIR:-/var/tmp}/stele-bench.XXXXXX")
 chmod 755 "$base"
 node=
+mariadb=
 as_postgres() { "$@"; }
 if [[ $(id -u) == 0 ]]; then
     # PostgreSQL refuses to run as root.
@@ -32,6 +33,7 @@ fi
 stop() {
     [[ -z $node ]] || kill "$node" 2>/dev/null || true
     as_postgres "$postgres_bin/pg_ctl" -D "$base/postgres" -m immediate stop >/dev/null 2>&1 || true
+    [[ -z $mariadb ]] || kill "$mariadb" 2>/dev/null || true
     rm -rf "$base"
 }
 trap stop EXIT
@@ -49,13 +51,37 @@ as_postgres "$postgres_bin/pg_ctl" -D "$base/postgres" -w -l "$base/postgres/log
     start >/dev/null
 postgres=postgres://bench@127.0.0.1:$port/postgres
 
+beside=()
+if command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; then
+    owner=()
+    mkdir "$base/mariadb"
+    if [[ $(id -u) == 0 ]]; then
+        chown mysql: "$base/mariadb"
+        owner=(--user=mysql)
+    fi
+    mariadb-install-db --no-defaults "${owner[@]}" --datadir="$base/mariadb/data" \
+        --auth-root-authentication-method=normal --skip-test-db >/dev/null
+    mysql_port=$(free_port)
+    # Its defaults, but for the place.
+    mariadbd --no-defaults "${owner[@]}" --datadir="$base/mariadb/data" --bind-address=127.0.0.1 --port="$mysql_port" \
+        --socket="$base/mariadb/socket" --pid-file="$base/mariadb/pid" >"$base/mariadb.log" 2>&1 &
+    mariadb=$!
+    for _ in $(seq 100); do
+        mariadb --no-defaults -uroot -S "$base/mariadb/socket" -e \
+            "CREATE DATABASE bench; CREATE USER bench@'127.0.0.1'; CREATE USER bench@localhost; GRANT ALL ON bench.* TO bench@'127.0.0.1'; GRANT ALL ON bench.* TO bench@localhost" \
+            2>/dev/null && break
+        sleep 0.2
+    done
+    beside=(--mysql "mysql://bench@127.0.0.1:$mysql_port/bench")
+fi
+
 cargo build --release --package stele >&2
 stele=${CARGO_TARGET_DIR:-target}/release/stele
 
 echo "$(date -u +%F), $(nproc) cores, $("$postgres_bin/postgres" --version)"
 echo
 status=0
-"$stele" bench --markdown --dir "$base/stele" --postgres "$postgres" "$@" || status=$?
+"$stele" bench --markdown --dir "$base/stele" --postgres "$postgres" "${beside[@]}" "$@" || status=$?
 # 2 says that a bar was missed: the table says which.
 [[ $status == 0 || $status == 2 ]] || exit "$status"
 

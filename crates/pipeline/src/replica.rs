@@ -5,11 +5,13 @@
 //! with growing pauses: nothing is half applied, and it goes on when the cause is gone.
 
 mod job;
+mod last_audit;
 mod registry;
 mod schedule;
 mod spec;
 mod status;
 
-pub use registry::{LastAudit, ReplicaError, ReplicaView, Replicas, SinkMaker, Workshop};
+pub use last_audit::LastAudit;
+pub use registry::{ReplicaError, ReplicaView, Replicas, SinkMaker, Workshop};
 pub use spec::{ReplicaSpec, check_name};
 pub use status::{Phase, ReplicaStatus, Trouble};

@@ -1,4 +1,4 @@
-//! Where row changes go: SQLite files, PostgreSQL, MySQL and MariaDB.
+//! Where row changes go: SQLite files, PostgreSQL, MySQL and MariaDB, or a program that speaks a protocol of lines.
 //!
 //! Each is a [`stele_flow::Mirror`]: it applies a batch and its cursor in one transaction, and its rows can be
 //! read back exactly. What stands beside the mirrored tables (`stele_cursor`, `stele_tables`) is the sink's own
@@ -12,6 +12,7 @@ pub mod foreign;
 mod memory;
 pub mod mysql;
 mod naming;
+pub mod plugin;
 pub mod postgres;
 pub mod sqlite;
 pub mod target;
@@ -35,14 +36,16 @@ pub fn open(target: &Target, password: Option<Password>, naming: Naming) -> Box<
             naming,
         )),
         Target::MySql(server) => Box::new(mysql::MySqlSink::new(server.clone(), password, naming)),
+        Target::Plugin(command) => Box::new(plugin::PluginSink::new(command.clone(), naming)),
     }
 }
 
-/// A database as a place to read tables from that no ledger wrote.
+/// A database as a place to read tables from that no ledger wrote; none of a program.
 #[must_use]
-pub fn open_foreign(target: &Target, password: Option<Password>) -> Box<dyn Foreign> {
+pub fn open_foreign(target: &Target, password: Option<Password>) -> Option<Box<dyn Foreign>> {
     let naming = Naming::default();
-    match target {
+    Some(match target {
+        Target::Plugin(_) => return None,
         Target::Sqlite(path) => Box::new(sqlite::SqliteSink::foreign(path.clone())),
         Target::Postgres(server) => Box::new(postgres::PostgresSink::new(
             server.clone(),
@@ -50,7 +53,7 @@ pub fn open_foreign(target: &Target, password: Option<Password>) -> Box<dyn Fore
             naming,
         )),
         Target::MySql(server) => Box::new(mysql::MySqlSink::foreign(server.clone(), password)),
-    }
+    })
 }
 
 /// Adds a row to the data of a PostgreSQL COPY in text format.

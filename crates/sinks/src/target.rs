@@ -23,6 +23,8 @@ pub enum Target {
     Postgres(Server),
     /// A MySQL, MariaDB or TiDB database.
     MySql(Server),
+    /// A program and its arguments, see `docs/plugins.md`.
+    Plugin(Vec<String>),
 }
 
 /// A database of a server, and who asks.
@@ -106,6 +108,7 @@ impl fmt::Display for Target {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(server) => server.shown("postgres", f),
             Self::MySql(server) => server.shown("mysql", f),
+            Self::Plugin(command) => write!(f, "plugin:{}", command.join(" ")),
         }
     }
 }
@@ -120,6 +123,13 @@ impl FromStr for Target {
                 return Err(TargetError::Form(text.to_owned()));
             }
             return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if let Some(command) = text.strip_prefix("plugin:") {
+            let command: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+            return match command.is_empty() {
+                true => Err(TargetError::Form(text.to_owned())),
+                false => Ok(Self::Plugin(command)),
+            };
         }
         let url = Url::parse(text).map_err(|_| TargetError::Form(text.to_owned()))?;
         if url.password().is_some() {

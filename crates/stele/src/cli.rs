@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 use crate::{
-    archive, audit, bench, demo, import, keys, proxy, replica, restore, snapshot, sql, start,
+    archive, audit, bench, demo, import, keys, proxy, replica, restore, send, snapshot, sql, start,
     status, verify,
 };
 
@@ -51,6 +51,7 @@ enum Command {
     Keys(keys::KeysArgs),
     Verify(verify::VerifyArgs),
     Proxy(proxy::ProxyArgs),
+    Send(send::SendArgs),
     Replica(replica::ReplicaArgs),
     Import(import::ImportArgs),
     Restore(restore::RestoreArgs),
@@ -78,6 +79,7 @@ impl Cli {
             Command::Keys(args) => keys::run(&args, &config),
             Command::Verify(args) => verify::run(&args, &config),
             Command::Proxy(args) => proxy::run(&args, config),
+            Command::Send(args) => send::run(&args, &config),
             Command::Replica(args) => replica::run(&args, &config),
             Command::Import(args) => import::run(&args, &config),
             Command::Restore(args) => restore::run(&args, &config),

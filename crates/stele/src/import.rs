@@ -100,7 +100,9 @@ struct Imported {
 pub(crate) fn run(args: &ImportArgs, config: &Config) -> Result<ExitCode> {
     let from = target(&args.from)?;
     let password = password_for(&from, args.password_file.as_deref())?;
-    let mut source = open_foreign(&from, password.map(Password::new));
+    let Some(mut source) = open_foreign(&from, password.map(Password::new)) else {
+        bail!("{from} is a program, and tables are taken from databases only");
+    };
     source.begin_read("")?;
     let found = source.foreign_tables()?;
     let planned = plan::plan(

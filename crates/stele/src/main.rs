@@ -22,6 +22,7 @@ mod proxy;
 mod replica;
 mod report;
 mod restore;
+mod send;
 mod snapshot;
 mod sql;
 mod start;

@@ -25,7 +25,7 @@ pub(crate) fn target(text: &str) -> Result<Target> {
 pub(crate) fn password_for(target: &Target, file: Option<&Path>) -> Result<Option<String>> {
     match (file, target) {
         (Some(file), _) => Ok(Some(password_of_file(file)?)),
-        (None, Target::Sqlite(_)) => Ok(None),
+        (None, Target::Sqlite(_) | Target::Plugin(_)) => Ok(None),
         (None, _) if std::io::stdin().is_terminal() => {
             let prompt = format!("Password for {target} (empty for none): ");
             let given = rpassword::prompt_password(prompt)?;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use serde::Serialize;
 use stele_flow::{FileError, Join, Mirror, Runtime, SinkError, Source, SpawnError};
 use thiserror::Error;
 
 use super::job::{Ending, Job};
+use super::last_audit::LastAudit;
 use super::schedule;
 use super::spec::{ReplicaSpec, check_name};
 use super::status::{Phase, ReplicaStatus, StatusBoard};
@@ -19,6 +19,8 @@ use crate::follower::Follower;
 
 /// Most replicas of a node.
 const REPLICAS_MAX: usize = 64;
+/// What targets that are programs begin with.
+const PROGRAM: &str = "plugin:";
 /// Folder of the specifications and passwords in the data directory.
 const FOLDER: &str = "replicas";
 
@@ -134,19 +136,6 @@ impl Task {
     }
 }
 
-/// What an audit found, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LastAudit {
-    /// Height the rows were compared at; 0 when they were not.
-    pub height: u64,
-    /// When it ended, microseconds since 1970 UTC.
-    pub at_us: i64,
-    /// Whether all was as it should be, or is so again.
-    pub clean: bool,
-    /// Rows and tables that differed, or why nothing was compared.
-    pub findings: Vec<String>,
-}
-
 impl Replicas {
     /// Opens those kept in the data directory and those of the configuration file, and starts them.
     ///
@@ -236,6 +225,11 @@ impl Replicas {
         password: Option<String>,
     ) -> Result<ReplicaView, ReplicaError> {
         check_name(name).map_err(ReplicaError::Invalid)?;
+        if spec.target.starts_with(PROGRAM) {
+            return Err(ReplicaError::Invalid(
+                "a program runs with the rights of the node, so it is named in the configuration file only: write a section [replica.NAME]".to_owned(),
+            ));
+        }
         let _changing = self.0.changing.lock();
         {
             let entries = self.0.entries.lock();
@@ -579,43 +573,6 @@ fn look(mut sink: Box<dyn Mirror>, source_id: &str, status: &StatusBoard) {
         status.height = height;
         status.tables = names;
     });
-}
-
-/// Most findings kept of an audit.
-const FINDINGS_KEPT_MAX: usize = 10;
-
-impl LastAudit {
-    fn of(report: &AuditReport, at_us: i64) -> Self {
-        let mut findings = Vec::new();
-        for table in &report.tables {
-            let drift = table.drift.iter();
-            findings.extend(drift.map(|what| format!("{}: {what}", table.table)));
-            if table.differences_total > 0 {
-                let first = table.differences.first();
-                let first = first.map_or(String::new(), |first| {
-                    format!(", first {} ({})", first.key, first.kind)
-                });
-                let total = table.differences_total;
-                findings.push(format!("{}: {total} rows differ{first}", table.table));
-            }
-        }
-        findings.truncate(FINDINGS_KEPT_MAX);
-        Self {
-            height: report.height,
-            at_us,
-            clean: report.is_clean(),
-            findings,
-        }
-    }
-
-    fn failed(error: &AuditFailure, at_us: i64) -> Self {
-        Self {
-            height: 0,
-            at_us,
-            clean: false,
-            findings: vec![error.to_string()],
-        }
-    }
 }
 
 impl Entry {

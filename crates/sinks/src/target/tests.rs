@@ -8,6 +8,7 @@ fn parsed(text: &str) -> Result<Target, TargetError> {
 fn targets_are_written_as_they_are_read() {
     for text in [
         "sqlite:/srv/copy.db",
+        "plugin:python3 sink.py out.db",
         "postgres://app@db.example.org:5432/trade",
         "postgres://app@localhost:6543/trade?socket=/run/postgresql",
         "mysql://app@[::1]:3306/trade?socket=/run/m.sock&ca=/etc/ca.pem",
@@ -41,7 +42,7 @@ fn passwords_and_what_names_no_database_are_refused() {
 fn only_this_machine_is_local() {
     let local = |text: &str| match parsed(text).unwrap() {
         Target::Postgres(server) | Target::MySql(server) => server.is_local(),
-        Target::Sqlite(_) => true,
+        Target::Sqlite(_) | Target::Plugin(_) => true,
     };
     assert!(local("mysql://a@127.0.0.1/d") && local("mysql://a@[::1]/d"));
     assert!(!local("mysql://a@db/d") && !local("postgres://a@10.0.0.1/d"));
