@@ -521,6 +521,7 @@ impl Mirror for PluginSink {
 
     fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
         let now = self.begin_read(source_id)?;
+        self.end_read();
         let mut cursor = now
             .cursor
             .ok_or_else(|| memory::overtaken(&self.describe()))?;
