@@ -14,7 +14,7 @@ targets=("$@")
 features=()
 if [ "${STELE_FUZZ_SQL:-0}" = 1 ]; then features=(--features sql); fi
 if [ ${#targets[@]} -eq 0 ]; then
-    targets=(core_decoders core_text proof store)
+    targets=(core_decoders core_text proof store snapshot)
     if [ ${#features[@]} -gt 0 ]; then targets+=(sql); fi
 fi
 

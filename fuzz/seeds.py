@@ -76,6 +76,15 @@ def inputs():
         if text_kind:
             yield "core_text", bytes([text_kind]) + given.encode()
     yield "core_decoders", b"\x12" + b"\x00\x03abc\x00\x00\x00\x01x"
+    # A cursor; the shape of a table of one BIGINT column.
+    yield "core_decoders", b"\x1b\x01\x00\x00\x00\x01s" + bytes(7) + b"\x05" + bytes(32) + bytes(11) + b"\x01"
+    yield "core_decoders", b"\x1c\x01\x00\x00\x03\xe8\x00\x00\x00\x01p\x00\x00\x00\x01t\x00" + (
+        b"\x00\x00\x00\x01\x00\x01\x00\x00\x00\x01a\x04\x00" + b"\x00\x00\x00\x01\x00\x01"
+    )
+    for name, content in (line.split(" ", 1) for line in lines("ledger/tables.txt")):
+        if name in ("orders", "everything", "empty"):
+            table = bytes.fromhex(content) + bytes(32) + bytes(8)
+            yield "snapshot", b"\x01\x02" + len(table).to_bytes(2, "big") + table + b"\xff\x00\x0c" + b"\x00\x00\x00\x01" + bytes(8)
 
     note = (FIXTURES / "log/certificate.note").read_bytes()
     yield "core_decoders", b"\x16" + len(note).to_bytes(4, "big") + note

@@ -5,6 +5,7 @@ waited is applied by itself and writes go on; the outcome is what it would have 
 """
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -57,6 +58,33 @@ class FullDisk(DirectoryCase):
                 except OSError:
                     pass
         return ballast
+
+    def test_a17_a_replica_without_room_waits_and_goes_on(self):
+        node = self.node("data").start()
+        http = ["--http", f"http://127.0.0.1:{node.http_port}", "--json"]
+        node.query("CREATE TABLE t (id INT PRIMARY KEY, v TEXT)")
+        node.query("INSERT INTO t SELECT g, 'x' FROM generate_series(1, 1000) AS g")
+        added = stele("replica", "add", "copy", "--to", f"sqlite:{self.disk / 'copy.db'}", *http)
+        self.assertEqual(added.returncode, 0, added.stderr)
+        ballast = self.fill()
+
+        def state():
+            return json.loads(stele("replica", "status", "copy", *http).stdout)
+
+        for first in range(2_000, 10_000, 1_000):
+            node.query(f"INSERT INTO t SELECT g, repeat('y', 500) FROM generate_series({first}, {first + 999}) AS g")
+        node.until(lambda: state().get("kind") == "full", what="a replica without room")
+        self.assertIn("make room", state()["reason"])
+        node.query("UPDATE t SET v = 'z' WHERE id <= 10")
+        ballast.unlink()
+        height = node.status()["height"]
+        node.until(
+            lambda: state()["phase"] == "following" and state()["height"] >= height,
+            seconds=HEALED_SECONDS_MAX,
+            what="a replica that has room again",
+        )
+        audit = stele("replica", "audit", "copy", *http)
+        self.assertEqual(audit.returncode, 0, audit.stdout)
 
     def test_writes_are_refused_reads_answer_and_room_heals(self):
         node = self.node("disk/data")

@@ -20,6 +20,7 @@ use stele_core::transaction::{SignedTransaction, Transaction};
 use stele_core::tree::{AbsenceProof, PresenceProof, RangeProof, TableAbsenceProof, TableProof};
 use stele_core::validators::ValidatorSet;
 use stele_core::{AccountId, Hash, Numeric, Suite, Type, Value};
+use stele_flow::{Cursor, Table as Shape};
 
 const SUITE: Suite = Suite::Ed25519Sha256;
 
@@ -74,6 +75,8 @@ fuzz_target!(|data: &[u8]| {
         24 => canonical::<Type>(bytes),
         25 => proofs(bytes),
         26 => canonical::<CertifiedBlocks>(bytes),
+        27 => canonical::<Cursor>(bytes),
+        28 => canonical::<Shape>(bytes),
         _ => {}
     }
 });

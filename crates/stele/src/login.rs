@@ -50,7 +50,7 @@ pub(crate) fn ask_password(user: &str) -> Result<Option<String>> {
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
     /// User to log in as where the node asks; PGPASSWORD holds the password, else it is asked for
-    #[arg(long, short = 'U', value_name = "NAME", default_value = stele_node::keys::OPERATOR)]
+    #[arg(long, short = 'U', global = true, value_name = "NAME", default_value = stele_node::keys::OPERATOR)]
     user: String,
 }
 
