@@ -49,6 +49,22 @@ class ByHand:
         expected = ledger_dump(self.ledger, "public.t", self.COLUMNS)
         self.assertEqual(self.target.dump("public.t", self.COLUMNS), expected)
 
+    def test_a4_audits_run_by_themselves(self):
+        self.replicas.done("remove", "copy", "--drop-tables")
+        self.replicas.add("copy", self.target.target, "--audit-every", "1", "--audit-rate", "5000")
+
+        def clean():
+            return (self.replicas.status("copy").get("last_audit") or {}).get("clean")
+
+        self.ledger.until(lambda: clean() is True, what="a first audit")
+        self.by_hand("UPDATE {t} SET v = 'forged' WHERE id = 2")
+        self.ledger.until(lambda: clean() is False, what="an audit that finds the row")
+        (finding,) = self.replicas.status("copy")["last_audit"]["findings"]
+        self.assertIn("public.t: 1 rows differ, first id = 2 (changed)", finding)
+        self.assertIn('stele_replica_audit_clean{replica="copy"} 0', self.ledger.get("/metrics").decode())
+        self.replicas.repair("copy")
+        self.ledger.until(lambda: clean() is True, what="a clean audit")
+
     def test_a4_an_edited_row(self):
         self.by_hand("UPDATE {t} SET v = 'forged' WHERE id = 2")
         (row,) = self.found()["differences"]

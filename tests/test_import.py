@@ -130,3 +130,18 @@ class Import(DirectoryCase):
         differs = self.run_import(url, "--resume")
         self.assertEqual(differs.returncode, 1)
         self.assertIn("are not equal", differs.stderr)
+
+    def test_a18_a_table_is_dumped_and_loaded_again(self):
+        self.ledger.query("CREATE TABLE full_house (k VARCHAR(20), n NUMERIC(20,4), b BOOLEAN, i SMALLINT, d DOUBLE PRECISION, t TEXT, c CHAR(5),"
+                          " y BYTEA, day DATE, at TIMESTAMPTZ, wall TIMESTAMP, u UUID, j JSON, PRIMARY KEY (k, n))")
+        self.ledger.query("INSERT INTO full_house SELECT 'k' || g, g / 8.0, g % 2 = 0, g, g / 3.0::double precision, E'a\\tb\\n', 'ab', '\\x00ff',"
+                          " '0001-01-01', now(), '9999-12-31 23:59:59.999999', gen_random_uuid(), '{\"a\":  1}' FROM generate_series(1, 500) AS g")
+        self.ledger.query("INSERT INTO full_house (k, n) VALUES ('empty', -1)")
+        dump = self.home / "dump.db"
+        dumped = stele("restore", "--data", self.home / "data", "--table", "full_house", "--to", f"sqlite:{dump}", "--json")
+        self.assertEqual(dumped.returncode, 0, dumped.stderr)
+        self.assertEqual(self.taken(f"sqlite:{dump}", "--map", "full_house=public.loaded"), {"public.loaded": 501})
+        both = [self.ledger.query(f"SELECT * FROM {table} ORDER BY k, n") for table in ("full_house", "loaded")]
+        self.assertEqual(*both)
+        types = "SELECT column_name, data_type, numeric_scale FROM information_schema.columns WHERE table_name = '{}' ORDER BY ordinal_position"
+        self.assertEqual(self.ledger.query(types.format("loaded")), self.ledger.query(types.format("full_house")))

@@ -73,6 +73,15 @@ impl ForeignTable {
         }
     }
 
+    /// Takes the types of a shape for the columns that have its names.
+    pub(crate) fn take_types(&mut self, shape: &Table) {
+        for column in &mut self.columns {
+            if let Some(known) = shape.columns.iter().find(|one| one.name == column.name) {
+                column.ty = known.ty;
+            }
+        }
+    }
+
     /// Gives texts in the key a length: the ledger wants one.
     pub(crate) fn bound_key(&mut self) {
         for column in &mut self.columns {

@@ -14,6 +14,7 @@ pub mod mysql;
 mod naming;
 pub mod plugin;
 pub mod postgres;
+mod readback;
 pub mod sqlite;
 pub mod target;
 mod tls;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use stele_core::codec::{Decode, Encode};
-use stele_flow::{Cursor, HeldTable, Load, SinkError, SinkErrorKind, Table};
+use stele_flow::{Cursor, Held, HeldTable, Load, SinkError, SinkErrorKind, Table};
 
 /// Name of the table that holds the cursor.
 pub(crate) const CURSOR_TABLE: &str = "stele_cursor";
@@ -108,4 +108,30 @@ pub(crate) fn name_taken(target: &str, table: &Table, name: &str, by: &str) -> S
     .remedy(format!(
         "rename or drop it, or add the replica with another name for the table (--map {table}=NAME)"
     ))
+}
+
+/// The sink was not opened.
+pub(crate) fn unopened() -> SinkError {
+    SinkError::new(
+        SinkErrorKind::Other,
+        "the sink was not opened before its use",
+    )
+}
+
+/// The sink keeps no such table.
+pub(crate) fn unknown(target: &str, table: &Table) -> SinkError {
+    SinkError::new(
+        SinkErrorKind::Cursor,
+        format!("{target}: it keeps no table {table}"),
+    )
+    .remedy("remove the replica with its tables and add it again")
+}
+
+/// What is held once a worker has taken the sink over, and the cursor to be stored for it.
+pub(crate) fn taken_over(mut held: Held, source_id: &str) -> (Held, Cursor) {
+    let known = held.cursor.clone();
+    let mut cursor = known.unwrap_or_else(|| Cursor::start(source_id));
+    cursor.owner_epoch += 1;
+    held.cursor = held.cursor.map(|_| cursor.clone());
+    (held, cursor)
 }

@@ -136,12 +136,7 @@ impl MySqlSink {
 
     /// Begins a transaction's work: that nobody has taken the sink over.
     fn check_owner(&mut self) -> Result<(Cursor, Option<String>), SinkError> {
-        let own = self.cursor.clone().ok_or_else(|| {
-            SinkError::new(
-                SinkErrorKind::Other,
-                "the sink was not opened before its use",
-            )
-        })?;
+        let own = self.cursor.clone().ok_or_else(memory::unopened)?;
         let (held, intent) = self.load(&own.source_id, true)?;
         if held.cursor.as_ref() != Some(&own) {
             return Err(memory::overtaken(&self.describe()));
@@ -177,14 +172,6 @@ impl MySqlSink {
             .conn
             .exec_drop("REPLACE INTO stele_tables VALUES (?, ?, ?, ?, ?)", values);
         done.map_err(|error| self.failed(&error))
-    }
-
-    fn unknown(&self, table: &Table) -> SinkError {
-        SinkError::new(
-            SinkErrorKind::Cursor,
-            format!("{}: it keeps no table {table}", self.describe()),
-        )
-        .remedy("remove the replica with its tables and add it again")
     }
 
     fn target(&self, table: &Table) -> Result<String, SinkError> {
@@ -273,9 +260,9 @@ impl MySqlSink {
             }
             (Some(before), Some(after)) => {
                 let place = tables.iter().position(|held| held.table.id == before.id);
-                let place = place.ok_or_else(|| self.unknown(before))?;
+                let place = place.ok_or_else(|| memory::unknown(&self.describe(), before))?;
                 let Some(held) = tables.get_mut(place) else {
-                    return Err(self.unknown(before));
+                    return Err(memory::unknown(&self.describe(), before));
                 };
                 let target = self.target(after)?;
                 let renamed = target != held.target && self.naming.flat(before) == held.target;
@@ -377,7 +364,9 @@ impl MySqlSink {
             for step in rows {
                 if let Step::Rows(table, rows) = step {
                     let held = tables.iter().find(|held| held.table.id == table.id);
-                    let held = held.ok_or_else(|| sink.unknown(table))?.clone();
+                    let held = held
+                        .ok_or_else(|| memory::unknown(&sink.describe(), table))?
+                        .clone();
                     let server = sink.server.clone();
                     rows::apply(&server, sink.connected()?, &held, rows)?;
                 }
@@ -418,16 +407,9 @@ impl Sink for MySqlSink {
             self.run(sql)?;
         }
         let (held, cursor) = self.write(|sink| {
-            let (mut held, intent) = sink.load(source_id, true)?;
-            let mut cursor = held
-                .cursor
-                .clone()
-                .unwrap_or_else(|| Cursor::start(source_id));
-            cursor.owner_epoch += 1;
+            let (held, intent) = sink.load(source_id, true)?;
+            let (held, cursor) = memory::taken_over(held, source_id);
             sink.put_cursor(&cursor, intent.as_deref())?;
-            if held.cursor.is_some() {
-                held.cursor = Some(cursor.clone());
-            }
             Ok((held, cursor))
         })?;
         self.cursor = Some(cursor);

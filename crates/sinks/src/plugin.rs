@@ -26,6 +26,7 @@ use stele_flow::{
 
 use crate::memory;
 use crate::naming::Naming;
+use crate::readback;
 use wire::{base64, hex, row_json, shape_json, unbase64};
 
 /// Longest answer, in bytes (64 MiB).
@@ -273,18 +274,20 @@ impl PluginSink {
         match step {
             Step::Rows(table, rows) => {
                 let held = tables.iter().find(|held| held.table.id == table.id);
-                let held = held.ok_or_else(|| self.unknown(table))?;
+                let held = held.ok_or_else(|| memory::unknown(&self.describe(), table))?;
                 Ok(rows_json(held, rows))
             }
             Step::Table { before, after } => {
                 let known = |table: &Table| tables.iter().position(|one| one.table.id == table.id);
                 match (before, after) {
                     (Some(before), None) => {
-                        let place = known(before).ok_or_else(|| self.unknown(before))?;
+                        let place = known(before)
+                            .ok_or_else(|| memory::unknown(&self.describe(), before))?;
                         tables.remove(place);
                     }
                     (Some(before), Some(after)) => {
-                        let place = known(before).ok_or_else(|| self.unknown(before))?;
+                        let place = known(before)
+                            .ok_or_else(|| memory::unknown(&self.describe(), before))?;
                         if let Some(held) = tables.get_mut(place) {
                             held.target = self.naming.flat(after);
                             held.table = after.clone();
@@ -306,14 +309,6 @@ impl PluginSink {
         }
     }
 
-    fn unknown(&self, table: &Table) -> SinkError {
-        SinkError::new(
-            SinkErrorKind::Cursor,
-            format!("{}: it keeps no table {table}", self.describe()),
-        )
-        .remedy("remove the replica with its tables and add it again")
-    }
-
     fn read_row(&self, table: &Table, answer: &Json) -> Result<ReadRow, SinkError> {
         let fields = answer.get("row").and_then(Json::as_array);
         let fields = fields.ok_or_else(|| self.garbage("a row was expected"))?;
@@ -322,33 +317,15 @@ impl PluginSink {
                 self.garbage("a row has another number of values than its table has columns")
             );
         }
-        let mut values = Vec::with_capacity(fields.len());
-        let mut wrong = None;
-        for (column, field) in table.columns.iter().zip(fields) {
-            let read = match field {
-                Json::Null => Ok(Value::Null),
-                Json::String(found) => {
-                    text::parse(column.ty, found).map_err(|error| format!("{found:?}: {error}"))
-                }
-                other => Err(other.to_string()),
-            };
-            match read {
-                Ok(value) => values.push(value),
-                Err(found) => {
-                    values.push(Value::Null);
-                    wrong.get_or_insert((column.name.clone(), found));
-                }
+        let columns = table.columns.iter().zip(fields);
+        let read = columns.map(|(column, field)| match field {
+            Json::Null => Ok(Value::Null),
+            Json::String(found) => {
+                text::parse(column.ty, found).map_err(|error| format!("{found:?}: {error}"))
             }
-        }
-        let Some((column, found)) = wrong else {
-            return Ok(ReadRow::Values(values));
-        };
-        let key: Vec<Value> = table.key_of(&values).into_iter().cloned().collect();
-        Ok(ReadRow::Unreadable {
-            key: Some(key).filter(|key| key.iter().all(|value| !value.is_null())),
-            column,
-            found,
-        })
+            other => Err(other.to_string()),
+        });
+        Ok(readback::row(table, read))
     }
 
     /// The request that changes rows, remembering what is remembered already.
@@ -392,36 +369,24 @@ impl Sink for PluginSink {
     fn open(&mut self, source_id: &str) -> Result<Held, SinkError> {
         self.running = None;
         let answer = self.ask(&json!({ "do": "open", "protocol": 1, "source": source_id }))?;
-        let mut held = self.held_of(source_id, &answer)?;
-        let mut cursor = held
-            .cursor
-            .clone()
-            .unwrap_or_else(|| Cursor::start(source_id));
+        let held = self.held_of(source_id, &answer)?;
         let expect = held
             .cursor
             .as_ref()
             .map(|cursor| base64(&cursor.encode_to_vec()));
-        cursor.owner_epoch += 1;
+        let (held, cursor) = memory::taken_over(held, source_id);
         let request = json!({
             "do": "apply", "source": source_id, "expect": expect, "steps": [],
             "remember": self.memory(&cursor, &held.tables),
         });
         self.ask(&request)?;
-        if held.cursor.is_some() {
-            held.cursor = Some(cursor.clone());
-        }
         self.cursor = Some(cursor);
         self.tables.clone_from(&held.tables);
         Ok(held)
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<(), SinkError> {
-        let own = self.cursor.clone().ok_or_else(|| {
-            SinkError::new(
-                SinkErrorKind::Other,
-                "the sink was not opened before its use",
-            )
-        })?;
+        let own = self.cursor.clone().ok_or_else(memory::unopened)?;
         let mut tables = self.tables.clone();
         let mut steps = Vec::with_capacity(batch.steps.len());
         for step in &batch.steps {

@@ -173,14 +173,6 @@ impl Work<'_, '_> {
             .map_err(|error| self.failed(&error))
     }
 
-    fn unknown(&self, table: &Table) -> SinkError {
-        SinkError::new(
-            SinkErrorKind::Cursor,
-            format!("{}: it keeps no table {table}", self.describe()),
-        )
-        .remedy("remove the replica with its tables and add it again")
-    }
-
     fn check_free(&mut self, table: &Table, target: &str) -> Result<(), SinkError> {
         let taken = self
             .transaction
@@ -245,7 +237,8 @@ impl Work<'_, '_> {
             }
             (Some(before), None) => {
                 let place = tables.iter().position(|held| held.table.id == before.id);
-                let held = tables.remove(place.ok_or_else(|| self.unknown(before))?);
+                let held =
+                    tables.remove(place.ok_or_else(|| memory::unknown(&self.describe(), before))?);
                 self.run(&format!("DROP TABLE {}", qualified(&held.target)))?;
                 self.transaction
                     .execute(
@@ -256,7 +249,7 @@ impl Work<'_, '_> {
             }
             (Some(before), Some(after)) => {
                 let held = tables.iter_mut().find(|held| held.table.id == before.id);
-                let held = held.ok_or_else(|| self.unknown(before))?;
+                let held = held.ok_or_else(|| memory::unknown(&self.describe(), before))?;
                 for sql in define::alter(before, after, &qualified(&held.target)) {
                     self.run(&sql)?;
                 }
@@ -457,16 +450,9 @@ impl Sink for PostgresSink {
             if there.is_none() {
                 work.run(MEMORY_SQL)?;
             }
-            let mut held = work.load_locked(source_id)?;
-            let mut cursor = held
-                .cursor
-                .clone()
-                .unwrap_or_else(|| Cursor::start(source_id));
-            cursor.owner_epoch += 1;
+            let held = work.load_locked(source_id)?;
+            let (held, cursor) = memory::taken_over(held, source_id);
             work.put_cursor(&cursor)?;
-            if held.cursor.is_some() {
-                held.cursor = Some(cursor.clone());
-            }
             Ok((held, cursor))
         })?;
         self.cursor = Some(cursor);
@@ -475,12 +461,7 @@ impl Sink for PostgresSink {
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<(), SinkError> {
-        let own = self.cursor.clone().ok_or_else(|| {
-            SinkError::new(
-                SinkErrorKind::Other,
-                "the sink was not opened before its use",
-            )
-        })?;
+        let own = self.cursor.clone().ok_or_else(memory::unopened)?;
         let mut tables = self.tables.clone();
         let (cursor, tables) = self.write(|work| {
             let held = work.load_locked(&own.source_id)?;
@@ -496,7 +477,10 @@ impl Sink for PostgresSink {
                     }
                     Step::Rows(table, rows) => {
                         let held = tables.iter().find(|held| held.table.id == table.id);
-                        work.rows(held.ok_or_else(|| work.unknown(table))?, rows)?;
+                        work.rows(
+                            held.ok_or_else(|| memory::unknown(&work.describe(), table))?,
+                            rows,
+                        )?;
                     }
                 }
             }

@@ -118,6 +118,29 @@ impl SqliteSink {
         SinkError::new(kind, format!("{}: {error}", self.describe())).remedy(remedy)
     }
 
+    /// Tables that a ledger wrote into the file, whichever it was.
+    fn mirrored(&self, connection: &Connection) -> Result<Vec<HeldTable>, SinkError> {
+        let read = || {
+            let there: bool = connection.query_row(
+                "SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'stele_tables'",
+                [],
+                |row| row.get(0),
+            )?;
+            if !there {
+                return Ok(Vec::new());
+            }
+            let mut statement = connection.prepare("SELECT name, shape FROM stele_tables")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, Vec<u8>)>>>()
+        };
+        let tables = read().map_err(|error| self.failed(&error))?;
+        let target = self.describe();
+        tables
+            .into_iter()
+            .map(|(name, shape)| memory::held_table(&target, name, &shape, None))
+            .collect()
+    }
+
     /// What is held of a source, read from the file.
     fn load(&self, connection: &Connection, source_id: &str) -> Result<Held, SinkError> {
         let target = self.describe();
@@ -177,12 +200,7 @@ impl SqliteSink {
 
     /// That nobody has taken the sink over since it was opened.
     fn check_owner(&self, connection: &Connection) -> Result<Cursor, SinkError> {
-        let own = self.cursor.clone().ok_or_else(|| {
-            SinkError::new(
-                SinkErrorKind::Other,
-                "the sink was not opened before its use",
-            )
-        })?;
+        let own = self.cursor.clone().ok_or_else(memory::unopened)?;
         let held = self.load(connection, &own.source_id)?.cursor;
         if held.as_ref() != Some(&own) {
             return Err(memory::overtaken(&self.describe()));
@@ -244,19 +262,11 @@ impl SqliteSink {
             ),
             Step::Rows(table, rows) => {
                 let held = tables.iter().find(|held| held.table.id == table.id);
-                let held = held.ok_or_else(|| self.unknown(table))?;
+                let held = held.ok_or_else(|| memory::unknown(&self.describe(), table))?;
                 rows.iter()
                     .try_for_each(|row| self.row(transaction, held, row))
             }
         }
-    }
-
-    fn unknown(&self, table: &Table) -> SinkError {
-        SinkError::new(
-            SinkErrorKind::Cursor,
-            format!("{}: it keeps no table {table}", self.describe()),
-        )
-        .remedy("remove the replica with its tables and add it again")
     }
 
     fn define(
@@ -287,7 +297,7 @@ impl SqliteSink {
             }
             (Some(before), None) => {
                 let place = tables.iter().position(|held| held.table.id == before.id);
-                let place = place.ok_or_else(|| self.unknown(before))?;
+                let place = place.ok_or_else(|| memory::unknown(&self.describe(), before))?;
                 let held = tables.remove(place);
                 run(&format!("DROP TABLE {}", define::name(&held.target)))?;
                 transaction
@@ -299,7 +309,7 @@ impl SqliteSink {
             }
             (Some(before), Some(after)) => {
                 let held = tables.iter_mut().find(|held| held.table.id == before.id);
-                let held = held.ok_or_else(|| self.unknown(before))?;
+                let held = held.ok_or_else(|| memory::unknown(&self.describe(), before))?;
                 for sql in define::alter(before, after, &held.target) {
                     run(&sql)?;
                 }
@@ -461,16 +471,9 @@ impl Sink for SqliteSink {
             transaction
                 .execute_batch(MEMORY_SQL)
                 .map_err(|error| sink.failed(&error))?;
-            let mut held = sink.load(transaction, source_id)?;
-            let mut cursor = held
-                .cursor
-                .clone()
-                .unwrap_or_else(|| Cursor::start(source_id));
-            cursor.owner_epoch += 1;
+            let held = sink.load(transaction, source_id)?;
+            let (held, cursor) = memory::taken_over(held, source_id);
             sink.put_cursor(transaction, &cursor)?;
-            if held.cursor.is_some() {
-                held.cursor = Some(cursor.clone());
-            }
             Ok((held, cursor))
         });
         let (held, cursor) = held?;

@@ -5,13 +5,14 @@ use mysql::prelude::Queryable as _;
 use stele_core::{Type, Value};
 use stele_flow::sink::EachRead;
 use stele_flow::{
-    Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, Sink as _, SinkError,
-    SinkErrorKind, Table,
+    Column, Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, Sink as _,
+    SinkError, SinkErrorKind, Table,
 };
 
 use super::value::{Types, from_mysql, to_mysql};
 use super::{MySqlSink, define, rows};
 use crate::memory;
+use crate::readback::{self, FoundColumn};
 
 /// A column as the server describes it: name, type, collation, place in the primary key.
 type ColumnRow = (String, String, Option<String>, Option<u64>);
@@ -70,26 +71,11 @@ fn condition(
 }
 
 fn read_row(table: &Table, row: mysql::Row) -> ReadRow {
-    let mut values = Vec::with_capacity(table.columns.len());
-    let mut wrong = None;
-    for (column, found) in table.columns.iter().zip(row.unwrap()) {
-        match from_mysql(column.ty, found) {
-            Ok(value) => values.push(value),
-            Err(found) => {
-                values.push(Value::Null);
-                wrong.get_or_insert((column.name.clone(), found));
-            }
-        }
-    }
-    let Some((column, found)) = wrong else {
-        return ReadRow::Values(values);
-    };
-    let key: Vec<Value> = table.key_of(&values).into_iter().cloned().collect();
-    ReadRow::Unreadable {
-        key: Some(key).filter(|key| key.iter().all(|value| !value.is_null())),
-        column,
-        found,
-    }
+    let columns = table.columns.iter().zip(row.unwrap());
+    readback::row(
+        table,
+        columns.map(|(column, found)| from_mysql(column.ty, found)),
+    )
 }
 
 impl Mirror for MySqlSink {
@@ -125,36 +111,24 @@ impl Mirror for MySqlSink {
         if found.is_empty() {
             return Ok(vec!["it is not there".to_owned()]);
         }
-        let mut told = Vec::new();
-        for column in &held.table.columns {
-            let name = &column.name;
-            let wanted = types.name(&held.table, column);
-            let place = held.table.key.iter().position(|id| *id == column.id);
-            let place = place.map(|at| at as u64 + 1);
-            match found.iter().find(|(found, ..)| found == name) {
-                None => told.push(format!("column {name} is not there")),
-                Some((_, ty, ..)) if plain_type(ty) != wanted => {
-                    told.push(format!("column {name} is {ty} instead of {wanted}"));
-                }
-                Some((_, _, Some(held), _)) if held != collation => {
-                    told.push(format!(
-                        "column {name} has the collation {held} instead of {collation}"
-                    ));
-                }
-                Some((.., key)) if *key != place => {
-                    told.push(format!(
-                        "column {name} has another place in the primary key"
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        for (name, ..) in &found {
-            if held.table.columns.iter().all(|known| known.name != *name) {
-                told.push(format!("column {name} was added"));
-            }
-        }
-        Ok(told)
+        let found: Vec<FoundColumn> = found
+            .into_iter()
+            .map(|(name, ty, collation, place)| FoundColumn {
+                name,
+                ty: plain_type(&ty),
+                collation,
+                key: place
+                    .and_then(|place| usize::try_from(place).ok())
+                    .and_then(|place| place.checked_sub(1)),
+            })
+            .collect();
+        let wanted = |column: &Column| types.name(&held.table, column);
+        Ok(readback::differences(
+            &held.table,
+            &found,
+            wanted,
+            collation,
+        ))
     }
 
     fn read(

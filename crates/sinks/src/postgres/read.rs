@@ -2,16 +2,16 @@
 
 use postgres::GenericClient;
 use postgres::fallible_iterator::FallibleIterator as _;
-use stele_core::Value;
 use stele_flow::sink::EachRead;
 use stele_flow::{
-    Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, SinkError, SinkErrorKind,
-    Table,
+    Column, Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, SinkError,
+    SinkErrorKind, Table,
 };
 
 use super::value::{from_text, to_text, type_name};
 use super::{PostgresSink, connect, define, qualified};
 use crate::memory;
+use crate::readback::{self, FoundColumn};
 use crate::target::Server;
 
 /// What is held of a source whose cursor's bytes were read.
@@ -121,68 +121,34 @@ impl PostgresSink {
              FROM pg_attribute AS a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped",
             &[&name],
         )?;
-        let found: Vec<(String, String, i32, String)> = columns
+        let found: Vec<FoundColumn> = columns
             .iter()
-            .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+            .map(|row| {
+                let collation: String = row.get(3);
+                let key = usize::try_from(row.get::<_, i32>(2)).ok();
+                FoundColumn {
+                    name: row.get(0),
+                    ty: row.get(1),
+                    // Only the order of keys depends on it.
+                    collation: Some(collation).filter(|name| key.is_some() && !name.is_empty()),
+                    // `indkey` counts from 0.
+                    key,
+                }
+            })
             .collect();
-        let mut told = Vec::new();
-        for column in &held.table.columns {
-            let name = &column.name;
-            let place = held.table.key.iter().position(|id| *id == column.id);
-            let wanted = type_name(column.ty, false);
-            match found.iter().find(|(found, ..)| found == name) {
-                None => told.push(format!("column {name} is not there")),
-                Some((_, ty, ..)) if *ty != wanted => {
-                    told.push(format!("column {name} is {ty} instead of {wanted}"));
-                }
-                // `indkey` counts from 0.
-                Some((_, _, at, _))
-                    if *at != place.map_or(-1, |at| i32::try_from(at).unwrap_or(-1)) =>
-                {
-                    told.push(format!(
-                        "column {name} has another place in the primary key"
-                    ));
-                }
-                Some((_, _, _, collation))
-                    if place.is_some() && !collation.is_empty() && collation != "C" =>
-                {
-                    told.push(format!(
-                        "column {name} has the collation {collation} instead of C"
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        for (name, ..) in &found {
-            if held.table.columns.iter().all(|known| known.name != *name) {
-                told.push(format!("column {name} was added"));
-            }
-        }
-        Ok(told)
+        let wanted = |column: &Column| type_name(column.ty, false);
+        Ok(readback::differences(&held.table, &found, wanted, "C"))
     }
 }
 
 fn read_row(table: &Table, row: &postgres::Row) -> Result<ReadRow, postgres::Error> {
-    let mut values = Vec::with_capacity(table.columns.len());
-    let mut wrong = None;
-    for (at, column) in table.columns.iter().enumerate() {
-        match from_text(column.ty, row.try_get::<_, Option<&str>>(at)?) {
-            Ok(value) => values.push(value),
-            Err(found) => {
-                values.push(Value::Null);
-                wrong.get_or_insert((column.name.clone(), found));
-            }
-        }
-    }
-    let Some((column, found)) = wrong else {
-        return Ok(ReadRow::Values(values));
+    let read = |(at, column): (usize, &Column)| {
+        let found = row.try_get::<_, Option<&str>>(at)?;
+        Ok(from_text(column.ty, found))
     };
-    let key: Vec<Value> = table.key_of(&values).into_iter().cloned().collect();
-    Ok(ReadRow::Unreadable {
-        key: Some(key).filter(|key| key.iter().all(|value| !value.is_null())),
-        column,
-        found,
-    })
+    let columns = table.columns.iter().enumerate().map(read);
+    let columns = columns.collect::<Result<Vec<_>, postgres::Error>>()?;
+    Ok(readback::row(table, columns.into_iter()))
 }
 
 impl Mirror for PostgresSink {

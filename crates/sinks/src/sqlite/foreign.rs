@@ -98,12 +98,19 @@ impl Foreign for SqliteSink {
                 }
                 key.sort();
                 let key = key.into_iter().map(|(_, column)| column).collect();
-                let mut table = ForeignTable { name, columns, key };
-                table.bound_key();
-                tables.push(table);
+                tables.push(ForeignTable { name, columns, key });
             }
             Ok(tables)
         };
-        read().map_err(|error| self.failed(&error))
+        let mut tables = read().map_err(|error| self.failed(&error))?;
+        let shapes = self.mirrored(connection)?;
+        for table in &mut tables {
+            match shapes.iter().find(|held| held.target == table.name) {
+                // A mirror, such as a table that was dumped: its types are known better than the file tells.
+                Some(held) => table.take_types(&held.table),
+                None => table.bound_key(),
+            }
+        }
+        Ok(tables)
     }
 }

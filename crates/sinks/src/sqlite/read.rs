@@ -17,6 +17,7 @@ use super::foreign::from_foreign;
 use super::value::{from_sqlite, storage, to_sqlite};
 use super::{SqliteSink, define};
 use crate::memory;
+use crate::readback::{self, FoundColumn};
 
 /// Name of the function that gives a NUMERIC's place in the order of keys.
 const ORDER: &str = "stele_numeric_order";
@@ -138,60 +139,30 @@ impl SqliteSink {
             connection.prepare("SELECT name, type, pk FROM pragma_table_info(?1)")?;
         let found = statement
             .query_map([&held.target], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                Ok(FoundColumn {
+                    name: row.get(0)?,
+                    ty: row.get(1)?,
+                    key: row.get::<_, usize>(2)?.checked_sub(1),
+                    collation: None,
+                })
             })?
-            .collect::<rusqlite::Result<Vec<(String, String, usize)>>>()?;
-        let mut told = Vec::new();
-        for column in &held.table.columns {
-            let wanted_key = held.table.key.iter().position(|id| *id == column.id);
-            let (name, wanted) = (&column.name, storage(column.ty));
-            match found.iter().find(|(found, ..)| found == name) {
-                None => told.push(format!("column {name} is not there")),
-                Some((_, ty, _)) if ty != wanted => {
-                    told.push(format!("column {name} is {ty} instead of {wanted}"));
-                }
-                Some((_, _, key)) if *key != wanted_key.map_or(0, |at| at + 1) => {
-                    told.push(format!(
-                        "column {name} has another place in the primary key"
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        for (name, ..) in &found {
-            if held.table.columns.iter().all(|known| known.name != *name) {
-                told.push(format!("column {name} was added"));
-            }
-        }
-        Ok(told)
+            .collect::<rusqlite::Result<Vec<FoundColumn>>>()?;
+        let wanted = |column: &Column| storage(column.ty).to_owned();
+        Ok(readback::differences(&held.table, &found, wanted, ""))
     }
 }
 
 fn read_row(table: &Table, row: &rusqlite::Row<'_>, is_foreign: bool) -> rusqlite::Result<ReadRow> {
-    let mut values = Vec::with_capacity(table.columns.len());
-    let mut wrong = None;
-    for (at, column) in table.columns.iter().enumerate() {
-        let read = match is_foreign {
-            true => from_foreign(column.ty, row.get_ref(at)?),
-            false => from_sqlite(column.ty, row.get_ref(at)?),
-        };
-        match read {
-            Ok(value) => values.push(value),
-            Err(found) => {
-                values.push(Value::Null);
-                wrong.get_or_insert((column.name.clone(), found));
-            }
-        }
-    }
-    let Some((column, found)) = wrong else {
-        return Ok(ReadRow::Values(values));
+    let read = |(at, column): (usize, &Column)| {
+        let found = row.get_ref(at)?;
+        Ok(match is_foreign {
+            true => from_foreign(column.ty, found),
+            false => from_sqlite(column.ty, found),
+        })
     };
-    let key: Vec<Value> = table.key_of(&values).into_iter().cloned().collect();
-    Ok(ReadRow::Unreadable {
-        key: Some(key).filter(|key| key.iter().all(|value| !value.is_null())),
-        column,
-        found,
-    })
+    let columns = table.columns.iter().enumerate().map(read);
+    let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(readback::row(table, columns.into_iter()))
 }
 
 impl Mirror for SqliteSink {
