@@ -7,6 +7,7 @@ mod plan;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -44,6 +45,9 @@ Examples:
   stele import --from sqlite:shop.db --resume                           goes on where it was cut short
 
 Exit code: 0 all tables are in the ledger and equal, 1 otherwise.";
+
+/// Pause before rows are counted again.
+const COUNT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Arguments of `stele import`.
 #[derive(Debug, Args)]
@@ -149,7 +153,13 @@ pub(crate) fn run(args: &ImportArgs, config: &Config) -> Result<ExitCode> {
                 table.name
             ),
         };
-        let rows = store(&mut *source, &mut ledger, &table, skip, !args.json)?;
+        let stored = store(&mut *source, &mut ledger, &table, skip, !args.json);
+        let rows = match (stored, args.resume) {
+            (Err(failure), true) => {
+                store_again(&mut *source, &mut ledger, &table, skip, failure, !args.json)?
+            }
+            (rows, _) => rows?,
+        };
         let equal = equal::prove(&mut *source, &client, &trust, &table, !args.json)?;
         imported.push(Imported { table, rows, equal });
     }
@@ -159,6 +169,29 @@ pub(crate) fn run(args: &ImportArgs, config: &Config) -> Result<ExitCode> {
         false => write!(out, "{}", to_text(&imported, Paint::of_stdout()))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Goes on after a failure. The node may still be storing what an import that was killed has sent: then more rows are there than were
+/// counted, and it is counted again.
+fn store_again(
+    source: &mut dyn Foreign,
+    ledger: &mut Ledger,
+    table: &Planned,
+    mut skip: u64,
+    mut failure: anyhow::Error,
+    shown: bool,
+) -> Result<u64> {
+    loop {
+        std::thread::sleep(COUNT_PAUSE);
+        match ledger.rows_there(table)? {
+            Some(there) if there > skip => skip = there,
+            _ => return Err(failure),
+        }
+        match store(source, ledger, table, skip, shown) {
+            Ok(rows) => return Ok(rows),
+            Err(again) => failure = again,
+        }
+    }
 }
 
 /// Reads the rows of a table and stores those after the first `skip`.
