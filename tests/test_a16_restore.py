@@ -188,6 +188,19 @@ class Archives(RestoreCase):
         self.assertTrue(self.must(self.restore(f"sqlite:{path}", "--table", "*", data=imported))["proven"])
         self.assertEqual(self.rows(path), self.as_of(node, node.status()["height"]))
 
+        # The copy is as whole as what it was made from: a byte that is changed later is found.
+        forged = self.home / "forged"
+        shutil.copytree(imported, forged)
+        segment = max((forged / "segments").iterdir(), key=lambda path: path.stat().st_size)
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 1
+        segment.write_bytes(content)
+        self.assertNotEqual(stele("verify", "--data", forged, "--trust", trust).returncode, 0)
+        # No archive is made of what is damaged.
+        done = stele("archive", "create", self.home / "forged.tar", "--data", forged)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertFalse((self.home / "forged.tar").exists())
+
         whole = archive.read_bytes()
         other = self.node("other").start()
         other.query("CREATE TABLE t (a INTEGER PRIMARY KEY)")

@@ -222,6 +222,44 @@ class ByHand:
         self.replicas.wait("copy")
         self.replicas.clean("copy")
 
+    def remembered(self):
+        return "stele." * (self.kind == "postgres") + "stele_tables"
+
+    def test_a4_a_table_forgotten_by_hand(self):
+        """What the replica is to hold is the ledger's and its own settings' word, not its database's."""
+        empty = r"''::bytea" if self.kind == "postgres" else "x''"
+        for change in [
+            f"DELETE FROM {self.remembered()} WHERE name LIKE '%t'",
+            f"UPDATE {self.remembered()} SET filled_to = {empty} WHERE name LIKE '%t'",
+        ]:
+            with self.subTest(change):
+                self.by_hand("UPDATE {t} SET v = 'forged' WHERE id = 2")
+                self.target.run(change)
+                code, report = self.replicas.audit("copy")
+                self.assertEqual(code, 2, report)
+                wrong = self.replicas.only(report, "public.t")
+                self.assertIn("changed by hand", " ".join(wrong["drift"]))
+                self.mended()
+                self.ledger.query("UPDATE t SET n = n + 1 WHERE id < 10")
+                self.replicas.wait("copy")
+                self.replicas.clean("copy")
+
+    def test_a4_rows_and_shapes_are_mended_at_once(self):
+        self.by_hand("UPDATE {other} SET x = 7 WHERE who = 'b'")
+        self.by_hand("ALTER TABLE {t} ADD COLUMN extra INT")
+        report = self.replicas.repair("copy")
+        self.assertEqual(len(report["mended"]), 2, report["mended"])
+        self.assertEqual(len(self.target.dump("public.t", self.COLUMNS)), 500)
+
+    def test_a4_an_audit_of_some_tables_does_not_speak_for_all(self):
+        self.by_hand("UPDATE {t} SET v = 'forged' WHERE id = 2")
+        self.found()
+        code, _ = self.replicas.audit("copy", "--table", "other")
+        self.assertEqual(code, 0)
+        self.assertFalse(self.replicas.status("copy")["last_audit"]["clean"])
+        self.mended()
+        self.assertTrue(self.replicas.status("copy")["last_audit"]["clean"])
+
     def test_a4_a_cursor_set_back_is_found(self):
         """With a restored older cursor blocks would be applied twice."""
         table, column = self.cursor()

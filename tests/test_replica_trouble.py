@@ -95,6 +95,8 @@ class Refused(ReplicaCase):
             self.refused("names no database|no user", "x", target)
         self.refused("folder|directory|write", "x", f"sqlite:{self.home}/none/file.db")
         self.refused("folder|directory|write", "x", f"sqlite:{self.home}")
+        self.refused("node's alone", "x", f"sqlite:{self.ledger.directory}/mirror.db")
+        self.refused("node's alone", "x", f"sqlite:{self.ledger.directory}/segments/../node.db")
         text = self.home / "text.db"
         text.write_text("no database " * 100)
         self.refused("no SQLite database|not a database", "x", f"sqlite:{text}")

@@ -10,6 +10,7 @@ mod mend;
 mod report;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -17,7 +18,7 @@ use stele_core::Hash;
 use stele_core::schema::TableId;
 use stele_flow::{
     Commitment, CommittedTable, Held, HeldTable, Load, Mirror, SinkError, SinkErrorKind, Source,
-    SourceError,
+    SourceError, Table,
 };
 use thiserror::Error;
 
@@ -29,6 +30,8 @@ use compare::Comparison;
 
 /// Most differences of a table that are told; the rest is counted.
 pub const DIFFERENCES_TOLD_MAX: usize = 100;
+/// What is told of a table that the target no longer knows of, or says is not full.
+const FORGOTTEN: &str = "the replica filled it and follows, and what the target remembers of it (stele_tables) was changed by hand";
 /// Rows between two reports of progress.
 const PROGRESS_EACH: u64 = 2_048;
 /// How long a mirror is waited for that takes a block in steps.
@@ -47,6 +50,15 @@ pub struct AuditRequest {
     pub repair: bool,
     /// Rows read a second at most; 0 for no limit.
     pub rows_per_s: u64,
+}
+
+/// What a mirror is to hold, by those who keep it: what it remembers of itself is not believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Duty {
+    /// Tables it is to keep.
+    pub selection: Selection,
+    /// Whether all of them were made and filled.
+    pub is_filled: bool,
 }
 
 /// How far an audit is.
@@ -99,7 +111,7 @@ pub enum AuditFailure {
     Ended,
 }
 
-/// Compares the rows of a mirror with what the source certifies. `known` is read and brought up to date.
+/// Compares the rows of a mirror with what the source certifies, for the tables that are its duty. `known` is read and brought up to date.
 /// `progress` returns false to end it early.
 ///
 /// # Errors
@@ -107,7 +119,7 @@ pub enum AuditFailure {
 pub fn audit(
     source: &dyn Source,
     mirror: &mut dyn Mirror,
-    request: &AuditRequest,
+    (request, duty): (&AuditRequest, &Duty),
     known: &Mutex<Known>,
     progress: &mut dyn FnMut(AuditProgress) -> bool,
 ) -> Result<AuditReport, AuditFailure> {
@@ -136,7 +148,7 @@ pub fn audit(
             continue;
         }
         let before = known.lock().get(&held.table.id).copied();
-        let table = one(
+        let mut table = one(
             source,
             mirror,
             &certified,
@@ -144,8 +156,11 @@ pub fn audit(
             (suite, cursor.height),
             before,
             &mut pace,
-        );
-        let table = table?;
+        )?;
+        if table.skipped.is_some() && duty.is_filled {
+            table.skipped = None;
+            table.drift.push(FORGOTTEN.to_owned());
+        }
         let mut known = known.lock();
         match table.is_clean() {
             true if table.skipped.is_none() => known.insert(held.table.id, cursor.height),
@@ -154,6 +169,29 @@ pub fn audit(
         drop(known);
         report.rows += table.rows;
         report.tables.push(table);
+    }
+    for table in &certified {
+        let Some(shape) = Table::of(&table.definition) else {
+            continue;
+        };
+        let kept = held.tables.iter().any(|held| held.table.id == shape.id);
+        let wanted = request.tables.is_empty() || selection.takes(&shape);
+        if kept || !wanted || !duty.selection.takes(&shape) {
+            continue;
+        }
+        // The sink knows how it calls the table.
+        let unnamed = HeldTable {
+            table: Arc::new(shape),
+            target: String::new(),
+            load: Load::UpTo(Vec::new()),
+        };
+        let mut missing = TableReport::of(&unnamed, None);
+        missing.root_expected = table.root.to_string();
+        match duty.is_filled {
+            true => missing.drift.push(FORGOTTEN.to_owned()),
+            false => missing.skipped = Some("it is to be filled".to_owned()),
+        }
+        report.tables.push(missing);
     }
     mirror.end_read();
     if report.tables.is_empty() && !request.tables.is_empty() {

@@ -151,8 +151,13 @@ impl PluginSink {
         match sent {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => {
+                // What it wrote before it closed its input tells more than a broken pipe.
+                let last = self.answer();
                 self.running = None;
-                Err(self.gone(error))
+                match last {
+                    Err(failure) if failure.kind != SinkErrorKind::Unreachable => Err(failure),
+                    _ => Err(self.gone(error)),
+                }
             }
             None => Err(self.gone("it was not started")),
         }
@@ -485,6 +490,11 @@ impl Mirror for PluginSink {
     }
 
     fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
+        let mut held = held.clone();
+        if held.target.is_empty() {
+            held.target = self.naming.flat(&held.table);
+        }
+        let held = &held;
         let now = self.begin_read(source_id)?;
         self.end_read();
         let mut cursor = now
@@ -494,6 +504,9 @@ impl Mirror for PluginSink {
         // The owner must see it: what it remembers of the table is no longer so.
         cursor.owner_epoch += 1;
         let mut tables = now.tables;
+        if tables.iter().all(|one| one.table.id != held.table.id) {
+            tables.push(held.clone());
+        }
         for one in &mut tables {
             if one.table.id == held.table.id {
                 one.load = Load::UpTo(Vec::new());

@@ -5,6 +5,7 @@ mod foreign;
 mod read;
 mod value;
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +81,15 @@ impl SqliteSink {
             let added = read::add_functions(&connection);
             added.map_err(|error| self.failed(&error))?;
             return Ok(connection);
+        }
+        // Rows of the ledger are not for everybody on the machine: a new file is its owner's alone.
+        let made = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&self.path);
+        if made.is_ok() {
+            tracing::debug!(path = %self.path.display(), "made the file of a replica");
         }
         let connect = || {
             let connection = Connection::open(&self.path)?;

@@ -25,6 +25,8 @@ Examples:
 
 /// Names at the top of an archive, besides the folders of [`FOLDERS`].
 const FILES: [&str; 3] = ["format", "genesis", "trust.txt"];
+/// What says how far the segments were durable: without it one that was cut looks like one whose end was torn.
+const MARK: &str = "mark";
 /// Folders of an archive.
 const FOLDERS: [&str; 2] = ["segments", "snapshots"];
 

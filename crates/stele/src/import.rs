@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::json;
 use stele_core::Value;
@@ -158,7 +158,13 @@ pub(crate) fn run(args: &ImportArgs, config: &Config) -> Result<ExitCode> {
             (Err(failure), true) => {
                 store_again(&mut *source, &mut ledger, &table, skip, failure, !args.json)?
             }
-            (rows, _) => rows?,
+            (rows, _) => rows.with_context(|| {
+                let name = table.ledger_name();
+                format!(
+                    "{} was not taken whole; DROP TABLE {name} in the ledger before another try, or go on with --resume once the row is mended",
+                    table.name
+                )
+            })?,
         };
         let equal = equal::prove(&mut *source, &client, &trust, &table, !args.json)?;
         imported.push(Imported { table, rows, equal });

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -39,6 +40,9 @@ Then, in another terminal:
   psql -h 127.0.0.1 -p 5433 -U operator
   stele sql
   curl http://127.0.0.1:8080/v1/status";
+
+/// Longest wait for work in the background when a node stops.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 
 /// Arguments of `stele start`.
 #[derive(Debug, Args)]
@@ -116,6 +120,8 @@ pub(crate) fn run_node(
         let replicas = replicas::open(node, config)?;
         let ended = runtime.block_on(serve(listeners, node, config, &replicas, Some(metrics)));
         replicas.stop();
+        // Audits of targets that do not answer are not waited for.
+        runtime.shutdown_timeout(SHUTDOWN_WAIT);
         ended
     })();
     node.stop();

@@ -6,7 +6,7 @@ use stele_core::{Suite, Value};
 use stele_flow::change::{Position, Table as Shape};
 use stele_flow::source::EachRow;
 use stele_flow::{Commitment, CommittedRow, CommittedTable, SourceError, State};
-use stele_sql::engine::Snapshot;
+use stele_sql::engine::{EngineError, Snapshot};
 
 use super::{position, unreadable};
 use crate::error::NodeError;
@@ -77,7 +77,12 @@ impl LedgerCommitment {
     pub(super) fn new(node: &Node, height: u64) -> Result<Self, SourceError> {
         let snapshot = node.snapshot().map_err(unreadable)?;
         let suite = node.suite();
-        let past = snapshot.at(height).map_err(unreadable)?;
+        let past = snapshot.at(height).map_err(|error| match error {
+            EngineError::OutsideWindow { oldest, newest, .. } => unreadable(format!(
+                "rows as of block {height} cannot be compared: the ledger keeps what its blocks committed to for blocks {oldest} to {newest}; let the replica catch up, or fill it anew with `stele replica refill`"
+            )),
+            other => unreadable(other),
+        })?;
         if height > 0 {
             let root = state_root(suite, past.tables()).map_err(unreadable)?;
             let certified = node

@@ -4,7 +4,7 @@ use stele_core::row::decode_row;
 use stele_flow::{Mirror, RowChange, SinkError, SinkErrorKind, Source};
 
 use super::compare::key_values;
-use super::report::AuditReport;
+use super::report::{AuditReport, TableReport};
 use super::{AuditFailure, commitment};
 
 /// Rows mended in one transaction.
@@ -25,21 +25,26 @@ pub fn repair(
     let cursor = held
         .cursor
         .ok_or_else(|| AuditFailure::Empty(mirror.describe()))?;
-    for at in 0..report.tables.len() {
-        let Some(table) = report.tables.get(at) else {
-            continue;
-        };
+    // Rows first: making a table anew changes the cursor.
+    let anew = |table: &TableReport| {
+        let keyless = table.differences_total > table.keys.len() as u64;
+        !table.drift.is_empty() || keyless
+    };
+    let tables = report.tables.iter();
+    let (renewed, mended): (Vec<_>, Vec<_>) = tables.partition(|table| anew(table));
+    let mut done = Vec::new();
+    for table in mended.into_iter().chain(renewed) {
         let known = table.held.as_ref().map(|held| held.table.id);
         // As the replica remembers it now.
         let kept = held.tables.iter().find(|one| Some(one.table.id) == known);
+        let kept = kept.or(table.held.as_ref());
         let (Some(kept), false) = (kept, table.is_clean()) else {
             continue;
         };
-        let keyless = table.differences_total > table.keys.len() as u64;
-        if !table.drift.is_empty() || keyless {
+        if anew(table) {
             mirror.renew(source.id(), kept)?;
             let told = format!("{}: made anew, to be filled", table.table);
-            report.mended.push(told);
+            done.push(told);
             continue;
         }
         let commitment = commitment(source, cursor.height)?;
@@ -77,8 +82,9 @@ pub fn repair(
             }
         }
         let told = format!("{}: {} rows", table.table, table.keys.len());
-        report.mended.push(told);
+        done.push(told);
     }
+    report.mended = done;
     Ok(())
 }
 

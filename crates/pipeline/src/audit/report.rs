@@ -73,6 +73,12 @@ pub struct RowDifference {
 }
 
 impl AuditReport {
+    /// Whether every table was compared.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.tables.is_empty() && self.tables.iter().all(|table| table.skipped.is_none())
+    }
+
     /// Whether all that was compared is as it should be.
     #[must_use]
     pub fn is_clean(&self) -> bool {

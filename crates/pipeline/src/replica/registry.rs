@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use stele_flow::{FileError, Join, Mirror, Runtime, SinkError, Source, SpawnError};
-use thiserror::Error;
+use stele_flow::{Mirror, Runtime, Source};
 
+use super::error::ReplicaError;
 use super::job::{Ending, Job};
 use super::last_audit::LastAudit;
 use super::schedule;
 use super::spec::{ReplicaSpec, check_name};
 use super::status::{Phase, ReplicaStatus, StatusBoard};
+use super::task::Task;
 use crate::audit::{self, AuditFailure, AuditProgress, AuditReport};
 use crate::follower::Follower;
 
@@ -21,6 +23,10 @@ use crate::follower::Follower;
 const REPLICAS_MAX: usize = 64;
 /// What targets that are programs begin with.
 const PROGRAM: &str = "plugin:";
+/// Longest wait for a task when the node stops.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for a task that is to rest or to be changed.
+const HALT_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Folder of the specifications and passwords in the data directory.
 const FOLDER: &str = "replicas";
 
@@ -39,42 +45,6 @@ pub struct Workshop {
 /// Makes a sink of a specification and a password.
 pub type SinkMaker =
     dyn Fn(&ReplicaSpec, Option<String>) -> Result<Box<dyn Mirror>, String> + Send + Sync;
-
-/// Why something was not done with a replica.
-#[derive(Debug, Error)]
-pub enum ReplicaError {
-    /// There is none of that name.
-    #[error("there is no replica {name:?}; {known}")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// Those there are.
-        known: String,
-    },
-    /// There is one of that name.
-    #[error("there is a replica {0:?} already: remove it, or choose another name")]
-    Taken(String),
-    /// It stands in the configuration file.
-    #[error(
-        "replica {0:?} stands in the configuration file: change it there and start the node again"
-    )]
-    Configured(String),
-    /// The specification is wrong.
-    #[error("{0}")]
-    Invalid(String),
-    /// The sink does not take it.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The data directory cannot be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// No task can be started.
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    /// The comparison could not be made.
-    #[error(transparent)]
-    Audit(#[from] AuditFailure),
-}
 
 /// A replica as it was made and as it is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +77,8 @@ struct Inner {
     /// Held while one is added, changed or removed, which may take as long as its sink takes to answer.
     changing: Mutex<()>,
     entries: Mutex<BTreeMap<String, Entry>>,
+    /// Whether the node stops.
+    stopping: AtomicBool,
     /// The task that audits by itself.
     auditor: Mutex<Option<Task>>,
 }
@@ -119,21 +91,6 @@ struct Entry {
     task: Option<Task>,
     audited: Arc<Mutex<audit::Known>>,
     last_audit: Option<LastAudit>,
-}
-
-pub(super) struct Task {
-    pub(super) ending: Arc<Ending>,
-    pub(super) join: Box<dyn Join>,
-}
-
-impl Task {
-    /// Ends it and waits for it.
-    fn end(self, name: &str) {
-        self.ending.want();
-        if let Err(panicked) = self.join.join() {
-            tracing::error!(replica = name, %panicked, "a task of replicas ended by a panic");
-        }
-    }
 }
 
 impl Replicas {
@@ -186,6 +143,7 @@ impl Replicas {
             folder,
             changing: Mutex::new(()),
             entries: Mutex::new(entries),
+            stopping: AtomicBool::new(false),
             auditor: Mutex::new(None),
         }));
         let names: Vec<String> = replicas.0.entries.lock().keys().cloned().collect();
@@ -374,12 +332,27 @@ impl Replicas {
         request: &audit::AuditRequest,
         progress: &mut dyn FnMut(AuditProgress) -> bool,
     ) -> Result<AuditReport, ReplicaError> {
-        let known = self.with(name, |entry| entry.audited.clone())?;
+        let (known, duty) = self.with(name, |entry| {
+            let duty = audit::Duty {
+                selection: entry.spec.selection(),
+                is_filled: entry.status.get().phase == Phase::Following,
+            };
+            (entry.audited.clone(), duty)
+        })?;
+        let stopping = &self.0.stopping;
+        let mut progress = |at: AuditProgress| progress(at) && !stopping.load(Ordering::Relaxed);
         let source = (self.0.workshop.source)();
         let mut mirror = self.mirror(name)?;
-        let audited = audit::audit(&*source, &mut *mirror, request, &known, progress);
+        let asked = (request, &duty);
+        let audited = audit::audit(&*source, &mut *mirror, asked, &known, &mut progress);
         let at_us = self.0.workshop.runtime.clock.now_us();
         let noted = match &audited {
+            // One of some tables says nothing good of the others.
+            Ok(report)
+                if report.is_clean() && !(report.is_whole() && request.tables.is_empty()) =>
+            {
+                None
+            }
             Ok(report) => Some(LastAudit::of(report, at_us)),
             Err(AuditFailure::Ended | AuditFailure::Empty(_)) => None,
             Err(error) => Some(LastAudit::failed(error, at_us)),
@@ -435,9 +408,10 @@ impl Replicas {
 
     /// Ends all tasks and waits for them. Idempotent.
     pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
         let auditor = self.0.auditor.lock().take();
         if let Some(auditor) = auditor {
-            auditor.end("the audits");
+            auditor.end("the audits", STOP_WAIT_MAX);
         }
         let names: Vec<String> = self.0.entries.lock().keys().cloned().collect();
         for name in &names {
@@ -540,8 +514,12 @@ impl Replicas {
             .lock()
             .get_mut(name)
             .and_then(|one| one.task.take());
+        let wait = match self.0.stopping.load(Ordering::Relaxed) {
+            true => STOP_WAIT_MAX,
+            false => HALT_WAIT_MAX,
+        };
         if let Some(task) = task {
-            task.end(name);
+            task.end(name, wait);
         }
     }
 

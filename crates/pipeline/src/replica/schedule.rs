@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::Ending;
-use super::registry::{Replicas, Task};
+use super::registry::Replicas;
 use super::status::Phase;
+use super::task::Task;
 use crate::audit::AuditRequest;
 use stele_flow::SpawnError;
 

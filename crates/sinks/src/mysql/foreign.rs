@@ -28,6 +28,9 @@ fn type_of(declared: &str) -> Type {
         "varchar" | "char" => text_of(&numbers(declared)),
         "binary" | "varbinary" | "bit" => Type::Bytea,
         _ if word.ends_with("blob") => Type::Bytea,
+        // Only as bytes can these be read whole.
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" | "vector" => Type::Bytea,
         "date" => Type::Date,
         "datetime" | "timestamp" => Type::Timestamp,
         "json" => Type::Json,

@@ -194,6 +194,11 @@ impl Mirror for MySqlSink {
     }
 
     fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
+        let mut held = held.clone();
+        if held.target.is_empty() {
+            held.target = self.target(&held.table)?;
+        }
+        let held = &held;
         self.connected = None;
         let name = define::name(&held.target);
         // The owner must see it: what it remembers of the table is no longer so.

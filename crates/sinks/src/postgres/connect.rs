@@ -122,7 +122,15 @@ pub(super) fn failed(server: &Server, error: &postgres::Error) -> SinkError {
             SinkErrorKind::ForeignRow,
             "a row is in the way that did not come from the source, or somebody added a constraint; delete it, or run `stele replica audit NAME --repair`",
         ),
-        "42" | "22" | "2B" => told(
+        "2B" | "0A" => told(
+            SinkErrorKind::Drift,
+            "a view or another object depends on the table: drop that, and make it again afterwards",
+        ),
+        "42" if ["42701", "42939", "42602"].contains(&code.as_str()) => told(
+            SinkErrorKind::Unfit,
+            "PostgreSQL has a use of its own for such a name: leave the table out of the replica",
+        ),
+        "42" | "22" => told(
             SinkErrorKind::Drift,
             "the table was changed by hand; undo that, or run `stele replica audit NAME --repair`",
         ),

@@ -224,6 +224,12 @@ impl Mirror for PostgresSink {
     }
 
     fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
+        let mut held = held.clone();
+        if held.target.is_empty() {
+            let (schema, name) = self.naming.in_schema(&held.table);
+            held.target = format!("{schema}.{name}");
+        }
+        let held = &held;
         self.client = None;
         self.write(|work| {
             let cursor = work.load_locked(source_id)?.cursor;

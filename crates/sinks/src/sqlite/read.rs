@@ -229,6 +229,11 @@ impl Mirror for SqliteSink {
     }
 
     fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
+        let mut held = held.clone();
+        if held.target.is_empty() {
+            held.target = self.naming.flat(&held.table);
+        }
+        let held = &held;
         self.connection = None;
         self.write(|sink, transaction| {
             let kind: Option<String> = transaction

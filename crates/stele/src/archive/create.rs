@@ -2,15 +2,18 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
+use stele_flow::Runtime;
+use stele_node::OfflineLedger;
 use stele_store::snapshot::height_of_name;
 
-use super::{FILES, FOLDERS};
+use super::{FILES, FOLDERS, MARK};
 use crate::config::Config;
 use crate::progress::bytes_bar;
 use crate::status::bytes;
@@ -36,6 +39,29 @@ struct Member {
     len: u64,
 }
 
+/// Refuses to carry away what is damaged here.
+fn check(directory: &Path, shown: bool) -> Result<()> {
+    let runtime = Runtime::real();
+    let ledger = OfflineLedger::open(directory, &runtime)
+        .map_err(|error| anyhow!(error).context(format!("cannot read {}", directory.display())))?;
+    let bar = bytes_bar("checking blocks", shown);
+    let report = ledger.check(u64::MAX, &|done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    match report.findings.first() {
+        None => Ok(()),
+        Some(finding) => bail!(
+            "{} is damaged: {}, {}: {}",
+            directory.display(),
+            finding.place,
+            finding.item,
+            finding.reason
+        ),
+    }
+}
+
 /// Writes an archive. It has its name only once it is whole and durable.
 pub(super) fn run(args: &CreateArgs, config: &Config) -> Result<ExitCode> {
     let directory = args.data.as_deref().unwrap_or(&config.directory);
@@ -45,6 +71,7 @@ pub(super) fn run(args: &CreateArgs, config: &Config) -> Result<ExitCode> {
             args.file.display()
         );
     }
+    check(directory, !args.json)?;
     let members = members(directory)?;
     let part = args.file.with_extension("part");
     let total: u64 = members.iter().map(|member| member.len).sum();
@@ -104,7 +131,11 @@ fn members(directory: &Path) -> Result<Vec<Member>> {
                 names.retain(|name| height_of_name(name).is_some());
                 names.drain(..names.len().saturating_sub(1));
             }
-            _ => names.retain(|name| name.ends_with(".seg")),
+            _ => {
+                names.retain(|name| name.ends_with(".seg"));
+                // First: what it says was durable before the segments were looked at.
+                names.insert(0, MARK.to_owned());
+            }
         }
         for name in names {
             let path = directory.join(folder).join(&name);
@@ -126,7 +157,13 @@ fn member(name: String, path: PathBuf) -> Result<Member> {
 
 fn write(part: &Path, members: &[Member], total: u64, shown: bool) -> Result<()> {
     let failed = || format!("cannot write {}", part.display());
-    let file = File::create(part).with_context(failed)?;
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(part)
+        .with_context(failed)?;
     let mut archive = tar::Builder::new(std::io::BufWriter::new(file));
     let bar = bytes_bar("writing", shown);
     bar.set_length(total);

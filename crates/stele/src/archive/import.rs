@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use stele_node::OfflineLedger;
 use stele_store::SnapshotFile;
 use stele_store::snapshot::{SNAPSHOTS_FOLDER, height_of_name};
 
-use super::{FILES, FOLDERS};
+use super::{FILES, FOLDERS, MARK};
 use crate::config::Config;
 use crate::paint::Paint;
 use crate::progress::{bytes_bar, count_bar};
@@ -99,7 +100,10 @@ fn unpack(args: &ImportArgs, part: &Path) -> Result<()> {
     let mut archive = tar::Archive::new(bar.wrap_read(file));
     for folder in FOLDERS {
         let folder = part.join(folder);
-        std::fs::create_dir_all(&folder)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let entries = archive
@@ -123,6 +127,7 @@ fn unpack(args: &ImportArgs, part: &Path) -> Result<()> {
         let mut file = File::options()
             .write(true)
             .create_new(true)
+            .mode(0o600)
             .open(&target)
             .with_context(|| format!("cannot write {}", target.display()))?;
         std::io::copy(&mut entry, &mut file)
@@ -146,7 +151,7 @@ fn member(path: &Path) -> Option<PathBuf> {
     let short = |name: &str| name.len() <= NAME_LEN_MAX;
     match parts.as_slice() {
         [name] if FILES.contains(name) => Some(PathBuf::from(name)),
-        ["segments", name] if name.ends_with(".seg") && short(name) => {
+        ["segments", name] if (name.ends_with(".seg") || *name == MARK) && short(name) => {
             Some(Path::new("segments").join(name))
         }
         [SNAPSHOTS_FOLDER, name] if height_of_name(name).is_some() && short(name) => {
@@ -162,6 +167,12 @@ fn check(args: &ImportArgs, part: &Path, config: &Config) -> Result<serde_json::
     if !part.join("genesis").is_file() {
         bail!(
             "{} is no archive of a ledger: it holds no file `genesis`",
+            args.file.display()
+        );
+    }
+    if !part.join("segments").join(MARK).is_file() {
+        bail!(
+            "{} is no whole archive: it holds no file segments/{MARK}",
             args.file.display()
         );
     }
@@ -214,6 +225,7 @@ mod tests {
         for name in [
             "genesis",
             "segments/00000001.seg",
+            "segments/mark",
             "snapshots/0000000000000007.snapshot",
         ] {
             assert_eq!(member(Path::new(name)), Some(PathBuf::from(name)));

@@ -115,6 +115,10 @@ pub(super) fn one(view: &Value) -> String {
     }
     if let Some(audit) = view.get("last_audit").filter(|audit| !audit.is_null()) {
         let told = match audit.get("clean").and_then(Value::as_bool) {
+            Some(false) if number(audit, "height") == 0 => paint.bad(format!(
+                "could not be made: {}",
+                texts(audit.get("findings")).join("; ")
+            )),
             Some(true) => paint.good(format!("clean at height {}", number(audit, "height"))),
             _ => paint.bad(format!(
                 "differences at height {}: `stele replica audit {}` tells which",

@@ -22,13 +22,28 @@ pub(crate) fn open_replicas(
     configured: Vec<(String, ReplicaSpec, Option<String>)>,
 ) -> Result<Replicas> {
     let source_node = node.clone();
+    let own = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
     let workshop = Workshop {
         source: Box::new(move || Box::new(source_node.source())),
-        sink: Box::new(|spec: &ReplicaSpec, password| {
+        sink: Box::new(move |spec: &ReplicaSpec, password| {
             let target: Target = spec
                 .target
                 .parse()
                 .map_err(|error: stele_sinks::TargetError| error.to_string())?;
+            if let Target::Sqlite(path) = &target {
+                let folder = path
+                    .parent()
+                    .filter(|folder| !folder.as_os_str().is_empty());
+                let folder = folder.unwrap_or(Path::new("."));
+                let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+                if folder.starts_with(&own) {
+                    return Err(format!(
+                        "{target} lies in the node's data directory, which is the node's alone: choose another place"
+                    ));
+                }
+            }
             let naming = Naming {
                 chosen: spec.map.clone(),
             };
