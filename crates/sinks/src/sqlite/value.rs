@@ -56,8 +56,9 @@ pub(super) fn from_sqlite(ty: Type, found: ValueRef<'_>) -> Result<Value, String
                 _ => {
                     let value = text::parse(ty, found_text).map_err(|_| wrong())?;
                     // Another spelling of the value is another content of the column.
-                    if text::format(ty, &value) != found_text {
-                        return Err(wrong());
+                    let kept = text::format(ty, &value);
+                    if kept != found_text {
+                        return Err(format!("{}, which is written {kept:?} here", shown(found)));
                     }
                     value
                 }
