@@ -108,6 +108,13 @@ class Restore(RestoreCase):
             back = self.restore(f"sqlite:{path}", "--at", 15, "--from-blocks").done
             self.assertIn("was restored to block 20 already", back.stderr)
 
+    def test_a16_a_table_that_is_not_there_is_named(self):
+        self.node("data").start().query("CREATE TABLE t (a INTEGER PRIMARY KEY)")
+        done = self.restore(f"sqlite:{self.home / 'none.db'}", "--table", "nosuch").done
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no table of block 1 is called nosuch", done.stderr)
+        self.must(self.restore(f"sqlite:{self.home / 'some.db'}", "--table", "nosuch", "--table", "t"))
+
     def test_a16_times_name_their_zone(self):
         node = self.ledger(seeded("a16_times", usual=17), steps=10)
         tip = node.status()["height"]

@@ -264,6 +264,16 @@ class Interrupted(ReplicaCase):
             self.equal(self.databases, f"public.{table}", self.COLUMNS)
         self.equal(self.databases, "public.orders", [*self.COLUMNS, ("n", "integer")])
 
+    def test_a17_columns_added_and_dropped_hundreds_of_times(self):
+        """InnoDB keeps room for columns dropped at once, until a row would be too large."""
+        for name in ("postgres", "sqlite"):
+            self.replicas.done("remove", name)
+        with self.ledger.connect() as connection:
+            for _ in range(420):
+                connection.execute("ALTER TABLE orders ADD COLUMN d TEXT DEFAULT 'd'; ALTER TABLE orders DROP COLUMN d")
+        self.replicas.wait("mariadb")
+        self.replicas.clean("mariadb")
+
     def test_a14_a_fresh_ledger_in_the_same_databases(self):
         """Another ledger is another source: the tables of the old one are in its way, its cursor is not."""
         self.ledger.stop()

@@ -94,6 +94,18 @@ impl MySqlSink {
         done.map_err(|error| self.failed(&error))
     }
 
+    /// Changes a table. `InnoDB` counts columns that were dropped at once as part of a row until the table is built anew:
+    /// a row that is too large for it may fit then.
+    fn alter_table(&mut self, name: &str, sql: &str) -> Result<(), SinkError> {
+        match self.run(sql) {
+            Err(failure) if failure.kind == SinkErrorKind::Unfit => {
+                self.run(&format!("ALTER TABLE {} FORCE", define::name(name)))?;
+                self.run(sql)
+            }
+            done => done,
+        }
+    }
+
     /// Runs one transaction; on failure nothing of it stays, and the connection is made anew.
     fn write<T>(
         &mut self,
@@ -334,7 +346,7 @@ impl MySqlSink {
         let done = !same_names && found == names(after);
         let collation = self.connected()?.collation;
         if !done && let Some(sql) = define::alter(before, after, now, collation) {
-            self.run(&sql)?;
+            self.alter_table(now, &sql)?;
         }
         // Not by DEFAULT: MariaDB keeps a text there as it prints it, which is not always what it was.
         for (sql, value) in define::fill_added(before, after, now) {

@@ -130,6 +130,13 @@ pub(crate) fn run(args: &RestoreArgs, config: &Config) -> Result<ExitCode> {
             describe(&restored, time, seconds, Paint::of_stdout())
         )?;
     }
+    let some_only = args.tables.iter().all(|name| name != "*");
+    if restored.tables.is_empty() && !args.tables.is_empty() && some_only {
+        bail!(
+            "no table of block {height} is called {}: nothing was restored; `--table '*'` takes all there are",
+            args.tables.join(" or ")
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -85,6 +85,13 @@ pub(super) fn run(args: &ImportArgs, config: &Config) -> Result<ExitCode> {
                     .unwrap_or_default(),
                 args.trust.display()
             )?;
+            let effects = number("effects_height").unwrap_or(0);
+            if Some(effects) < number("height") {
+                writeln!(
+                    out,
+                    "The effects of blocks after {effects} are not whole in it: restores reach block {effects}, a newer archive reaches further"
+                )?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -210,6 +217,7 @@ fn check(args: &ImportArgs, part: &Path, config: &Config) -> Result<serde_json::
         "origin": trust.origin,
         "ledger": trust.ledger.to_string(),
         "height": report.height,
+        "effects_height": report.effects_height,
         "blocks": report.blocks,
         "transactions": report.transactions,
         "snapshots": snapshots,
