@@ -244,6 +244,37 @@ class ByHand:
                 self.replicas.wait("copy")
                 self.replicas.clean("copy")
 
+    def test_a4_names_and_numbers_changed_by_hand(self):
+        """A name in `stele_tables` gives nobody's table away: not to an audit, a repair, a removal."""
+        full = lambda name: f"public.{name}" if self.kind == "postgres" else name
+        mine = self.target.name("public.mine")
+        self.target.run(f"CREATE TABLE {mine} (id INT)")
+        self.target.run(f"INSERT INTO {mine} VALUES (42)")
+        for change, back in [
+            (f"SET name = '{full('mine')}' WHERE name = '{full('t')}'", f"SET name = '{full('t')}' WHERE name = '{full('mine')}'"),
+            ("SET id = id + 500", "SET id = id - 500"),
+        ]:
+            with self.subTest(change):
+                self.target.run(f"UPDATE {self.remembered()} {change}")
+                for command in [("audit", "copy"), ("audit", "copy", "--repair"), ("refill", "copy"), ("remove", "copy", "--drop-tables")]:
+                    done = self.replicas.tried(*command)
+                    self.assertEqual(done.returncode, 1, (command, done.stdout))
+                    self.assertIn("stele_tables", done.stderr, command)
+                self.target.run(f"UPDATE {self.remembered()} {back}")
+                self.ledger.query("UPDATE t SET n = n + 1 WHERE id < 10")
+                self.replicas.done("pause", "copy")
+                self.replicas.done("resume", "copy")
+                self.replicas.wait("copy")
+                self.replicas.clean("copy")
+        self.assertEqual(self.target.dump("public.mine", [("id", "integer")]), [("42",)])
+        broken = r"'\x00'" if self.kind == "postgres" else "x'00'"
+        self.target.run(f"UPDATE {self.remembered()} SET shape = {broken}")
+        done = self.replicas.tried("remove", "copy", "--drop-tables")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("without --drop-tables", done.stderr)
+        self.replicas.done("remove", "copy")
+        self.assertEqual(len(self.target.dump("public.t", [("id", "integer")])), 500)
+
     def test_a4_rows_and_shapes_are_mended_at_once(self):
         self.by_hand("UPDATE {other} SET x = 7 WHERE who = 'b'")
         self.by_hand("ALTER TABLE {t} ADD COLUMN extra INT")

@@ -130,9 +130,9 @@ pub trait Mirror: Sink {
         rows: &[RowChange],
     ) -> Result<bool, SinkError>;
 
-    /// Drops a table, whatever is left of it, and makes it anew, empty and to be filled. Ends a read.
+    /// Drops what has a table's name, if anything has, and makes the table anew, empty and to be filled. Ends a read.
     ///
     /// # Errors
     /// When it could not be made.
-    fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError>;
+    fn renew(&mut self, source_id: &str, table: &Arc<Table>) -> Result<(), SinkError>;
 }

@@ -283,6 +283,12 @@ fn one(
         return Ok(report);
     };
     report.root_expected = table.root.to_string();
+    if Table::of(&table.definition).as_ref() != Some(&*held.table) {
+        report.drift.push(format!(
+            "what the target remembers of its shape (stele_tables) is not what the source has at height {height}: it was changed by hand"
+        ));
+        return Ok(report);
+    }
     if held.load != Load::Done {
         report.skipped = Some("it is being filled".to_owned());
         return Ok(report);

@@ -41,6 +41,40 @@ pub trait Foreign: Mirror {
     fn foreign_tables(&mut self) -> Result<Vec<ForeignTable>, SinkError>;
 }
 
+/// Tables gathered from rows of one column each, in order of table and column.
+#[derive(Default)]
+pub(crate) struct Gathered(Vec<(ForeignTable, Vec<(i64, String)>)>);
+
+impl Gathered {
+    /// A column of a table; `place` is its place in the primary key.
+    pub(crate) fn push(&mut self, table: String, column: ForeignColumn, place: Option<i64>) {
+        if self.0.last().is_none_or(|(last, _)| last.name != table) {
+            let table = ForeignTable {
+                name: table,
+                columns: Vec::new(),
+                key: Vec::new(),
+            };
+            self.0.push((table, Vec::new()));
+        }
+        let Some((table, key)) = self.0.last_mut() else {
+            return;
+        };
+        key.extend(place.map(|place| (place, column.name.clone())));
+        table.columns.push(column);
+    }
+
+    /// All of them, their keys in order and of types that fit keys.
+    pub(crate) fn tables(self) -> Vec<ForeignTable> {
+        let tables = self.0.into_iter().map(|(mut table, mut key)| {
+            key.sort();
+            table.key = key.into_iter().map(|(_, column)| column).collect();
+            table.bound_key();
+            table
+        });
+        tables.collect()
+    }
+}
+
 /// Longest text in a key, in characters, where the database names no length.
 const KEY_TEXT_LEN: u32 = 700;
 /// Number of the table where only its shape counts.

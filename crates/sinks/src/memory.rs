@@ -14,11 +14,8 @@ pub(crate) const CURSOR_TABLE: &str = "stele_cursor";
 pub(crate) const TABLES_TABLE: &str = "stele_tables";
 
 fn damaged(target: &str, what: &str, why: &dyn std::fmt::Display) -> SinkError {
-    SinkError::new(
-        SinkErrorKind::Cursor,
-        format!("{target}: {what} does not read: {why}"),
-    )
-    .remedy("it was changed by hand; remove the replica with its tables and add it again")
+    altered(target, &format!("{what} does not read: {why}"))
+        .remedy("it was changed by hand; remove the replica with its tables and add it again")
 }
 
 /// Reads a cursor, which must be one of that source.
@@ -44,10 +41,9 @@ pub(crate) fn held_table(
     load: Option<Vec<u8>>,
 ) -> Result<HeldTable, SinkError> {
     let table = Table::decode_all(shape).map_err(|error| {
-        damaged(
-            target,
-            &format!("the shape of {name} in {TABLES_TABLE}"),
-            &error,
+        let what = format!("the shape of {name} in {TABLES_TABLE}");
+        damaged(target, &what, &error).remedy(
+            "it was changed by hand; `stele replica remove NAME` without --drop-tables, drop its tables by hand, and add it again",
         )
     })?;
     Ok(HeldTable {
@@ -55,6 +51,51 @@ pub(crate) fn held_table(
         target: name,
         load: load.map_or(Load::Done, Load::UpTo),
     })
+}
+
+/// A row of `stele_tables`: number, name, shape, how far it is filled.
+pub(crate) type TableRow = (i64, String, Vec<u8>, Option<Vec<u8>>);
+
+/// Reads what is remembered of the tables of a source. Names and numbers follow from the shapes: others would have the sink
+/// write and drop tables that are none of its own.
+pub(crate) fn held_tables(
+    target: &str,
+    rows: Vec<TableRow>,
+    name_of: impl Fn(&Table) -> String,
+) -> Result<Vec<HeldTable>, SinkError> {
+    let rows = rows.into_iter().map(|(id, name, shape, load)| {
+        let held = held_table(target, name, &shape, load)?;
+        check_name(target, &held, &name_of(&held.table))?;
+        if id != i64::from(held.table.id.0) {
+            let other = format!("row {id} of {TABLES_TABLE} holds the shape of table {}", held.table.id.0);
+            return Err(altered(target, &other).remedy(format!(
+                "it was changed by hand; UPDATE {TABLES_TABLE} SET id = {} WHERE id = {id}, or delete the row if that one is there",
+                held.table.id.0
+            )));
+        }
+        Ok(held)
+    });
+    rows.collect()
+}
+
+/// That a table is kept under the name it has by the sink's naming.
+pub(crate) fn check_name(target: &str, held: &HeldTable, name: &str) -> Result<(), SinkError> {
+    if held.target == name {
+        return Ok(());
+    }
+    let table = &held.table;
+    let other = format!(
+        "{TABLES_TABLE} says that {table} is kept as {}, and its name is {name}",
+        held.target
+    );
+    Err(altered(target, &other).remedy(format!(
+        "set that name back to {name} (its id there is {}) if it was changed by hand; where the replica's names were changed (map), change them back, or remove the replica and add it again",
+        table.id.0
+    )))
+}
+
+fn altered(target: &str, what: &str) -> SinkError {
+    SinkError::new(SinkErrorKind::Cursor, format!("{target}: {what}"))
 }
 
 /// How a load is kept: NULL when it is done.

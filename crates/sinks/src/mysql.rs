@@ -36,9 +36,6 @@ const MEMORY_SQL: [&str; 2] = [
      ) ENGINE = InnoDB CHARACTER SET utf8mb4",
 ];
 
-/// A row of `stele_tables`: name, shape, how far it is filled.
-type TableRow = (String, Vec<u8>, Option<Vec<u8>>);
-
 /// A database of MySQL, MariaDB or TiDB.
 pub struct MySqlSink {
     server: Server,
@@ -128,22 +125,24 @@ impl MySqlSink {
             format!("SELECT `cursor`, intent FROM stele_cursor WHERE source_id = ?{lock}"),
             (source_id,),
         );
-        let tables: mysql::Result<Vec<TableRow>> = conn.exec(
-            "SELECT name, shape, filled_to FROM stele_tables WHERE source_id = ? ORDER BY id",
-            (source_id,),
-        );
         let found = found.map_err(|error| self.failed(&error))?;
-        let tables = tables.map_err(|error| self.failed(&error))?;
         let (cursor, intent) = found.unzip();
         let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
-        let tables = tables
-            .into_iter()
-            .map(|(name, shape, load)| memory::held_table(&target, name, &shape, load));
         let held = Held {
             cursor: cursor.transpose()?,
-            tables: tables.collect::<Result<_, _>>()?,
+            tables: self.load_tables(source_id)?,
         };
         Ok((held, intent.flatten()))
+    }
+
+    /// What is remembered of the tables of a source.
+    fn load_tables(&mut self, source_id: &str) -> Result<Vec<HeldTable>, SinkError> {
+        let rows: mysql::Result<Vec<memory::TableRow>> = self.connected()?.conn.exec(
+            "SELECT id, name, shape, filled_to FROM stele_tables WHERE source_id = ? ORDER BY id",
+            (source_id,),
+        );
+        let rows = rows.map_err(|error| self.failed(&error))?;
+        memory::held_tables(&self.describe(), rows, |table| self.naming.flat(table))
     }
 
     /// Begins a transaction's work: that nobody has taken the sink over.
@@ -479,14 +478,13 @@ impl Sink for MySqlSink {
         for sql in MEMORY_SQL {
             self.run(sql)?;
         }
-        // By the names alone: whatever else is remembered may be damaged.
-        let names: mysql::Result<Vec<String>> = self.connected()?.conn.exec(
-            "SELECT name FROM stele_tables WHERE source_id = ?",
-            (source_id,),
-        );
-        let names = names.map_err(|error| self.failed(&error))?;
-        for name in names.iter().filter(|_| tables) {
-            self.run(&format!("DROP TABLE IF EXISTS {}", define::name(name)))?;
+        let own = match tables {
+            true => self.load_tables(source_id)?,
+            false => Vec::new(),
+        };
+        for held in own {
+            let name = define::name(&held.target);
+            self.run(&format!("DROP TABLE IF EXISTS {name}"))?;
         }
         self.write(|sink| {
             for table in [memory::TABLES_TABLE, memory::CURSOR_TABLE] {

@@ -28,6 +28,12 @@ impl Naming {
         }
     }
 
+    /// The same with a dot between.
+    pub(crate) fn dotted(&self, table: &Table) -> String {
+        let (schema, name) = self.in_schema(table);
+        format!("{schema}.{name}")
+    }
+
     /// Schema and name of a table in a target with schemas: those it has, unless others were chosen.
     pub(crate) fn in_schema(&self, table: &Table) -> (String, String) {
         match self.chosen.get(&table.to_string()) {

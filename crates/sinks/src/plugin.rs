@@ -245,7 +245,9 @@ impl PluginSink {
             let shape = bytes(table.get("shape"))?;
             let shape = shape.ok_or_else(|| self.garbage("a table has no shape"))?;
             let load = bytes(table.get("filled_to"))?;
-            held.push(memory::held_table(&target, name.to_owned(), &shape, load)?);
+            let one = memory::held_table(&target, name.to_owned(), &shape, load)?;
+            memory::check_name(&target, &one, &self.naming.flat(&one.table))?;
+            held.push(one);
         }
         held.sort_by_key(|held| held.table.id);
         Ok(Held {
@@ -489,12 +491,7 @@ impl Mirror for PluginSink {
         }
     }
 
-    fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
-        let mut held = held.clone();
-        if held.target.is_empty() {
-            held.target = self.naming.flat(&held.table);
-        }
-        let held = &held;
+    fn renew(&mut self, source_id: &str, table: &Arc<Table>) -> Result<(), SinkError> {
         let now = self.begin_read(source_id)?;
         self.end_read();
         let mut cursor = now
@@ -504,15 +501,14 @@ impl Mirror for PluginSink {
         // The owner must see it: what it remembers of the table is no longer so.
         cursor.owner_epoch += 1;
         let mut tables = now.tables;
-        if tables.iter().all(|one| one.table.id != held.table.id) {
-            tables.push(held.clone());
-        }
-        for one in &mut tables {
-            if one.table.id == held.table.id {
-                one.load = Load::UpTo(Vec::new());
-            }
-        }
-        let shape = shape_json(&held.table, &held.target);
+        tables.retain(|one| one.table.id != table.id);
+        let target = self.naming.flat(table);
+        let shape = shape_json(table, &target);
+        tables.push(HeldTable {
+            table: table.clone(),
+            target,
+            load: Load::UpTo(Vec::new()),
+        });
         let request = json!({
             "do": "apply", "source": source_id, "expect": expect,
             "steps": [

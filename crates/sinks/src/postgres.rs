@@ -133,7 +133,7 @@ impl Work<'_, '_> {
             .map_err(|error| self.failed(&error))?;
         read::held(
             &mut self.transaction,
-            self.server,
+            (self.server, self.naming),
             source_id,
             found.map(|row| row.get(0)),
         )
@@ -509,17 +509,14 @@ impl Sink for PostgresSink {
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.write(|work| {
             work.run(MEMORY_SQL)?;
-            // By the names alone: whatever else is remembered may be damaged.
-            let names = work
-                .transaction
-                .query(
-                    "SELECT name FROM stele.stele_tables WHERE source_id = $1",
-                    &[&source_id],
-                )
-                .map_err(|error| work.failed(&error))?;
-            for row in names.iter().filter(|_| tables) {
-                let name = qualified(row.get(0));
-                work.run(&format!("DROP TABLE IF EXISTS {name}"))?;
+            let own = match tables {
+                true => {
+                    read::held_tables(&mut work.transaction, (work.server, work.naming), source_id)?
+                }
+                false => Vec::new(),
+            };
+            for held in own {
+                work.run(&format!("DROP TABLE IF EXISTS {}", qualified(&held.target)))?;
             }
             for table in [memory::TABLES_TABLE, memory::CURSOR_TABLE] {
                 let sql = format!("DELETE FROM stele.{table} WHERE source_id = $1");

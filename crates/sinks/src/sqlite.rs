@@ -36,9 +36,6 @@ CREATE TABLE IF NOT EXISTS stele_tables (
     PRIMARY KEY (source_id, id)
 ) STRICT;";
 
-/// A row of `stele_tables`: name, shape, how far it is filled.
-type TableRow = (String, Vec<u8>, Option<Vec<u8>>);
-
 /// A SQLite file.
 pub struct SqliteSink {
     path: PathBuf,
@@ -48,6 +45,17 @@ pub struct SqliteSink {
     connection: Option<Connection>,
     cursor: Option<Cursor>,
     tables: Vec<HeldTable>,
+}
+
+/// What is remembered of the tables of a source.
+fn table_rows(connection: &Connection, source_id: &str) -> rusqlite::Result<Vec<memory::TableRow>> {
+    let mut statement = connection.prepare(
+        "SELECT id, name, shape, filled_to FROM stele_tables WHERE source_id = ?1 ORDER BY id",
+    )?;
+    let rows = statement.query_map([source_id], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    rows.collect()
 }
 
 impl SqliteSink {
@@ -170,25 +178,18 @@ impl SqliteSink {
                     |row| row.get(0),
                 )
                 .optional()?;
-            let mut statement = connection.prepare(
-                "SELECT name, shape, filled_to FROM stele_tables WHERE source_id = ?1 ORDER BY id",
-            )?;
-            let tables = statement
-                .query_map([source_id], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })?
-                .collect::<rusqlite::Result<Vec<TableRow>>>()?;
-            Ok((cursor, tables))
+            Ok((cursor, table_rows(connection, source_id)?))
         };
         let (cursor, tables) = read().map_err(|error| self.failed(&error))?;
         let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
-        let tables = tables
-            .into_iter()
-            .map(|(name, shape, load)| memory::held_table(&target, name, &shape, load));
         Ok(Held {
             cursor: cursor.transpose()?,
-            tables: tables.collect::<Result<_, _>>()?,
+            tables: self.own_tables(tables)?,
         })
+    }
+
+    fn own_tables(&self, rows: Vec<memory::TableRow>) -> Result<Vec<HeldTable>, SinkError> {
+        memory::held_tables(&self.describe(), rows, |table| self.naming.flat(table))
     }
 
     /// Runs one write transaction; on failure nothing of it stays.
@@ -523,19 +524,20 @@ impl Sink for SqliteSink {
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.write(|sink, transaction| {
-            transaction
+            let rows = transaction
                 .execute_batch(MEMORY_SQL)
+                .and_then(|()| table_rows(transaction, source_id))
+                .map_err(|error| sink.failed(&error))?;
+            let own = match tables {
+                true => sink.own_tables(rows)?,
+                false => Vec::new(),
+            };
+            own.iter()
+                .try_for_each(|held| {
+                    let sql = format!("DROP TABLE IF EXISTS {}", define::name(&held.target));
+                    transaction.execute_batch(&sql)
+                })
                 .and_then(|()| {
-                    // By the names alone: whatever else is remembered may be damaged.
-                    let mut statement = transaction
-                        .prepare("SELECT name FROM stele_tables WHERE source_id = ?1")?;
-                    let names = statement
-                        .query_map([source_id], |row| row.get(0))?
-                        .collect::<rusqlite::Result<Vec<String>>>()?;
-                    for name in names.iter().filter(|_| tables) {
-                        let sql = format!("DROP TABLE IF EXISTS {}", define::name(name));
-                        transaction.execute_batch(&sql)?;
-                    }
                     transaction
                         .execute("DELETE FROM stele_tables WHERE source_id = ?1", [source_id])?;
                     transaction

@@ -1,7 +1,9 @@
 //! Mending what an audit found, while nobody else writes the mirror.
 
+use std::sync::Arc;
+
 use stele_core::row::decode_row;
-use stele_flow::{Mirror, RowChange, SinkError, SinkErrorKind, Source};
+use stele_flow::{HeldTable, Mirror, RowChange, SinkError, SinkErrorKind, Source, Table};
 
 use super::compare::key_values;
 use super::report::{AuditReport, TableReport};
@@ -32,6 +34,7 @@ pub fn repair(
     };
     let tables = report.tables.iter();
     let (renewed, mended): (Vec<_>, Vec<_>) = tables.partition(|table| anew(table));
+    let certified = commitment(source, cursor.height)?.tables().to_vec();
     let mut done = Vec::new();
     for table in mended.into_iter().chain(renewed) {
         let known = table.held.as_ref().map(|held| held.table.id);
@@ -42,17 +45,22 @@ pub fn repair(
             continue;
         };
         if anew(table) {
-            mirror.renew(source.id(), kept)?;
+            let found = certified
+                .iter()
+                .find(|one| one.definition.id == kept.table.id);
+            let Some(shape) = found.and_then(|one| Table::of(&one.definition)) else {
+                return Err(unknown(&mirror.describe(), kept).into());
+            };
+            mirror.renew(source.id(), &Arc::new(shape))?;
             let told = format!("{}: made anew, to be filled", table.table);
             done.push(told);
             continue;
         }
         let commitment = commitment(source, cursor.height)?;
-        let certified = commitment.tables().iter();
-        let certified = certified
-            .clone()
+        let found = certified
+            .iter()
             .find(|one| one.definition.id == kept.table.id);
-        let Some(certified) = certified else { continue };
+        let Some(certified) = found else { continue };
         for keys in table.keys.chunks(ROWS_AT_ONCE) {
             let mut rows = Vec::with_capacity(keys.len());
             for key in keys {
@@ -86,6 +94,21 @@ pub fn repair(
     }
     report.mended = done;
     Ok(())
+}
+
+/// A table the source has not.
+fn unknown(target: &str, held: &HeldTable) -> SinkError {
+    SinkError::new(
+        SinkErrorKind::Cursor,
+        format!(
+            "{target}: it remembers a table {} that the source has not",
+            held.table
+        ),
+    )
+    .remedy(format!(
+        "somebody wrote it there: DELETE FROM stele_tables WHERE id = {}",
+        held.table.id.0
+    ))
 }
 
 /// A row of which only the key is known.

@@ -368,7 +368,10 @@ impl Replicas {
             self.start(name)?;
             mended?;
             self.with(name, |entry| {
-                if let Some(last) = &mut entry.last_audit {
+                // One of some tables says nothing good of the others.
+                if let Some(last) = &mut entry.last_audit
+                    && request.tables.is_empty()
+                {
                     last.clean = true;
                 }
             })?;
@@ -400,7 +403,9 @@ impl Replicas {
             )));
         }
         self.halt(name);
-        let renewed = chosen.iter().try_for_each(|held| mirror.renew(&id, held));
+        let renewed = chosen
+            .iter()
+            .try_for_each(|held| mirror.renew(&id, &held.table));
         self.start(name)?;
         renewed?;
         Ok(chosen.iter().map(|held| held.table.to_string()).collect())

@@ -5,10 +5,10 @@ use stele_core::Type;
 use stele_flow::SinkError;
 
 use super::MySqlSink;
-use crate::foreign::{Foreign, ForeignColumn, ForeignTable, numbers, numeric, text_of};
+use crate::foreign::{Foreign, ForeignColumn, ForeignTable, Gathered, numbers, numeric, text_of};
 
 /// Table, column, type, nullable, place in the primary key.
-type ColumnRow = (String, String, String, String, Option<u64>);
+type ColumnRow = (String, String, String, String, Option<i64>);
 
 /// The ledger's type of a column type: an unsigned one is the next larger.
 fn type_of(declared: &str) -> Type {
@@ -53,36 +53,17 @@ impl Foreign for MySqlSink {
              ORDER BY c.table_name, c.ordinal_position",
         );
         let found = found.map_err(|error| self.failed(&error))?;
-        let mut tables: Vec<(ForeignTable, Vec<(u64, String)>)> = Vec::new();
-        for (name, column, declared, nullable, place) in found {
-            if tables.last().is_none_or(|(table, _)| table.name != name) {
-                let table = ForeignTable {
-                    name,
-                    columns: Vec::new(),
-                    key: Vec::new(),
-                };
-                tables.push((table, Vec::new()));
-            }
-            let Some((table, key)) = tables.last_mut() else {
-                continue;
-            };
-            if let Some(place) = place {
-                key.push((place, column.clone()));
-            }
-            table.columns.push(ForeignColumn {
-                name: column,
+        let mut tables = Gathered::default();
+        for (table, name, declared, nullable, place) in found {
+            let column = ForeignColumn {
+                name,
                 ty: type_of(&declared),
                 declared,
                 not_null: nullable == "NO",
-            });
+            };
+            tables.push(table, column, place);
         }
-        let tables = tables.into_iter().map(|(mut table, mut key)| {
-            key.sort();
-            table.key = key.into_iter().map(|(_, column)| column).collect();
-            table.bound_key();
-            table
-        });
-        Ok(tables.collect())
+        Ok(tables.tables())
     }
 }
 

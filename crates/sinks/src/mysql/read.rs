@@ -1,5 +1,7 @@
 //! Reading mirrored rows back from MySQL and MariaDB, and mending them.
 
+use std::sync::Arc;
+
 use mysql::Params;
 use mysql::prelude::Queryable as _;
 use stele_core::{Type, Value};
@@ -193,25 +195,21 @@ impl Mirror for MySqlSink {
         })
     }
 
-    fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
-        let mut held = held.clone();
-        if held.target.is_empty() {
-            held.target = self.target(&held.table)?;
-        }
-        let held = &held;
+    fn renew(&mut self, source_id: &str, table: &Arc<Table>) -> Result<(), SinkError> {
+        let empty = HeldTable {
+            target: self.target(table)?,
+            table: table.clone(),
+            load: Load::UpTo(Vec::new()),
+        };
         self.connected = None;
-        let name = define::name(&held.target);
+        let name = define::name(&empty.target);
         // The owner must see it: what it remembers of the table is no longer so.
         self.write(|sink| {
             let (there, _) = sink.load(source_id, true)?;
             let cursor = there.cursor;
             let mut cursor = cursor.ok_or_else(|| memory::overtaken(&sink.describe()))?;
             cursor.owner_epoch += 1;
-            sink.put_cursor(&cursor, Some(&format!("create {}", held.target)))?;
-            let empty = HeldTable {
-                load: Load::UpTo(Vec::new()),
-                ..held.clone()
-            };
+            sink.put_cursor(&cursor, Some(&format!("create {}", empty.target)))?;
             sink.put_table(source_id, &empty)
         })?;
         self.run(&format!("DROP VIEW IF EXISTS {name}"))
@@ -221,7 +219,7 @@ impl Mirror for MySqlSink {
             })?;
         self.run(&format!("DROP TABLE IF EXISTS {name}"))?;
         let collation = self.connected()?.collation;
-        self.run(&define::create(&held.table, &held.target, collation))
+        self.run(&define::create(table, &empty.target, collation))
     }
 }
 

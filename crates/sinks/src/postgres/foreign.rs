@@ -4,7 +4,7 @@ use stele_core::Type;
 use stele_flow::SinkError;
 
 use super::{PostgresSink, connect};
-use crate::foreign::{Foreign, ForeignColumn, ForeignTable, numbers, numeric, text_of};
+use crate::foreign::{Foreign, ForeignColumn, ForeignTable, Gathered, numbers, numeric, text_of};
 
 /// The ledger's type of a type as PostgreSQL writes it.
 fn type_of(declared: &str) -> Type {
@@ -40,8 +40,8 @@ impl Foreign for PostgresSink {
         let rows = client
             .query(
                 "SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                        coalesce((SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index AS i
-                                  WHERE i.indrelid = c.oid AND i.indisprimary), -1)::int4
+                        (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index AS i
+                         WHERE i.indrelid = c.oid AND i.indisprimary)::int4
                  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a ON a.attrelid = c.oid
                  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
                    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
@@ -50,39 +50,20 @@ impl Foreign for PostgresSink {
                 &[],
             )
             .map_err(|error| connect::failed(&server, &error))?;
-        let mut tables: Vec<(ForeignTable, Vec<(i32, String)>)> = Vec::new();
+        let mut tables = Gathered::default();
         for row in rows {
-            let name = format!("{}.{}", row.get::<_, String>(0), row.get::<_, String>(1));
-            if tables.last().is_none_or(|(table, _)| table.name != name) {
-                let table = ForeignTable {
-                    name,
-                    columns: Vec::new(),
-                    key: Vec::new(),
-                };
-                tables.push((table, Vec::new()));
-            }
-            let Some((table, key)) = tables.last_mut() else {
-                continue;
-            };
-            let (column, declared): (String, String) = (row.get(2), row.get(3));
-            let place: i32 = row.get(5);
-            if place >= 0 {
-                key.push((place, column.clone()));
-            }
-            table.columns.push(ForeignColumn {
-                name: column,
+            let table = format!("{}.{}", row.get::<_, String>(0), row.get::<_, String>(1));
+            let declared: String = row.get(3);
+            let column = ForeignColumn {
+                name: row.get(2),
                 ty: type_of(&declared),
                 declared,
                 not_null: row.get(4),
-            });
+            };
+            let place: Option<i32> = row.get(5);
+            tables.push(table, column, place.map(i64::from));
         }
-        let tables = tables.into_iter().map(|(mut table, mut key)| {
-            key.sort();
-            table.key = key.into_iter().map(|(_, column)| column).collect();
-            table.bound_key();
-            table
-        });
-        Ok(tables.collect())
+        Ok(tables.tables())
     }
 }
 

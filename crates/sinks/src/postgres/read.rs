@@ -1,5 +1,7 @@
 //! Reading mirrored rows back from PostgreSQL, and mending them.
 
+use std::sync::Arc;
+
 use postgres::GenericClient;
 use postgres::fallible_iterator::FallibleIterator as _;
 use stele_flow::sink::EachRead;
@@ -11,30 +13,43 @@ use stele_flow::{
 use super::value::{from_text, to_text, type_name};
 use super::{PostgresSink, connect, define, qualified};
 use crate::memory;
+use crate::naming::Naming;
 use crate::readback::{self, FoundColumn};
 use crate::target::Server;
+
+/// What is remembered of the tables of a source.
+pub(super) fn held_tables(
+    client: &mut impl GenericClient,
+    (server, naming): (&Server, &Naming),
+    source_id: &str,
+) -> Result<Vec<HeldTable>, SinkError> {
+    let rows = client
+        .query(
+            "SELECT id, name, shape, filled_to FROM stele.stele_tables WHERE source_id = $1 ORDER BY id",
+            &[&source_id],
+        )
+        .map_err(|error| connect::failed(server, &error))?;
+    let rows = rows
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)));
+    memory::held_tables(&connect::describe(server), rows.collect(), |table| {
+        naming.dotted(table)
+    })
+}
 
 /// What is held of a source whose cursor's bytes were read.
 pub(super) fn held(
     client: &mut impl GenericClient,
-    server: &Server,
+    (server, naming): (&Server, &Naming),
     source_id: &str,
     cursor: Option<Vec<u8>>,
 ) -> Result<Held, SinkError> {
     let target = connect::describe(server);
-    let rows = client
-        .query(
-            "SELECT name, shape, filled_to FROM stele.stele_tables WHERE source_id = $1 ORDER BY id",
-            &[&source_id],
-        )
-        .map_err(|error| connect::failed(server, &error))?;
-    let tables = rows
-        .into_iter()
-        .map(|row| memory::held_table(&target, row.get(0), row.get(1), row.get(2)));
+    let tables = held_tables(client, (server, naming), source_id)?;
     let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
     Ok(Held {
         cursor: cursor.transpose()?,
-        tables: tables.collect::<Result<_, _>>()?,
+        tables,
     })
 }
 
@@ -175,7 +190,7 @@ impl Mirror for PostgresSink {
                     )
                     .map_err(failed)?;
                 let cursor = found.map(|row| row.get(0));
-                held(&mut client, &self.server, source_id, cursor)?
+                held(&mut client, (&self.server, &self.naming), source_id, cursor)?
             }
         };
         self.client = Some(client);
@@ -223,17 +238,16 @@ impl Mirror for PostgresSink {
         })
     }
 
-    fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
-        let mut held = held.clone();
-        if held.target.is_empty() {
-            let (schema, name) = self.naming.in_schema(&held.table);
-            held.target = format!("{schema}.{name}");
-        }
-        let held = &held;
+    fn renew(&mut self, source_id: &str, table: &Arc<Table>) -> Result<(), SinkError> {
+        let empty = HeldTable {
+            target: self.naming.dotted(table),
+            table: table.clone(),
+            load: Load::UpTo(Vec::new()),
+        };
         self.client = None;
         self.write(|work| {
             let cursor = work.load_locked(source_id)?.cursor;
-            let name = qualified(&held.target);
+            let name = qualified(&empty.target);
             let kind = work
                 .transaction
                 .query_opt(
@@ -244,14 +258,10 @@ impl Mirror for PostgresSink {
             if let Some(kind) = kind {
                 work.run(&format!("DROP {} {name}", kind.get::<_, String>(0)))?;
             }
-            if let Some((schema, _)) = held.target.split_once('.') {
+            if let Some((schema, _)) = empty.target.split_once('.') {
                 work.run(&format!("CREATE SCHEMA IF NOT EXISTS {}", define::name(schema)))?;
             }
-            work.run(&define::create(&held.table, &name))?;
-            let empty = HeldTable {
-                load: Load::UpTo(Vec::new()),
-                ..held.clone()
-            };
+            work.run(&define::create(table, &name))?;
             work.put_table(source_id, &empty)?;
             // The owner must see it: what it remembers of the table is no longer so.
             let mut cursor = cursor.ok_or_else(|| memory::overtaken(&work.describe()))?;

@@ -1,5 +1,7 @@
 //! Reading mirrored rows back from SQLite, and mending them.
 
+use std::sync::Arc;
+
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -9,8 +11,8 @@ use stele_core::value::NUMERIC_PRECISION_MAX;
 use stele_core::{Type, Value};
 use stele_flow::sink::EachRead;
 use stele_flow::{
-    Column, Cursor, Held, HeldTable, KeyRange, Mirror, ReadRow, RowChange, Sink as _, SinkError,
-    Table,
+    Column, Cursor, Held, HeldTable, KeyRange, Load, Mirror, ReadRow, RowChange, Sink as _,
+    SinkError, Table,
 };
 
 use super::foreign::from_foreign;
@@ -228,32 +230,28 @@ impl Mirror for SqliteSink {
         })
     }
 
-    fn renew(&mut self, source_id: &str, held: &HeldTable) -> Result<(), SinkError> {
-        let mut held = held.clone();
-        if held.target.is_empty() {
-            held.target = self.naming.flat(&held.table);
-        }
-        let held = &held;
+    fn renew(&mut self, source_id: &str, table: &Arc<Table>) -> Result<(), SinkError> {
+        let empty = HeldTable {
+            target: self.naming.flat(table),
+            table: table.clone(),
+            load: Load::UpTo(Vec::new()),
+        };
         self.connection = None;
         self.write(|sink, transaction| {
             let kind: Option<String> = transaction
                 .query_row(
                     "SELECT type FROM sqlite_schema WHERE name = ?1",
-                    [&held.target],
+                    [&empty.target],
                     |row| row.get(0),
                 )
                 .optional()
                 .map_err(|error| sink.failed(&error))?;
-            let name = define::name(&held.target);
+            let name = define::name(&empty.target);
             let drop = kind.map_or(String::new(), |kind| format!("DROP {kind} {name};"));
-            let sql = format!("{drop}{}", define::create(&held.table, &held.target));
+            let sql = format!("{drop}{}", define::create(table, &empty.target));
             transaction
                 .execute_batch(&sql)
                 .map_err(|error| sink.refused_shape(&sql, &error))?;
-            let empty = HeldTable {
-                load: stele_flow::Load::UpTo(Vec::new()),
-                ..held.clone()
-            };
             sink.put_table(transaction, source_id, &empty)?;
             // The owner must see it: what it remembers of the table is no longer so.
             let cursor = sink.load(transaction, source_id)?.cursor;
