@@ -46,6 +46,11 @@ class MariaDbServer:
             shutil.chown(self.home, self.user)
             self.home.chmod(0o755)
         self.data = self.home / "data"
+        # Its own: a server that starts deletes the temporary tables of any other there.
+        self.temporary = self.home / "tmp"
+        self.temporary.mkdir()
+        if self.user:
+            shutil.chown(self.temporary, self.user)
         self.socket = self.home / "s.sock"
         self.log = self.home / "log"
         self.port = free_port() if tcp else None
@@ -61,6 +66,7 @@ class MariaDbServer:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [program("mariadbd"), "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}"]
+                + [f"--tmpdir={self.temporary}"]
                 + [f"--pid-file={self.home / 'pid'}", "--innodb-buffer-pool-size=48M", "--innodb-log-file-size=48M"]
                 + ["--innodb-flush-log-at-trx-commit=2", "--default-time-zone=+03:00", *options],
                 cwd=self.home,
@@ -77,10 +83,14 @@ class MariaDbServer:
                 self.sql(f"GRANT ALL ON *.* TO {SECRET_USER}@'{host}'")
         return self
 
+    def signal(self, number):
+        self.process.send_signal(number)
+
     def install(self):
         owner = [f"--user={self.user}"] if self.user else []
         done = subprocess.run(
             [program("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", "--skip-test-db", *owner]
+            + [f"--tmpdir={self.temporary}"]
             + ["--auth-root-authentication-method=normal", "--skip-name-resolve"],
             cwd=self.home,
             stdin=subprocess.DEVNULL,

@@ -52,11 +52,15 @@ class KillablePostgres(PostgresServer):
 
     def kill(self):
         """kill -9 of the postmaster and then of those it started."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number):
+        """To the postmaster and then to those it started."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
         started = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()
         for pid in [first, *map(int, started)]:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass
 

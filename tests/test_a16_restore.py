@@ -115,6 +115,18 @@ class Restore(RestoreCase):
         self.assertIn("no table of block 1 is called nosuch", done.stderr)
         self.must(self.restore(f"sqlite:{self.home / 'some.db'}", "--table", "nosuch", "--table", "t"))
 
+    def test_a16_a_target_that_cannot_take_it_stays_as_it_was(self):
+        self.node("data").start().query("CREATE TABLE items (id INTEGER PRIMARY KEY)")
+        path = self.home / "mine.db"
+        with sqlite3.connect(path) as mine:
+            mine.execute("CREATE TABLE items (mine TEXT)")
+        for more in ([], ["--from-blocks"]):
+            done = self.restore(f"sqlite:{path}", *more).done
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("has that name", done.stderr)
+            with sqlite3.connect(path) as mine:
+                self.assertEqual(mine.execute("SELECT name, sql FROM sqlite_schema").fetchall(), [("items", "CREATE TABLE items (mine TEXT)")])
+
     def test_a16_times_name_their_zone(self):
         node = self.ledger(seeded("a16_times", usual=17), steps=10)
         tip = node.status()["height"]

@@ -4,6 +4,7 @@ The same in SQLite, PostgreSQL and MariaDB: rows edited, deleted and added, shap
 remembers of itself.
 """
 
+import re
 import unittest
 
 from replica_targets import SERVERS, ReplicaCase, ledger_dump
@@ -275,6 +276,45 @@ class ByHand:
         self.replicas.done("remove", "copy")
         self.assertEqual(len(self.target.dump("public.t", [("id", "integer")])), 500)
 
+    def test_a4_what_is_remembered_dropped_by_hand(self):
+        """Which tables are the replica's is not known then: none is taken for its own."""
+        self.target.run(f"DROP TABLE {self.remembered()}")
+        self.replicas.done("pause", "copy")
+        self.replicas.done("resume", "copy")
+        self.assertIn("stele_tables is gone", self.replicas.waits_for("copy", "cursor")["reason"])
+        for command in [("audit", "copy"), ("audit", "copy", "--repair"), ("refill", "copy"), ("remove", "copy", "--drop-tables")]:
+            done = self.replicas.tried(*command)
+            self.assertEqual(done.returncode, 1, (command, done.stdout))
+            self.assertIn("without --drop-tables", done.stderr, command)
+        self.replicas.done("remove", "copy")
+        self.by_hand("DROP TABLE {t}")
+        self.by_hand("DROP TABLE {other}")
+        self.replicas.add("copy", self.target.target)
+        self.replicas.wait("copy")
+        self.replicas.clean("copy")
+
+    def test_a4_height_and_hash_that_people_read(self):
+        table, _ = self.cursor()
+        for column, value in [("height", "5"), ("block_hash", "'feed'")]:
+            with self.subTest(column):
+                self.target.run(f"UPDATE {table} SET {column} = {value}")
+                done = self.replicas.tried("audit", "copy")
+                self.assertEqual(done.returncode, 1, done.stdout)
+                remedy = re.search(r"UPDATE stele_cursor SET .*'", done.stderr).group()
+                self.target.run(remedy.replace("stele_cursor", table))
+                self.replicas.clean("copy")
+
+    def test_a4_a_mend_that_does_not_last(self):
+        self.by_hand("UPDATE {t} SET v = 'other' WHERE id = 2")
+        for sql in self.UNDO:
+            self.by_hand(sql)
+        done = self.replicas.tried("audit", "copy", "--repair")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("differ again", done.stderr)
+        self.assertFalse(self.replicas.status("copy")["last_audit"]["clean"])
+        self.by_hand(self.LET)
+        self.mended()
+
     def test_a4_rows_and_shapes_are_mended_at_once(self):
         self.by_hand("UPDATE {other} SET x = 7 WHERE who = 'b'")
         self.by_hand("ALTER TABLE {t} ADD COLUMN extra INT")
@@ -297,7 +337,9 @@ class ByHand:
         self.target.run(f"CREATE TABLE kept AS SELECT * FROM {table}")
         self.ledger.query("INSERT INTO t (id) VALUES (1000)")
         self.replicas.wait("copy")
-        self.target.run(f"UPDATE {table} SET {column} = (SELECT {column} FROM kept)")
+        columns = (column, "height", "block_hash")
+        back = ", ".join(f"{column} = (SELECT {column} FROM kept)" for column in columns)
+        self.target.run(f"UPDATE {table} SET {back}")
         self.ledger.query("INSERT INTO t (id) VALUES (1001)")
         self.ledger.until(lambda: self.replicas.status("copy")["phase"] == "waiting", what="trouble")
         self.assertIn(self.replicas.status("copy")["kind"], ("overtaken", "cursor", "foreign_row"))
@@ -307,6 +349,11 @@ class ByHand:
 
 class SqliteByHand(ByHand, ReplicaCase):
     kind = "sqlite"
+    UNDO = (
+        "CREATE TRIGGER undone AFTER INSERT ON {t} BEGIN UPDATE {t} SET v = 'forged' WHERE id = NEW.id; END",
+        "CREATE TRIGGER again AFTER UPDATE ON {t} WHEN NEW.v = 'v2' BEGIN UPDATE {t} SET v = 'forged' WHERE id = NEW.id; END",
+    )
+    LET = "DROP TABLE {t}"
     DRIFTS = (
         ("ALTER TABLE {t} DROP COLUMN v", "column v is not there"),
         ("ALTER TABLE {t} RENAME COLUMN v TO w", "column v is not there.*column w was added"),
@@ -336,6 +383,11 @@ class SqliteByHand(ByHand, ReplicaCase):
 
 class PostgresByHand(ByHand, ReplicaCase):
     kind = "postgres"
+    UNDO = (
+        "CREATE FUNCTION undone() RETURNS trigger AS $$ BEGIN NEW.v := 'forged'; RETURN NEW; END $$ LANGUAGE plpgsql",
+        "CREATE TRIGGER undone BEFORE INSERT ON {t} FOR EACH ROW EXECUTE FUNCTION undone()",
+    )
+    LET = "DROP TRIGGER undone ON {t}"
     DRIFTS = (
         ("ALTER TABLE {t} DROP COLUMN v", "column v is not there"),
         ("ALTER TABLE {t} RENAME COLUMN v TO w", "column v is not there.*column w was added"),
@@ -373,6 +425,11 @@ class PostgresByHand(ByHand, ReplicaCase):
 
 class MariaByHand(ByHand, ReplicaCase):
     kind = "mariadb"
+    UNDO = (
+        "CREATE TRIGGER undone BEFORE INSERT ON {t} FOR EACH ROW SET NEW.v = 'forged'",
+        "CREATE TRIGGER again BEFORE UPDATE ON {t} FOR EACH ROW SET NEW.v = 'forged'",
+    )
+    LET = "DROP TRIGGER undone; DROP TRIGGER again"
     DRIFTS = (
         ("ALTER TABLE {t} DROP COLUMN v", "column v is not there"),
         ("ALTER TABLE {t} RENAME COLUMN v TO w", "column v is not there.*column w was added"),

@@ -131,6 +131,14 @@ class Import(DirectoryCase):
         self.assertEqual(differs.returncode, 1)
         self.assertIn("are not equal", differs.stderr)
 
+    def test_a16_a_file_that_is_no_database_is_named(self):
+        path = self.home / "text.db"
+        path.write_text("This is a text, long enough to be looked at as the head of a database.\n" * 20)
+        done = self.run_import(f"sqlite:{path}")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is no SQLite database", done.stderr)
+        self.assertNotIn("move it away", done.stderr, "it is theirs")
+
     def test_a18_a_table_is_dumped_and_loaded_again(self):
         self.ledger.query("CREATE TABLE full_house (k VARCHAR(20), n NUMERIC(20,4), b BOOLEAN, i SMALLINT, d DOUBLE PRECISION, t TEXT, c CHAR(5),"
                           " y BYTEA, day DATE, at TIMESTAMPTZ, wall TIMESTAMP, u UUID, j JSON, PRIMARY KEY (k, n))")

@@ -38,8 +38,8 @@ class ReadmeTour(DirectoryCase):
 
     def test_tour(self):
         blocks = tour()
-        self.assertEqual([language for language, _ in blocks], ["sh", "sql", "sh", "sh"])
-        (_, client), (_, statements), (_, proof), (_, villain) = blocks
+        self.assertEqual([language for language, _ in blocks], ["sh", "sql", "sh", "sh", "sh"])
+        (_, client), (_, statements), (_, proof), (_, copy), (_, villain) = blocks
 
         answer = self.shell(client, stdin=statements)
         self.assertEqual(answer.stderr, "")
@@ -65,6 +65,21 @@ class ReadmeTour(DirectoryCase):
         absent = self.shell(proof.replace("1001", "1003"))
         self.assertEqual(absent.returncode, 0, absent.stderr)
         self.assertRegex(absent.stdout, r"no (such )?row")
+
+        # "Keep a copy in an ordinary database, forge a row there, and have it found and mended."
+        add, forge, audit = copy.splitlines()
+        port = f"--http http://127.0.0.1:{self.running.http_port}"
+        added = self.shell(f"{add} {port}")
+        self.assertEqual(added.returncode, 0, added.stderr)
+        file, statement = re.fullmatch(r'sqlite3 (\S+) "(.*)"', forge).groups()
+        with contextlib.closing(sqlite3.connect(self.home / file)) as database, database:
+            self.assertEqual(database.execute(statement).rowcount, 1)
+        mended = self.shell(f"{audit} {port}")
+        self.assertEqual(mended.returncode, 0, mended.stderr)
+        self.assertIn('id = 1001: item is "gold", expected "paper"', mended.stdout)
+        self.assertIn("mended public.orders: 1 rows", mended.stdout)
+        with contextlib.closing(sqlite3.connect(self.home / file)) as database:
+            self.assertEqual(database.execute("SELECT item FROM orders WHERE id = 1001").fetchall(), [("paper",)])
 
         # "It names the table and the key."
         self.running.stop()

@@ -4,8 +4,11 @@ Each is refused or told by name, with what helps; nothing is left half made, and
 cause is gone.
 """
 
+import concurrent.futures
 import shutil
+import signal
 import sqlite3
+import time
 import unittest
 
 from mariadb_server import SECRET, SECRET_USER, free_port
@@ -205,6 +208,38 @@ class Interrupted(ReplicaCase):
                     finally:
                         start()
                     self.all_well()
+
+    def test_a2_servers_that_hang(self):
+        """They take connections and say nothing: that is told, and holds up nobody else."""
+        servers = {"postgres": SERVERS.postgres, "mariadb": SERVERS.mariadb}
+        for server in servers.values():
+            server.signal(signal.SIGSTOP)
+        try:
+            self.write()
+            for name in servers:
+                self.assertIn("by itself", self.replicas.waits_for(name, "unreachable")["reason"])
+            # One of them is to rest, which takes as long as it is waited for; others are changed meanwhile.
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                rests = [pool.submit(self.replicas.tried, "pause", name) for name in servers]
+                begun = time.monotonic()
+                self.replicas.done("pause", "sqlite")
+                self.replicas.done("resume", "sqlite")
+                self.replicas.add("second", self.database("sqlite").target)
+                self.replicas.wait("sqlite", "second")
+                self.replicas.done("remove", "second", "--drop-tables")
+                self.assertLess(time.monotonic() - begun, 8, "waits for the servers that hang")
+                self.assertFalse(any(rest.done() for rest in rests), "the test shows nothing")
+                for rest in rests:
+                    self.assertEqual(rest.result().returncode, 0, rest.result().stderr)
+            done = self.replicas.tried("audit", "postgres")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("does not answer", done.stderr)
+            for name in servers:
+                self.replicas.done("resume", name)
+        finally:
+            for server in servers.values():
+                server.signal(signal.SIGCONT)
+        self.all_well()
 
     def test_a2_a_file_another_program_locks(self):
         locked = sqlite3.connect(self.databases["sqlite"].path, isolation_level=None)

@@ -106,6 +106,18 @@ pub enum AuditFailure {
         /// The block.
         height: u64,
     },
+    /// What was mended is wrong again.
+    #[error(
+        "{target}: rows of {table} were mended and differ again: a trigger on {name} or another program changes them; drop that, and repair again"
+    )]
+    Unmended {
+        /// The mirror.
+        target: String,
+        /// The table.
+        table: String,
+        /// In the mirror.
+        name: String,
+    },
     /// It was told to end.
     #[error("the audit was told to end")]
     Ended,

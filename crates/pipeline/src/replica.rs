@@ -4,6 +4,7 @@
 //! from the source's state, and follows the source's blocks. Whatever goes wrong is told in its status, and tried again
 //! with growing pauses: nothing is half applied, and it goes on when the cause is gone.
 
+mod claim;
 mod error;
 mod job;
 mod last_audit;

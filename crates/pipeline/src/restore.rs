@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use stele_core::Hash;
 use stele_core::tree::{TableEntry, empty_table_root, state_root};
-use stele_flow::{Load, Mirror, SinkError, Source, SourceError, State};
+use stele_flow::{Load, Mirror, SinkError, SinkErrorKind, Source, SourceError, State};
 use thiserror::Error;
 
 use crate::audit::root_of;
@@ -141,6 +141,14 @@ pub enum RestoreFailure {
     Ended,
 }
 
+impl RestoreFailure {
+    /// Whether the target cannot take the tables, now or later.
+    fn is_refusal(&self) -> bool {
+        let kinds = [SinkErrorKind::Drift, SinkErrorKind::Unfit];
+        matches!(self, Self::Sink(error) if kinds.contains(&error.kind))
+    }
+}
+
 impl From<Stop> for RestoreFailure {
     fn from(stop: Stop) -> Self {
         match stop {
@@ -163,12 +171,38 @@ pub fn restore(
     progress: &mut dyn FnMut(RestoreProgress) -> bool,
 ) -> Result<Restored, RestoreFailure> {
     let id = format!("restore of {}", source.id());
-    let target = sink.describe();
-    let mut follower = Follower::new(source, sink, id, request.selection.clone());
+    let mut follower = Follower::new(source, sink, id.clone(), request.selection.clone());
     follower.open()?;
+    let is_new = follower.position.height == 0 && follower.held.is_empty();
+    match lead(&mut follower, request, progress) {
+        Ok(from) => read_back(follower, from, progress),
+        Err(failure) => {
+            if is_new && failure.is_refusal() {
+                leave(&mut *follower.sink, &id);
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// Leaves a target as it was found, where it took no table.
+fn leave(sink: &mut dyn Mirror, id: &str) {
+    let holds_none = sink.begin_read(id).is_ok_and(|held| held.tables.is_empty());
+    sink.end_read();
+    if holds_none && let Err(error) = sink.remove(id, false) {
+        tracing::debug!(%error, "a cursor of a restore that was refused is left");
+    }
+}
+
+/// Leads the sink to the height; gives the height it began from.
+fn lead(
+    follower: &mut Follower,
+    request: &RestoreRequest<'_>,
+    progress: &mut dyn FnMut(RestoreProgress) -> bool,
+) -> Result<u64, RestoreFailure> {
     if follower.position.height > request.height {
         return Err(RestoreFailure::Beyond {
-            target,
+            target: follower.sink.describe(),
             found: follower.position.height,
             wanted: request.height,
         });
@@ -180,7 +214,7 @@ pub fn restore(
         follower.begin_at(start)?;
     }
     let from = follower.position.height;
-    fill_all(&mut follower, request, progress)?;
+    fill_all(follower, request, progress)?;
     // New tables come with blocks.
     follower.all_made = true;
     while follower.position.height < request.height {
@@ -199,7 +233,7 @@ pub fn restore(
             .into());
         }
     }
-    read_back(follower, from, progress)
+    Ok(from)
 }
 
 /// Fills what the snapshot holds.

@@ -18,6 +18,14 @@ fn damaged(target: &str, what: &str, why: &dyn std::fmt::Display) -> SinkError {
         .remedy("it was changed by hand; remove the replica with its tables and add it again")
 }
 
+/// A row of `stele_cursor`: the cursor, and its height and block hash for people to read.
+pub(crate) type CursorRow = (Vec<u8>, i64, String);
+
+/// A height as people read it in `stele_cursor`.
+pub(crate) fn height_shown(cursor: &Cursor) -> i64 {
+    i64::try_from(cursor.height).unwrap_or(i64::MAX)
+}
+
 /// Reads a cursor, which must be one of that source.
 pub(crate) fn cursor(target: &str, source_id: &str, bytes: &[u8]) -> Result<Cursor, SinkError> {
     let cursor = Cursor::decode_all(bytes)
@@ -31,6 +39,33 @@ pub(crate) fn cursor(target: &str, source_id: &str, bytes: &[u8]) -> Result<Curs
         ));
     }
     Ok(cursor)
+}
+
+/// Reads a cursor beside which people read the same.
+pub(crate) fn cursor_shown(
+    target: &str,
+    source_id: &str,
+    (bytes, height, block_hash): CursorRow,
+) -> Result<Cursor, SinkError> {
+    let cursor = cursor(target, source_id, &bytes)?;
+    let shown = (height_shown(&cursor), cursor.block_hash.to_string());
+    if shown != (height, block_hash) {
+        let what =
+            format!("height or block_hash in {CURSOR_TABLE} is not what the cursor beside it says");
+        return Err(altered(target, &what).remedy(format!(
+            "one of them was changed by hand: put back what was there, or run `stele replica audit NAME --repair` after UPDATE {CURSOR_TABLE} SET height = {}, block_hash = '{}' WHERE source_id = '{source_id}'",
+            shown.0, shown.1
+        )));
+    }
+    Ok(cursor)
+}
+
+/// It stands somewhere, and which tables it keeps is gone.
+pub(crate) fn forgotten(target: &str) -> SinkError {
+    let what = format!("{TABLES_TABLE} is gone, and {CURSOR_TABLE} is there");
+    altered(target, &what).remedy(
+        "somebody dropped it: `stele replica remove NAME` without --drop-tables, drop its tables by hand, and add it again",
+    )
 }
 
 /// Reads what is remembered of a table.

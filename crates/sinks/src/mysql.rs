@@ -121,13 +121,14 @@ impl MySqlSink {
         let target = self.describe();
         let lock = if lock { " FOR UPDATE" } else { "" };
         let conn = &mut self.connected()?.conn;
-        let found: Result<Option<(Vec<u8>, Option<String>)>, _> = conn.exec_first(
-            format!("SELECT `cursor`, intent FROM stele_cursor WHERE source_id = ?{lock}"),
+        let found: Result<Option<(Vec<u8>, i64, String, Option<String>)>, _> = conn.exec_first(
+            format!("SELECT `cursor`, height, block_hash, intent FROM stele_cursor WHERE source_id = ?{lock}"),
             (source_id,),
         );
         let found = found.map_err(|error| self.failed(&error))?;
+        let found = found.map(|(cursor, height, hash, intent)| ((cursor, height, hash), intent));
         let (cursor, intent) = found.unzip();
-        let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
+        let cursor = cursor.map(|row| memory::cursor_shown(&target, source_id, row));
         let held = Held {
             cursor: cursor.transpose()?,
             tables: self.load_tables(source_id)?,
@@ -158,7 +159,7 @@ impl MySqlSink {
     fn put_cursor(&mut self, cursor: &Cursor, intent: Option<&str>) -> Result<(), SinkError> {
         let values = (
             &cursor.source_id,
-            i64::try_from(cursor.height).unwrap_or(i64::MAX),
+            memory::height_shown(cursor),
             cursor.block_hash.to_string(),
             cursor.encode_to_vec(),
             intent,
@@ -207,6 +208,26 @@ impl MySqlSink {
             "SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = ?",
             (target,),
         );
+        Ok(found.map_err(|error| self.failed(&error))?.is_some())
+    }
+
+    /// Whether the sink remembers anything.
+    fn remembers(&mut self) -> Result<bool, SinkError> {
+        let (cursor, tables) = (
+            self.exists(memory::CURSOR_TABLE)?,
+            self.exists(memory::TABLES_TABLE)?,
+        );
+        if cursor && !tables && self.stands()? {
+            return Err(memory::forgotten(&self.describe()));
+        }
+        Ok(cursor && tables)
+    }
+
+    /// Whether there is a cursor, of whichever source.
+    fn stands(&mut self) -> Result<bool, SinkError> {
+        let conn = &mut self.connected()?.conn;
+        let found: mysql::Result<Option<u8>> =
+            conn.query_first("SELECT 1 FROM stele_cursor LIMIT 1");
         Ok(found.map_err(|error| self.failed(&error))?.is_some())
     }
 
@@ -414,6 +435,7 @@ impl Sink for MySqlSink {
 
     fn open(&mut self, source_id: &str) -> Result<Held, SinkError> {
         self.connected = None;
+        self.remembers()?;
         for sql in MEMORY_SQL {
             self.run(sql)?;
         }
@@ -475,6 +497,9 @@ impl Sink for MySqlSink {
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.connected = None;
+        if tables {
+            self.remembers()?;
+        }
         for sql in MEMORY_SQL {
             self.run(sql)?;
         }
@@ -494,11 +519,7 @@ impl Sink for MySqlSink {
             }
             Ok(())
         })?;
-        let others: Result<Option<u8>, _> = self
-            .connected()?
-            .conn
-            .query_first("SELECT 1 FROM stele_cursor LIMIT 1");
-        if others.map_err(|error| self.failed(&error))?.is_none() {
+        if !self.stands()? {
             self.run("DROP TABLE IF EXISTS stele_cursor, stele_tables")?;
         }
         self.connected = None;

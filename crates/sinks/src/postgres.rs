@@ -127,7 +127,7 @@ impl Work<'_, '_> {
         let found = self
             .transaction
             .query_opt(
-                "SELECT cursor FROM stele.stele_cursor WHERE source_id = $1 FOR UPDATE",
+                "SELECT cursor, height, block_hash FROM stele.stele_cursor WHERE source_id = $1 FOR UPDATE",
                 &[&source_id],
             )
             .map_err(|error| self.failed(&error))?;
@@ -135,12 +135,12 @@ impl Work<'_, '_> {
             &mut self.transaction,
             (self.server, self.naming),
             source_id,
-            found.map(|row| row.get(0)),
+            found.map(|row| read::cursor_row(&row)),
         )
     }
 
     fn put_cursor(&mut self, cursor: &Cursor) -> Result<(), SinkError> {
-        let height = i64::try_from(cursor.height).unwrap_or(i64::MAX);
+        let height = memory::height_shown(cursor);
         self.transaction
             .execute(
                 "INSERT INTO stele.stele_cursor VALUES ($1, $2, $3, $4) ON CONFLICT (source_id)
@@ -440,14 +440,7 @@ impl Sink for PostgresSink {
     fn open(&mut self, source_id: &str) -> Result<Held, SinkError> {
         self.client = None;
         let (held, cursor) = self.write(|work| {
-            let there = work
-                .transaction
-                .query_opt(
-                    "SELECT 1 WHERE to_regclass('stele.stele_cursor') IS NOT NULL AND to_regclass('stele.stele_tables') IS NOT NULL",
-                    &[],
-                )
-                .map_err(|error| work.failed(&error))?;
-            if there.is_none() {
+            if !read::remembers(&mut work.transaction, work.server)? {
                 work.run(MEMORY_SQL)?;
             }
             let held = work.load_locked(source_id)?;
@@ -508,6 +501,9 @@ impl Sink for PostgresSink {
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.write(|work| {
+            if tables {
+                read::remembers(&mut work.transaction, work.server)?;
+            }
             work.run(MEMORY_SQL)?;
             let own = match tables {
                 true => {

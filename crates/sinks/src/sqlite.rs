@@ -124,7 +124,12 @@ impl SqliteSink {
             ),
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
                 SinkErrorKind::Drift,
-                "the file is no SQLite database, or a damaged one: move it away, it is filled anew",
+                match self.is_foreign {
+                    true => "the file is no SQLite database, or a damaged one: name another",
+                    false => {
+                        "the file is no SQLite database, or a damaged one: move it away, it is filled anew"
+                    }
+                },
             ),
             _ => {
                 return SinkError::new(
@@ -163,29 +168,50 @@ impl SqliteSink {
     fn load(&self, connection: &Connection, source_id: &str) -> Result<Held, SinkError> {
         let target = self.describe();
         let read = || {
-            let there: bool = connection.query_row(
-                "SELECT count(*) = 2 FROM sqlite_schema WHERE name IN ('stele_cursor', 'stele_tables')",
-                [],
-                |row| row.get(0),
-            )?;
-            if !there {
-                return Ok((None, Vec::new()));
-            }
-            let cursor: Option<Vec<u8>> = connection
+            let cursor: Option<memory::CursorRow> = connection
                 .query_row(
-                    "SELECT cursor FROM stele_cursor WHERE source_id = ?1",
+                    "SELECT cursor, height, block_hash FROM stele_cursor WHERE source_id = ?1",
                     [source_id],
-                    |row| row.get(0),
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )
                 .optional()?;
             Ok((cursor, table_rows(connection, source_id)?))
         };
+        if !self.remembers(connection)? {
+            return Ok(Held::default());
+        }
         let (cursor, tables) = read().map_err(|error| self.failed(&error))?;
-        let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
+        let cursor = cursor.map(|row| memory::cursor_shown(&target, source_id, row));
         Ok(Held {
             cursor: cursor.transpose()?,
             tables: self.own_tables(tables)?,
         })
+    }
+
+    /// Whether the sink remembers anything.
+    fn remembers(&self, connection: &Connection) -> Result<bool, SinkError> {
+        let is_there = |name: &str| {
+            let sql = "SELECT count(*) = 1 FROM sqlite_schema WHERE name = ?1";
+            connection.query_row(sql, [name], |row| row.get(0))
+        };
+        let read = || {
+            let there: (bool, bool) = (
+                is_there(memory::CURSOR_TABLE)?,
+                is_there(memory::TABLES_TABLE)?,
+            );
+            let stands = match there {
+                (true, false) => {
+                    let sql = "SELECT count(*) > 0 FROM stele_cursor";
+                    connection.query_row(sql, [], |row| row.get(0))?
+                }
+                _ => false,
+            };
+            Ok((there.0 && there.1, stands))
+        };
+        match read().map_err(|error| self.failed(&error))? {
+            (_, true) => Err(memory::forgotten(&self.describe())),
+            (there, false) => Ok(there),
+        }
     }
 
     fn own_tables(&self, rows: Vec<memory::TableRow>) -> Result<Vec<HeldTable>, SinkError> {
@@ -228,7 +254,7 @@ impl SqliteSink {
                 )?
                 .execute((
                     &cursor.source_id,
-                    i64::try_from(cursor.height).unwrap_or(i64::MAX),
+                    memory::height_shown(cursor),
                     cursor.block_hash.to_string(),
                     cursor.encode_to_vec(),
                 ))
@@ -479,6 +505,7 @@ impl Sink for SqliteSink {
     fn open(&mut self, source_id: &str) -> Result<Held, SinkError> {
         self.connection = None;
         let held = self.write(|sink, transaction| {
+            sink.remembers(transaction)?;
             transaction
                 .execute_batch(MEMORY_SQL)
                 .map_err(|error| sink.failed(&error))?;
@@ -524,6 +551,9 @@ impl Sink for SqliteSink {
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.write(|sink, transaction| {
+            if tables {
+                sink.remembers(transaction)?;
+            }
             let rows = transaction
                 .execute_batch(MEMORY_SQL)
                 .and_then(|()| table_rows(transaction, source_id))

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stele_flow::HeldTable;
 
-use super::DIFFERENCES_TOLD_MAX;
+use super::{AuditFailure, DIFFERENCES_TOLD_MAX};
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -77,6 +77,27 @@ impl AuditReport {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         !self.tables.is_empty() && self.tables.iter().all(|table| table.skipped.is_none())
+    }
+
+    /// Tables of which rows were mended.
+    pub(crate) fn mended_by_row(&self) -> Vec<String> {
+        let tables = self.tables.iter().filter(|table| {
+            let rows = table.differences_total;
+            table.drift.is_empty() && rows > 0 && rows == table.keys.len() as u64
+        });
+        tables.map(|table| table.table.clone()).collect()
+    }
+
+    /// That tables are as they should be after they were mended.
+    pub(crate) fn check_mended(&self) -> Result<(), AuditFailure> {
+        match self.tables.iter().find(|table| !table.is_clean()) {
+            None => Ok(()),
+            Some(table) => Err(AuditFailure::Unmended {
+                target: self.target.clone(),
+                table: table.table.clone(),
+                name: table.name.clone(),
+            }),
+        }
     }
 
     /// Whether all that was compared is as it should be.

@@ -103,6 +103,7 @@ impl Job {
     }
 
     fn work(&mut self) -> Result<Infallible, Stop> {
+        self.status.sign();
         self.follower.open()?;
         if self.follower.position.height == 0 {
             // At the newest block: tables are filled from the state as of it.
@@ -116,6 +117,7 @@ impl Job {
             self.fill()?;
             self.show(Phase::Following);
             while self.follower.all_made {
+                self.status.sign();
                 if !self.advance(u64::MAX)? && self.ending.rest(LOOK_PAUSE) {
                     return Err(Stop::Ended);
                 }

@@ -1,5 +1,7 @@
 //! The replicas of a node: added, paused and removed while it runs, and there again after its next start.
 
+mod audit;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use stele_flow::{Mirror, Runtime, Source};
 
+use super::claim::Claims;
 use super::error::ReplicaError;
 use super::job::{Ending, Job};
 use super::last_audit::LastAudit;
@@ -16,7 +19,7 @@ use super::schedule;
 use super::spec::{ReplicaSpec, check_name};
 use super::status::{Phase, ReplicaStatus, StatusBoard};
 use super::task::Task;
-use crate::audit::{self, AuditFailure, AuditProgress, AuditReport};
+use crate::audit::Known;
 use crate::follower::Follower;
 
 /// Most replicas of a node.
@@ -74,8 +77,8 @@ impl std::fmt::Debug for Replicas {
 struct Inner {
     workshop: Workshop,
     folder: PathBuf,
-    /// Held while one is added, changed or removed, which may take as long as its sink takes to answer.
-    changing: Mutex<()>,
+    /// Those being added, changed or removed, which may take as long as their sinks take to answer.
+    claims: Arc<Claims>,
     entries: Mutex<BTreeMap<String, Entry>>,
     /// Whether the node stops.
     stopping: AtomicBool,
@@ -89,7 +92,7 @@ struct Entry {
     configured: bool,
     status: Arc<StatusBoard>,
     task: Option<Task>,
-    audited: Arc<Mutex<audit::Known>>,
+    audited: Arc<Mutex<Known>>,
     last_audit: Option<LastAudit>,
 }
 
@@ -141,7 +144,7 @@ impl Replicas {
         let replicas = Self(Arc::new(Inner {
             workshop,
             folder,
-            changing: Mutex::new(()),
+            claims: Arc::default(),
             entries: Mutex::new(entries),
             stopping: AtomicBool::new(false),
             auditor: Mutex::new(None),
@@ -158,8 +161,9 @@ impl Replicas {
     /// All of them, in order of name.
     #[must_use]
     pub fn list(&self) -> Vec<ReplicaView> {
+        let now_us = self.now_us();
         let entries = self.0.entries.lock();
-        let view = |(name, entry): (&String, &Entry)| entry.view(name);
+        let view = |(name, entry): (&String, &Entry)| entry.view(name, now_us);
         entries.iter().map(view).collect()
     }
 
@@ -168,7 +172,8 @@ impl Replicas {
     /// # Errors
     /// When there is none of that name.
     pub fn find(&self, name: &str) -> Result<ReplicaView, ReplicaError> {
-        self.with(name, |entry| entry.view(name))
+        let now_us = self.now_us();
+        self.with(name, |entry| entry.view(name, now_us))
     }
 
     /// Adds one and starts it, after a look at its sink.
@@ -188,7 +193,7 @@ impl Replicas {
                 "a program runs with the rights of the node, so it is named in the configuration file only: write a section [replica.NAME]".to_owned(),
             ));
         }
-        let _changing = self.0.changing.lock();
+        let _claim = self.0.claims.claim(name, Some(&spec.target));
         {
             let entries = self.0.entries.lock();
             if entries.contains_key(name) {
@@ -199,10 +204,11 @@ impl Replicas {
                     "the node has {REPLICAS_MAX} replicas, and that is the bound: remove one"
                 )));
             }
-            if let Some((other, _)) = entries
+            let entry = entries
                 .iter()
-                .find(|(_, one)| one.spec.target == spec.target)
-            {
+                .find(|(_, one)| one.spec.target == spec.target);
+            let coming = self.0.claims.other_at(name, &spec.target);
+            if let Some(other) = entry.map(|(other, _)| other.clone()).or(coming) {
                 return Err(ReplicaError::Invalid(format!(
                     "replica {other:?} has the same target: a ledger is mirrored into a database once; add the tables there"
                 )));
@@ -229,7 +235,7 @@ impl Replicas {
     /// # Errors
     /// When there is none, it stands in the configuration file, or its sink does not answer.
     pub fn remove(&self, name: &str, tables: bool, forget: bool) -> Result<(), ReplicaError> {
-        let _changing = self.0.changing.lock();
+        let _claim = self.0.claims.claim(name, None);
         let view = self.find(name)?;
         if view.configured {
             return Err(ReplicaError::Configured(name.to_owned()));
@@ -262,7 +268,7 @@ impl Replicas {
     /// # Errors
     /// When there is none, or that cannot be stored.
     pub fn pause(&self, name: &str, paused: bool) -> Result<ReplicaView, ReplicaError> {
-        let _changing = self.0.changing.lock();
+        let _claim = self.0.claims.claim(name, None);
         let mut spec = self.find(name)?.spec;
         spec.paused = paused;
         self.change(name, spec)
@@ -278,7 +284,7 @@ impl Replicas {
         name: &str,
         change: impl FnOnce(&mut ReplicaSpec),
     ) -> Result<ReplicaView, ReplicaError> {
-        let _changing = self.0.changing.lock();
+        let _claim = self.0.claims.claim(name, None);
         let view = self.find(name)?;
         if view.configured {
             return Err(ReplicaError::Configured(name.to_owned()));
@@ -303,7 +309,7 @@ impl Replicas {
     /// # Errors
     /// When there is none, or it cannot be stored.
     pub fn set_password(&self, name: &str, password: String) -> Result<ReplicaView, ReplicaError> {
-        let _changing = self.0.changing.lock();
+        let _claim = self.0.claims.claim(name, None);
         self.find(name)?;
         self.halt(name);
         self.0.workshop.runtime.files.create_dir(&self.0.folder)?;
@@ -322,69 +328,12 @@ impl Replicas {
         Ok(status.reach(height, wait))
     }
 
-    /// Compares a replica's rows with what is certified of them.
-    ///
-    /// # Errors
-    /// When the comparison could not be made. A difference is no error: it is in the report.
-    pub fn audit(
-        &self,
-        name: &str,
-        request: &audit::AuditRequest,
-        progress: &mut dyn FnMut(AuditProgress) -> bool,
-    ) -> Result<AuditReport, ReplicaError> {
-        let (known, duty) = self.with(name, |entry| {
-            let duty = audit::Duty {
-                selection: entry.spec.selection(),
-                is_filled: entry.status.get().phase == Phase::Following,
-            };
-            (entry.audited.clone(), duty)
-        })?;
-        let stopping = &self.0.stopping;
-        let mut progress = |at: AuditProgress| progress(at) && !stopping.load(Ordering::Relaxed);
-        let source = (self.0.workshop.source)();
-        let mut mirror = self.mirror(name)?;
-        let asked = (request, &duty);
-        let audited = audit::audit(&*source, &mut *mirror, asked, &known, &mut progress);
-        let at_us = self.0.workshop.runtime.clock.now_us();
-        let noted = match &audited {
-            // One of some tables says nothing good of the others.
-            Ok(report)
-                if report.is_clean() && !(report.is_whole() && request.tables.is_empty()) =>
-            {
-                None
-            }
-            Ok(report) => Some(LastAudit::of(report, at_us)),
-            Err(AuditFailure::Ended | AuditFailure::Empty(_)) => None,
-            Err(error) => Some(LastAudit::failed(error, at_us)),
-        };
-        if let Some(noted) = noted {
-            self.with(name, |entry| entry.last_audit = Some(noted))?;
-        }
-        let mut report = audited?;
-        if request.repair && !report.is_clean() {
-            let _changing = self.0.changing.lock();
-            self.halt(name);
-            let mended = audit::repair(&*source, &mut *mirror, &mut report);
-            self.start(name)?;
-            mended?;
-            self.with(name, |entry| {
-                // One of some tables says nothing good of the others.
-                if let Some(last) = &mut entry.last_audit
-                    && request.tables.is_empty()
-                {
-                    last.clean = true;
-                }
-            })?;
-        }
-        Ok(report)
-    }
-
     /// Empties tables of a replica and fills them anew.
     ///
     /// # Errors
     /// When there is no such replica or table, or its sink does not answer.
     pub fn refill(&self, name: &str, tables: &[String]) -> Result<Vec<String>, ReplicaError> {
-        let _changing = self.0.changing.lock();
+        let _claim = self.0.claims.claim(name, None);
         let mut mirror = self.mirror(name)?;
         let id = (self.0.workshop.source)().id().to_owned();
         let held = mirror.begin_read(&id)?;
@@ -437,6 +386,10 @@ impl Replicas {
 
     pub(super) fn runtime(&self) -> &Runtime {
         &self.0.workshop.runtime
+    }
+
+    fn now_us(&self) -> i64 {
+        self.0.workshop.runtime.clock.now_us()
     }
 
     fn with<T>(&self, name: &str, work: impl FnOnce(&mut Entry) -> T) -> Result<T, ReplicaError> {
@@ -571,12 +524,12 @@ impl Entry {
         }
     }
 
-    fn view(&self, name: &str) -> ReplicaView {
+    fn view(&self, name: &str, now_us: i64) -> ReplicaView {
         ReplicaView {
             name: name.to_owned(),
             spec: self.spec.clone(),
             configured: self.configured,
-            status: self.status.get(),
+            status: self.status.get(now_us),
             last_audit: self.last_audit.clone(),
         }
     }

@@ -1,12 +1,15 @@
 //! How a replica is doing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 use stele_flow::SinkErrorKind;
 
 use crate::follower::Follower;
+
+/// How long a replica may be at work without a sign before its target counts as one that does not answer.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// What a replica is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -70,18 +73,53 @@ impl ReplicaStatus {
 }
 
 /// A status that others look at, and wait for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct StatusBoard {
     status: Mutex<ReplicaStatus>,
+    /// When the replica's task last gave a sign.
+    sign: Mutex<Instant>,
     changed: Condvar,
 }
 
+impl Default for StatusBoard {
+    fn default() -> Self {
+        Self {
+            status: Mutex::default(),
+            sign: Mutex::new(Instant::now()),
+            changed: Condvar::new(),
+        }
+    }
+}
+
 impl StatusBoard {
-    pub(super) fn get(&self) -> ReplicaStatus {
-        self.status.lock().clone()
+    /// How the replica is doing at `now_us`, microseconds since 1970 UTC: one that works and gave no sign for long waits for
+    /// its target.
+    pub(super) fn get(&self, now_us: i64) -> ReplicaStatus {
+        let mut status = self.status.lock().clone();
+        let silence = self.sign.lock().elapsed();
+        let is_silent = silence > SILENCE_MAX;
+        if is_silent && !matches!(status.phase, Phase::Waiting(_) | Phase::Paused) {
+            let silence_us = i64::try_from(silence.as_micros()).unwrap_or(i64::MAX);
+            status.phase = Phase::Waiting(Trouble {
+                kind: word(SinkErrorKind::Unreachable),
+                reason: format!(
+                    "the target has not answered for {} s: it hangs, or works on what it was asked; it goes on by itself when that is done",
+                    silence.as_secs()
+                ),
+                since_us: now_us.saturating_sub(silence_us),
+                tries: 1,
+            });
+        }
+        status
+    }
+
+    /// Gives a sign.
+    pub(super) fn sign(&self) {
+        *self.sign.lock() = Instant::now();
     }
 
     pub(super) fn set(&self, change: impl FnOnce(&mut ReplicaStatus)) {
+        self.sign();
         change(&mut self.status.lock());
         self.changed.notify_all();
     }

@@ -11,6 +11,8 @@ use crate::tls;
 
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for an answer. A change of a large table may take longer: it goes on in the server, and is found done.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// How long sent bytes may stay unconfirmed before the server counts as gone, in milliseconds.
 const SILENCE_MS_MAX: u32 = 30_000;
 /// Statements kept prepared.
@@ -33,6 +35,8 @@ pub(super) fn connect(
         .pass(password.map(Password::reveal))
         .prefer_socket(false)
         .tcp_connect_timeout(Some(CONNECT_WAIT))
+        .read_timeout(Some(ANSWER_WAIT))
+        .write_timeout(Some(ANSWER_WAIT))
         .tcp_keepalive_time_ms(Some(SILENCE_MS_MAX))
         .tcp_user_timeout_ms(Some(SILENCE_MS_MAX))
         .stmt_cache_size(STATEMENTS_KEPT);
@@ -77,6 +81,9 @@ pub(super) fn failed(server: &Server, error: &mysql::Error) -> SinkError {
     let told = |kind, message: String, remedy: &str| SinkError::new(kind, message).remedy(remedy);
     let mysql::Error::MySqlError(said) = error else {
         let words = match error {
+            mysql::Error::IoError(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                format!("it does not answer within {} s", ANSWER_WAIT.as_secs())
+            }
             mysql::Error::IoError(error) => error.to_string(),
             mysql::Error::DriverError(error) => error.to_string(),
             mysql::Error::TlsError(error) => error.to_string(),

@@ -85,7 +85,7 @@ impl Mirror for MySqlSink {
         self.connected = None;
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;
         self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")?;
-        if !self.exists(memory::CURSOR_TABLE)? || !self.exists(memory::TABLES_TABLE)? {
+        if !self.remembers()? {
             return Ok(Held::default());
         }
         Ok(self.load(source_id, false)?.0)

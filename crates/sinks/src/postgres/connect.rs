@@ -1,5 +1,8 @@
 //! Connecting to PostgreSQL, and what its refusals mean.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use postgres::error::SqlState;
@@ -12,6 +15,10 @@ use crate::tls;
 
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for a server's first answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// Asks whether the server speaks TLS: any server answers that with one byte, before anybody logs in.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// How long sent bytes may stay unconfirmed before the server counts as gone.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -39,6 +46,17 @@ pub(super) fn connect(server: &Server, password: Option<&Password>) -> Result<Cl
     if let Some(password) = password {
         config.password(password.reveal());
     }
+    if hangs(server) {
+        return Err(SinkError::new(
+            SinkErrorKind::Unreachable,
+            format!(
+                "{}: it takes connections and does not answer within {} s",
+                describe(server),
+                ANSWER_WAIT.as_secs()
+            ),
+        )
+        .remedy("the server hangs: wake it or start it again; it goes on by itself"));
+    }
     let failed = |error| failed(server, &error);
     let mut client = if server.is_local() {
         config.ssl_mode(postgres::config::SslMode::Disable);
@@ -61,6 +79,34 @@ pub(super) fn connect(server: &Server, password: Option<&Password>) -> Result<Cl
         .remedy("a mirror holds any text, so its database must be UTF8: CREATE DATABASE … ENCODING 'UTF8'"));
     }
     Ok(client)
+}
+
+/// Whether a server takes connections and says nothing: logging in has no bound on that. Other trouble is told by logging in.
+fn hangs(server: &Server) -> bool {
+    let asked = match &server.socket {
+        Some(directory) => {
+            let path = directory.join(format!(".s.PGSQL.{}", server.port));
+            UnixStream::connect(path).and_then(|stream| {
+                stream.set_read_timeout(Some(ANSWER_WAIT))?;
+                ask(stream)
+            })
+        }
+        None => (server.host.as_str(), server.port)
+            .to_socket_addrs()
+            .and_then(|mut addresses| {
+                let reached = addresses
+                    .find_map(|address| TcpStream::connect_timeout(&address, CONNECT_WAIT).ok());
+                let stream = reached.ok_or(ErrorKind::NotConnected)?;
+                stream.set_read_timeout(Some(ANSWER_WAIT))?;
+                ask(stream)
+            }),
+    };
+    asked.is_err_and(|error| [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()))
+}
+
+fn ask(mut stream: impl Read + Write) -> std::io::Result<()> {
+    stream.write_all(&SSL_REQUEST)?;
+    stream.read(&mut [0]).map(drop)
 }
 
 pub(super) fn describe(server: &Server) -> String {

@@ -37,16 +37,43 @@ pub(super) fn held_tables(
     })
 }
 
-/// What is held of a source whose cursor's bytes were read.
+/// Whether the sink remembers anything.
+pub(super) fn remembers(
+    client: &mut impl GenericClient,
+    server: &Server,
+) -> Result<bool, SinkError> {
+    let failed = |error: postgres::Error| connect::failed(server, &error);
+    let there = client
+        .query_one(
+            "SELECT to_regclass('stele.stele_cursor') IS NOT NULL, to_regclass('stele.stele_tables') IS NOT NULL",
+            &[],
+        )
+        .map_err(failed)?;
+    let (cursor, tables): (bool, bool) = (there.get(0), there.get(1));
+    if cursor && !tables {
+        let stands = client.query_opt("SELECT 1 FROM stele.stele_cursor LIMIT 1", &[]);
+        if stands.map_err(failed)?.is_some() {
+            return Err(memory::forgotten(&connect::describe(server)));
+        }
+    }
+    Ok(cursor && tables)
+}
+
+/// A cursor as it was read: `cursor, height, block_hash`.
+pub(super) fn cursor_row(row: &postgres::Row) -> memory::CursorRow {
+    (row.get(0), row.get(1), row.get(2))
+}
+
+/// What is held of a source whose cursor's row was read.
 pub(super) fn held(
     client: &mut impl GenericClient,
     (server, naming): (&Server, &Naming),
     source_id: &str,
-    cursor: Option<Vec<u8>>,
+    cursor: Option<memory::CursorRow>,
 ) -> Result<Held, SinkError> {
     let target = connect::describe(server);
     let tables = held_tables(client, (server, naming), source_id)?;
-    let cursor = cursor.map(|bytes| memory::cursor(&target, source_id, &bytes));
+    let cursor = cursor.map(|row| memory::cursor_shown(&target, source_id, row));
     Ok(Held {
         cursor: cursor.transpose()?,
         tables,
@@ -174,22 +201,16 @@ impl Mirror for PostgresSink {
         client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .map_err(failed)?;
-        let there = client
-            .query_opt(
-                "SELECT 1 WHERE to_regclass('stele.stele_cursor') IS NOT NULL AND to_regclass('stele.stele_tables') IS NOT NULL",
-                &[],
-            )
-            .map_err(failed)?;
-        let held = match there {
-            None => Held::default(),
-            Some(_) => {
+        let held = match remembers(&mut client, &self.server)? {
+            false => Held::default(),
+            true => {
                 let found = client
                     .query_opt(
-                        "SELECT cursor FROM stele.stele_cursor WHERE source_id = $1",
+                        "SELECT cursor, height, block_hash FROM stele.stele_cursor WHERE source_id = $1",
                         &[&source_id],
                     )
                     .map_err(failed)?;
-                let cursor = found.map(|row| row.get(0));
+                let cursor = found.map(|row| cursor_row(&row));
                 held(&mut client, (&self.server, &self.naming), source_id, cursor)?
             }
         };

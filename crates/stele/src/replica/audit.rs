@@ -34,7 +34,7 @@ Examples:
   stele replica audit reports --repair       sets rows right; makes changed tables anew
   stele replica audit reports --json | jq '.tables[].differences'
 
-Exit code: 0 all is well (or was mended), 2 something differs, 1 the comparison could not be made.";
+Exit code: 0 all is well (or was mended), 2 something differs, 1 not everything could be compared.";
 
 /// Arguments of `stele replica audit`.
 #[derive(Debug, Args)]
@@ -84,11 +84,20 @@ pub(super) fn run(args: &AuditArgs, client: &Client, json: bool) -> Result<ExitC
         true => writeln!(out, "{report}")?,
         false => write!(out, "{}", describe(report, &args.name, Paint::of_stdout()))?,
     }
+    let skipped = tables(report).filter(|table| table.get("skipped").is_some_and(Value::is_string));
+    let skipped: Vec<String> = skipped.map(|table| text(table, "table")).collect();
     let mended = !texts(report.get("mended")).is_empty();
-    Ok(match is_clean(report) || mended {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(FINDINGS),
-    })
+    if !is_clean(report) && !mended {
+        return Ok(ExitCode::from(FINDINGS));
+    }
+    if !skipped.is_empty() {
+        bail!(
+            "not everything was compared: {} left out; `stele replica status {}` tells what the replica is doing",
+            skipped.join(", "),
+            args.name
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn tables(report: &Value) -> impl Iterator<Item = &Value> {
