@@ -36,6 +36,9 @@ const MEMORY_SQL: [&str; 2] = [
      ) ENGINE = InnoDB CHARACTER SET utf8mb4",
 ];
 
+/// `cursor, height, block_hash, intent`.
+type CursorRow = (Vec<u8>, i64, String, Option<String>);
+
 /// A database of MySQL, MariaDB or TiDB.
 pub struct MySqlSink {
     server: Server,
@@ -121,7 +124,7 @@ impl MySqlSink {
         let target = self.describe();
         let lock = if lock { " FOR UPDATE" } else { "" };
         let conn = &mut self.connected()?.conn;
-        let found: Result<Option<(Vec<u8>, i64, String, Option<String>)>, _> = conn.exec_first(
+        let found: mysql::Result<Option<CursorRow>> = conn.exec_first(
             format!("SELECT `cursor`, height, block_hash, intent FROM stele_cursor WHERE source_id = ?{lock}"),
             (source_id,),
         );
