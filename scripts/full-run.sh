@@ -57,7 +57,7 @@ counts_of() {
         grep -hE '^Ran [0-9]+ tests?' "$1" | sed 's/ in .*//' || true
         grep -hoE '^(OK|FAILED) \(.*\)' "$1" || true
         awk '/^test result:/ { passed += $4; failed += $6 } END { if (NR && passed + failed) print passed " passed, " failed " failed" }' "$1"
-        grep -hoE '(kill_loop|flipped_byte|flipped_proof_byte): [0-9].*' "$1" || true
+        grep -hoE '(kill_loop|flipped_byte|flipped_proof_byte|replica_kills): [0-9{].*' "$1" || true
         grep -hoE '[a-z_]+: STELE_SEED=[0-9]+' "$1" | sed 's/: STELE_SEED=/ seed /' || true
     } | sed 's/|/\\|/g' | paste -sd';' | sed 's/;/; /g'
 }
