@@ -1,9 +1,11 @@
 //! What an engine asks of the node.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use stele_core::Hash;
 use stele_core::block::Header;
+use stele_core::crypto::PublicKey;
 use thiserror::Error;
 
 /// A block as the engine carries it.
@@ -63,4 +65,46 @@ pub trait Application: Send + Sync {
 
     /// Told once when ordering ends for good, with the reason.
     fn halted(&self, reason: &str);
+}
+
+/// A block as the next one refers to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its height; 0 for what comes before block 1.
+    pub height: u64,
+    /// Its hash.
+    pub hash: Hash,
+    /// Its time, microseconds since 1970 UTC.
+    pub time_us: i64,
+}
+
+/// What a voter says of a proposed block. It never depends on executing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be voted for.
+    Valid,
+    /// Not known yet, such as a time that is still to come: ask again.
+    NotYet,
+    /// It can never be voted for, and why.
+    Invalid(String),
+}
+
+/// The node of a validator, as an engine of several sees it. These methods are called from several threads.
+pub trait Voter: Application {
+    /// Height of the newest block delivered.
+    fn height(&self) -> u64;
+
+    /// Wall clock, microseconds since 1970 UTC.
+    fn now_us(&self) -> i64;
+
+    /// Builds a block on a parent that may not be delivered yet, without the transactions `ordered`, which stand in blocks
+    /// before it that are not delivered either; none when there is nothing to order. What it takes stays in the
+    /// mempool until a block with it is delivered.
+    fn propose_on(&self, parent: Link, ordered: &HashSet<Hash>) -> Option<OrderedBlock>;
+
+    /// Checks a block that `leader` proposed on `parent`.
+    fn check(&self, parent: Link, block: &OrderedBlock, leader: PublicKey) -> Verdict;
+
+    /// Takes a message of another validator. Must not block.
+    fn received(&self, from: PublicKey, message: Vec<u8>);
 }

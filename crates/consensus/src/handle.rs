@@ -54,6 +54,11 @@ impl Signal {
         self.state.lock().stopping
     }
 
+    /// Tells whoever waits to end.
+    pub(crate) fn stop(&self) {
+        self.set(true);
+    }
+
     fn set(&self, stopping: bool) {
         let mut state = self.state.lock();
         state.woken = true;

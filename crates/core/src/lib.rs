@@ -21,6 +21,7 @@ pub mod log;
 pub mod note;
 pub mod numeric;
 pub mod outcome;
+pub mod peer;
 pub mod proof;
 pub mod row;
 pub mod schema;

@@ -11,7 +11,7 @@
 //!    (rebuilt from segments after a power loss), tiles and index follow.
 //! 6. Clients are answered.
 //!
-//! Where others order, steps 1 and 4 come after step 3: nothing is kept that the validators did not sign.
+//! Where others order, or with others, steps 1 and 4 come after step 3: nothing is kept that the validators did not sign.
 //!
 //! A failure before step 5 undoes everything but the appended block; the same block is then tried
 //! again, or the node halts. A failed sync poisons the store: the node halts and says so.
@@ -93,8 +93,8 @@ impl Inner {
             transaction_ids: transactions.iter().map(|tx| tx.id).collect(),
         };
         // A block that others ordered is kept only once it is known to be what they signed.
-        let follows = matches!(self.role, Role::Follows(_));
-        if !follows {
+        let alone = matches!(self.role, Role::Orders(_));
+        if alone {
             self.keep(&record)?;
             let handle = self.store.sync_handle();
             applier.syncer.begin(Box::new(move || {
@@ -102,9 +102,9 @@ impl Inner {
             }));
         }
         let executed = self.execute(&mut engine, block, transactions);
-        let synced = match follows {
-            true => Ok(()),
-            false => applier.syncer.wait(),
+        let synced = match alone {
+            true => applier.syncer.wait(),
+            false => Ok(()),
         };
         let executed = match (executed, synced) {
             (Ok(executed), Ok(())) => executed,
@@ -140,7 +140,7 @@ impl Inner {
                 self.store
                     .append_effects(&effects.encode_to_vec(), &effects.leaf)?;
             }
-            if follows {
+            if !alone {
                 self.store.sync()?;
             }
             Ok(())
@@ -215,6 +215,11 @@ impl Inner {
             Role::Orders(signer) => signer,
             Role::Follows(followed) => {
                 return followed
+                    .certified(block, size, root)
+                    .map_err(DeliverErrorFrom);
+            }
+            Role::Votes(voting) => {
+                return voting
                     .certified(block, size, root)
                     .map_err(DeliverErrorFrom);
             }

@@ -1,5 +1,6 @@
 //! What an operator can set.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Settings of a node.
@@ -13,6 +14,8 @@ pub struct NodeConfig {
     pub block: BlockPolicy,
     /// Bounds of the mempool.
     pub mempool: MempoolConfig,
+    /// Other validators, where the ledger has several.
+    pub cluster: Option<ClusterConfig>,
     /// Connections that answer reads at the same time.
     pub readers: usize,
     /// Length at which a segment is sealed, in bytes.
@@ -21,6 +24,15 @@ pub struct NodeConfig {
     pub self_check_interval_s: u64,
     /// Self-check reading rate, in MiB/s; 0 for no limit.
     pub self_check_mib_per_s: u64,
+}
+
+/// Where the validators of a ledger find each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Where this node listens for others.
+    pub listen: SocketAddr,
+    /// Where each validator listens, by its name.
+    pub peers: Vec<(String, SocketAddr)>,
 }
 
 /// A block is closed by whichever comes first.
@@ -69,6 +81,7 @@ impl Default for NodeConfig {
             origin: "localhost/stele".to_owned(),
             block: BlockPolicy::default(),
             mempool: MempoolConfig::default(),
+            cluster: None,
             readers: 4,
             segment_len_max: 128 * 1024 * 1024,
             self_check_interval_s: 3_600,

@@ -112,21 +112,27 @@ impl Directory {
                 Some(key) => key,
                 None => keys.create(OPERATOR, runtime)?,
             };
-            let genesis = make_genesis(origin, &secret, operator.public(), runtime)?;
+            let validators = ValidatorSet::new(vec![Validator {
+                name: FIRST_VALIDATOR.to_owned(),
+                key: secret.public(),
+            }])
+            .map_err(|error| NodeError::Invalid(error.to_string()))?;
+            let genesis = make_genesis(origin, validators, operator.public(), runtime);
             write_trust(&files, path, &Trust::of_genesis(&genesis))?;
             files.replace(&genesis_path, &genesis.encode_to_vec())?;
         }
         let genesis = read_genesis(&files, path)?;
         keep_trust(&files, path, &Trust::of_genesis(&genesis))?;
-        let signer = SignerKey::of_validator(&genesis.origin, FIRST_VALIDATOR, secret)
-            .map_err(|error| NodeError::Invalid(error.to_string()))?;
-        let known = genesis.validators.get(FIRST_VALIDATOR);
-        if known.map(|validator| validator.key) != Some(signer.verifier().key()) {
+        let mut validators = genesis.validators.validators().iter();
+        let own = validators.find(|validator| validator.key == secret.public());
+        let Some(own) = own else {
             return Err(NodeError::Invalid(format!(
                 "{} is not the key the ledger was made with: restore the right one",
                 path.join(VALIDATOR_KEY).display()
             )));
-        }
+        };
+        let signer = SignerKey::of_validator(&genesis.origin, &own.name, secret)
+            .map_err(|error| NodeError::Invalid(error.to_string()))?;
         let directory = Self {
             path: path.to_owned(),
             genesis,
@@ -135,6 +141,59 @@ impl Directory {
             lock,
         };
         Ok((directory, signer))
+    }
+
+    /// Makes a ledger that several validators order, in an empty directory for each. All of them know the operator's key.
+    ///
+    /// # Errors
+    /// When an origin or name is none, a directory is not empty, or a file cannot be written.
+    pub fn found(
+        origin: &str,
+        members: &[(String, PathBuf)],
+        runtime: &Runtime,
+    ) -> Result<Genesis, NodeError> {
+        check_origin(origin)?;
+        let files = runtime.files.clone();
+        let mut operator: Option<Vec<u8>> = None;
+        let mut validators = Vec::new();
+        let mut operator_key = None;
+        for (name, path) in members {
+            if inspect(&files, path)? == Found::Ledger {
+                return Err(NodeError::Invalid(format!(
+                    "{} holds a ledger already: name a directory that is empty or not there yet",
+                    path.display()
+                )));
+            }
+            let (_lock, keys) = take(path, runtime)?;
+            refuse_remains(&files, path)?;
+            let secret = validator_key(&files, path, runtime)?;
+            validators.push(Validator {
+                name: name.clone(),
+                key: secret.public(),
+            });
+            let file = path.join("keys").join(format!("{OPERATOR}.key"));
+            match &operator {
+                None => {
+                    let key = match keys.get(OPERATOR) {
+                        Some(key) => key,
+                        None => keys.create(OPERATOR, runtime)?,
+                    };
+                    operator_key = Some(key.public());
+                    operator = Some(files.read(&file)?);
+                }
+                Some(text) => files.replace(&file, text)?,
+            }
+        }
+        let validators =
+            ValidatorSet::new(validators).map_err(|error| NodeError::Invalid(error.to_string()))?;
+        let operator = operator_key
+            .ok_or_else(|| NodeError::Invalid("a ledger needs a validator".to_owned()))?;
+        let genesis = make_genesis(origin, validators, operator, runtime);
+        for (_, path) in members {
+            write_trust(&files, path, &Trust::of_genesis(&genesis))?;
+            files.replace(&path.join("genesis"), &genesis.encode_to_vec())?;
+        }
+        Ok(genesis)
     }
 
     /// Opens the copy of a ledger that others order, or begins one with the genesis the server gives,
@@ -379,18 +438,13 @@ fn check_origin(origin: &str) -> Result<(), NodeError> {
 
 fn make_genesis(
     origin: &str,
-    secret: &SecretKey,
+    validators: ValidatorSet,
     operator: stele_core::crypto::PublicKey,
     runtime: &Runtime,
-) -> Result<Genesis, NodeError> {
+) -> Genesis {
     let mut nonce = [0; 16];
     runtime.random.fill(&mut nonce);
-    let validators = ValidatorSet::new(vec![Validator {
-        name: FIRST_VALIDATOR.to_owned(),
-        key: secret.public(),
-    }])
-    .map_err(|error| NodeError::Invalid(error.to_string()))?;
-    Ok(Genesis {
+    Genesis {
         suite: Suite::default(),
         origin: origin.to_owned(),
         created_us: runtime.clock.now_us(),
@@ -399,5 +453,5 @@ fn make_genesis(
         operator,
         execution_version: EXECUTION_VERSION,
         limits: Limits::default(),
-    })
+    }
 }

@@ -25,6 +25,7 @@ use crate::apply::BlockTransaction;
 use crate::error::NodeError;
 use crate::mempool::Waiting;
 use crate::node::{Inner, decode};
+use crate::voting::Voting;
 
 /// Threads that hand transactions to the server.
 const SENDERS: usize = 4;
@@ -50,6 +51,8 @@ pub trait Server: Upstream {
 pub(crate) enum Role {
     /// It orders, and signs checkpoints.
     Orders(SignerKey),
+    /// It orders together with others, and signs checkpoints.
+    Votes(Box<Voting>),
     /// It takes what others ordered.
     Follows(Followed),
 }

@@ -34,11 +34,13 @@ mod snapshot;
 pub mod status;
 mod syncer;
 mod tip;
+mod voting;
 
 pub use audit::{Offline, verify_directory};
 pub use blocks::{BlockLocation, StoredBlock};
 pub use changes::LedgerSource;
-pub use config::{BlockPolicy, MempoolConfig, NodeConfig};
+pub use directory::Directory;
+pub use config::{BlockPolicy, ClusterConfig, MempoolConfig, NodeConfig};
 pub use error::NodeError;
 pub use followed::Server;
 pub use keys::KeyStore;

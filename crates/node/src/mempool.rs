@@ -1,6 +1,6 @@
 //! Transactions that wait for a block: bounded, in order of arrival, each identity once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +140,44 @@ impl Mempool {
         queue.bytes = queue.bytes.saturating_sub(bytes);
         queue.oldest_us = now_us;
         taken
+    }
+
+    /// The transactions of a next block, in order of arrival, without those in `ordered` and those that would have expired
+    /// at `now_us`, microseconds since 1970 UTC. They stay until [`Self::settle`].
+    #[must_use]
+    pub(crate) fn pick(&self, ordered: &HashSet<Hash>, now_us: i64) -> Vec<Vec<u8>> {
+        let queue = self.queue.lock();
+        let mut bytes = 0;
+        let fits = |waiting: &&Waiting| {
+            let begun = bytes > 0;
+            bytes += waiting.bytes.len();
+            !begun || bytes <= self.policy.bytes_max
+        };
+        let open = |waiting: &&Waiting| {
+            waiting.signed.transaction.expiry_us > now_us && !ordered.contains(&waiting.id)
+        };
+        let picked = queue.waiting.iter().filter(open).take_while(fits);
+        let picked = picked.take(self.policy.transactions_max);
+        picked.map(|waiting| waiting.bytes.clone()).collect()
+    }
+
+    /// Removes the transactions of an applied block, and those that have expired by its time, and gives them.
+    #[must_use]
+    pub(crate) fn settle(&self, ids: &HashSet<Hash>, time_us: i64) -> HashMap<Hash, Waiting> {
+        let mut queue = self.queue.lock();
+        let mut settled = HashMap::new();
+        let mut left = VecDeque::with_capacity(queue.waiting.len());
+        for waiting in std::mem::take(&mut queue.waiting) {
+            if ids.contains(&waiting.id) || waiting.signed.transaction.expiry_us <= time_us {
+                queue.known.remove(&waiting.id);
+                queue.bytes = queue.bytes.saturating_sub(waiting.bytes.len());
+                settled.insert(waiting.id, waiting);
+            } else {
+                left.push_back(waiting);
+            }
+        }
+        queue.waiting = left;
+        settled
     }
 
     /// Takes the transaction that came first, if one waits. It stays known until [`Self::forget`].

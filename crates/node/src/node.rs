@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::channel::oneshot;
 use parking_lot::{Mutex, RwLock};
 use stele_consensus::{
-    Application, DeliverError, Due, Follow, OrderHandle, OrderedBlock, Upstream, follow, solo,
+    Application, DeliverError, Due, Follow, OrderHandle, OrderedBlock, Upstream, Voter, bft, follow, solo,
 };
 use stele_core::block::Block;
 use stele_core::genesis::Genesis;
@@ -33,6 +33,7 @@ use crate::propose::{Parent, build_block};
 use crate::receipt::Pending;
 use crate::recent::RecentIds;
 use crate::tip::Tip;
+use crate::voting::Relay;
 
 /// How long a transaction signed by the key store may wait for its block, in microseconds (1 min).
 /// Short, because identities are remembered until they expire.
@@ -51,6 +52,7 @@ pub struct Node {
     order: Arc<OrderHandle>,
     checker: Arc<Checker>,
     senders: Option<Arc<Senders>>,
+    relay: Option<Arc<Relay>>,
 }
 
 /// What all parts of a node share.
@@ -129,8 +131,14 @@ impl Node {
     fn run(inner: Inner) -> Result<Self, NodeError> {
         let inner = Arc::new(inner);
         let application: Arc<dyn Application> = inner.clone();
+        let relay = Relay::start(&inner)?;
         let order = match &inner.role {
             Role::Orders(_) => solo::start(application, &inner.runtime),
+            Role::Votes(voting) => {
+                let voter: Arc<dyn Voter> = inner.clone();
+                let outbox = voting.take_outbox().ok_or(NodeError::Stopping)?;
+                bft::start(inner.bft_config(voting)?, &voter, outbox, &inner.runtime)
+            }
             Role::Follows(followed) => {
                 let upstream: Arc<dyn Upstream> = followed.server.clone();
                 let height = inner.tip().height;
@@ -146,6 +154,7 @@ impl Node {
             order: Arc::new(order),
             checker: Arc::new(checker),
             senders: senders.map(Arc::new),
+            relay: relay.map(Arc::new),
         })
     }
 
@@ -165,6 +174,9 @@ impl Node {
         self.checker.stop();
         if let Some(senders) = &self.senders {
             senders.stop();
+        }
+        if let Some(relay) = &self.relay {
+            relay.stop();
         }
         self.order.stop();
         self.inner.fail_proposed(&NodeError::Stopping);
@@ -335,7 +347,7 @@ impl Node {
     #[must_use]
     pub fn own_time_age_max_us(&self) -> i64 {
         let wait_us = match &self.inner.role {
-            Role::Follows(_) => INTERVAL_MAX_US,
+            Role::Follows(_) | Role::Votes(_) => INTERVAL_MAX_US,
             Role::Orders(_) => {
                 let interval = i64::try_from(self.inner.config.block.interval_us);
                 interval.unwrap_or(INTERVAL_MAX_US).min(INTERVAL_MAX_US)
@@ -361,6 +373,7 @@ impl Node {
                 .hint("split it into several transactions"),
             ));
         }
+        let told = matches!(self.inner.role, Role::Votes(_)).then(|| bytes.clone());
         let (sender, receipt) = oneshot::channel();
         let waiting = Waiting {
             id,
@@ -374,6 +387,7 @@ impl Node {
         match &self.inner.role {
             Role::Orders(_) => self.order.wake(),
             Role::Follows(followed) => followed.wake(),
+            Role::Votes(voting) => voting.queues.tell(told.unwrap_or_default()),
         }
         Ok(Pending { id, receipt })
     }
@@ -489,14 +503,17 @@ impl Application for Inner {
         };
         let now_us = self.runtime.clock.now_us();
         let proposer = signer.verifier().key();
-        let block = build_block(self.suite, &parent, proposer, now_us, &waiting);
+        let bytes: Vec<&[u8]> = waiting.iter().map(|one| &one.bytes[..]).collect();
+        let block = build_block(self.suite, &parent, proposer, now_us, &bytes);
         *self.proposed.lock() = Some((block.hash, waiting));
         Some(block)
     }
 
     fn deliver(&self, block: &OrderedBlock) -> Result<(), DeliverError> {
-        if let Role::Follows(followed) = &self.role {
-            return self.deliver_followed(followed, block);
+        match &self.role {
+            Role::Follows(followed) => return self.deliver_followed(followed, block),
+            Role::Votes(_) => return self.deliver_voted(block),
+            Role::Orders(_) => {}
         }
         if block.header.height <= self.tip().height {
             return Ok(());

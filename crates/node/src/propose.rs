@@ -6,8 +6,6 @@ use stele_core::codec::{put_bytes, put_len};
 use stele_core::crypto::PublicKey;
 use stele_core::{Domain, Encode, Hash, Suite};
 
-use crate::mempool::Waiting;
-
 /// What a new block stands on.
 pub(crate) struct Parent<'a> {
     /// The ledger.
@@ -31,11 +29,11 @@ pub(crate) fn build_block(
     parent: &Parent<'_>,
     proposer: PublicKey,
     now_us: i64,
-    transactions: &[Waiting],
+    transactions: &[impl AsRef<[u8]>],
 ) -> OrderedBlock {
     let digests: Vec<Hash> = transactions
         .iter()
-        .map(|waiting| suite.hash(Domain::SignedTransaction, &[&waiting.bytes]))
+        .map(|bytes| suite.hash(Domain::SignedTransaction, &[bytes.as_ref()]))
         .collect();
     let header = Header {
         ledger: parent.ledger,
@@ -50,8 +48,8 @@ pub(crate) fn build_block(
     };
     let mut bytes = header.encode_to_vec();
     put_len(&mut bytes, transactions.len());
-    for waiting in transactions {
-        put_bytes(&mut bytes, &waiting.bytes);
+    for transaction in transactions {
+        put_bytes(&mut bytes, transaction.as_ref());
     }
     OrderedBlock {
         hash: header.hash(suite),
@@ -63,9 +61,6 @@ pub(crate) fn build_block(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use futures::channel::oneshot;
     use stele_core::block::Block;
     use stele_core::crypto::SecretKey;
     use stele_core::transaction::{Payload, Transaction};
@@ -77,9 +72,9 @@ mod tests {
     fn built_bytes_are_the_blocks_one_encoding() {
         let suite = Suite::default();
         let key = SecretKey::from_seed(&[7; 32]);
-        let waiting: Vec<Waiting> = (0..3u8)
+        let signed: Vec<_> = (0..3u8)
             .map(|nonce| {
-                let signed = Transaction {
+                Transaction {
                     ledger: Hash([9; 32]),
                     account: AccountId::of_key(suite, &key.public()),
                     nonce: [nonce; 16],
@@ -89,15 +84,10 @@ mod tests {
                     expected_versions: Vec::new(),
                     payload: Payload::Record(vec![nonce; 100]),
                 }
-                .sign(suite, &key);
-                Waiting {
-                    id: signed.id(suite),
-                    bytes: signed.encode_to_vec(),
-                    signed: Arc::new(signed),
-                    sender: oneshot::channel().0,
-                }
+                .sign(suite, &key)
             })
             .collect();
+        let waiting: Vec<Vec<u8>> = signed.iter().map(Encode::encode_to_vec).collect();
         let parent = Parent {
             ledger: Hash([9; 32]),
             height: 4,
@@ -117,6 +107,6 @@ mod tests {
             Block::transaction_root(suite, &block.transactions),
             built.header.transaction_root
         );
-        assert_eq!(block.transactions[2], *waiting[2].signed);
+        assert_eq!(block.transactions, signed);
     }
 }

@@ -9,10 +9,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use stele_consensus::OrderedBlock;
-use stele_core::note::{SignedNote, verify_certificate};
+use stele_consensus::bft::{Base, BftConfig, Peer};
+use stele_core::note::{SignedNote, SignerKey, verify_certificate};
 use stele_core::outcome::BlockEffects;
 use stele_core::transaction::EXPIRY_AHEAD_MAX_US;
 use stele_core::trust::Trust;
@@ -36,9 +38,12 @@ use crate::recent::RecentIds;
 use crate::status::LastCheck;
 use crate::syncer::Syncer;
 use crate::tip::Tip;
+use crate::voting::Voting;
 
 /// File of the state in the data directory.
 pub(crate) const STATE_FILE: &str = "state.db";
+/// Folder of the ordering engine in the data directory.
+const ENGINE_FOLDER: &str = "engine";
 /// Folder of the index in the data directory.
 pub(crate) const INDEX_FOLDER: &str = "index";
 
@@ -56,8 +61,12 @@ impl Inner {
         followed: Option<(Trust, Arc<dyn Server>)>,
     ) -> Result<Self, NodeError> {
         let (directory, role) = match followed {
-            None => Directory::open(&config.directory, &config.origin, &runtime)
-                .map(|(directory, signer)| (directory, Role::Orders(signer)))?,
+            None => {
+                let (directory, signer) =
+                    Directory::open(&config.directory, &config.origin, &runtime)?;
+                let role = own_role(&config, &directory, signer)?;
+                (directory, role)
+            }
             Some((trust, server)) => {
                 let directory =
                     Directory::open_followed(&config.directory, &trust, &*server, &runtime)?;
@@ -119,7 +128,11 @@ impl Inner {
     }
 
     fn catch_up(&self) -> Result<(), NodeError> {
-        let stored = self.store.appended_height();
+        let stored = match &self.role {
+            // A block that was kept without its effects is given once more by the engine.
+            Role::Votes(_) => self.store.appended_height().min(self.store.effects_height()),
+            _ => self.store.appended_height(),
+        };
         let mut applier = self.applier.lock();
         let mut engine = self.engine.lock();
         let applied = engine.meta().height;
@@ -152,6 +165,9 @@ impl Inner {
             replayed = self.execute_again(&mut engine, &replayed.log, height)?;
         }
         applier.log = replayed.log;
+        if let Role::Votes(voting) = &self.role {
+            voting.checkpoints.begin_at(stored);
+        }
         self.publish(
             stored,
             engine.meta().state_root,
@@ -293,6 +309,60 @@ impl Inner {
             certificate,
         });
         Ok(())
+    }
+}
+
+/// What a node with a validator's key does: alone, or with others.
+fn own_role(config: &NodeConfig, directory: &Directory, signer: SignerKey) -> Result<Role, NodeError> {
+    let genesis = &directory.genesis;
+    let count = genesis.validators.validators().len();
+    match (&config.cluster, count) {
+        (None, 1) => Ok(Role::Orders(signer)),
+        (None, _) => Err(NodeError::Invalid(format!(
+            "the ledger has {count} validators, and where they listen is not known: write a section [cluster] into the configuration"
+        ))),
+        (Some(_), _) => {
+            let voting = Voting::new(signer, &genesis.origin, &genesis.validators)?;
+            Ok(Role::Votes(Box::new(voting)))
+        }
+    }
+}
+
+impl Inner {
+    /// What the ordering engine is told of this node and the others.
+    pub(crate) fn bft_config(&self, voting: &Voting) -> Result<BftConfig, NodeError> {
+        let invalid = |what: String| NodeError::Invalid(what);
+        let Some(cluster) = &self.config.cluster else {
+            return Err(invalid("no section [cluster]".to_owned()));
+        };
+        let mut validators = Vec::new();
+        for validator in self.genesis.validators.validators() {
+            let found = cluster.peers.iter().find(|(name, _)| *name == validator.name);
+            let (_, address) = found.ok_or_else(|| {
+                invalid(format!(
+                    "where validator {:?} listens is not known: add \"{}@ADDRESS:PORT\" to cluster.peers",
+                    validator.name, validator.name
+                ))
+            })?;
+            validators.push(Peer {
+                key: validator.key,
+                address: *address,
+            });
+        }
+        Ok(BftConfig {
+            ledger: self.ledger,
+            suite: self.suite,
+            base: Base {
+                height: 0,
+                hash: self.ledger,
+                time_us: self.genesis.created_us,
+            },
+            validators,
+            secret: voting.checkpoints.secret(),
+            listen: cluster.listen,
+            directory: self.config.directory.join(ENGINE_FOLDER),
+            interval: Duration::from_micros(self.config.block.interval_us),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 use crate::{
     archive, audit, bench, demo, import, keys, proxy, replica, restore, send, snapshot, sql, start,
-    status, verify,
+    status, testnet, verify,
 };
 
 const ABOUT: &str = "One SQL database that several organisations keep together, and can prove";
@@ -44,6 +44,7 @@ pub(crate) struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Start(start::StartArgs),
+    Testnet(testnet::TestnetArgs),
     Sql(sql::SqlArgs),
     /// Show a running node at a glance
     Status(status::StatusArgs),
@@ -67,12 +68,13 @@ impl Cli {
             // What explains the configuration must work while the configuration is wrong.
             Command::Start(args) if args.needs_no_config() => Config::default(),
             // Plays in a directory of its own, whatever is configured here.
-            Command::Demo(_) => Config::default(),
+            Command::Demo(_) | Command::Testnet(_) => Config::default(),
             _ => Config::load(self.config.as_deref())?,
         };
         match self.command {
             Command::Demo(args) => demo::run(&args),
             Command::Start(args) => start::run(&args, config),
+            Command::Testnet(args) => testnet::run(&args),
             Command::Sql(args) => sql::run(&args, config),
             Command::Status(args) => status::run(&args, &config),
             Command::Audit(args) => audit::run(&args, &config),

@@ -15,6 +15,8 @@ use crate::login::Login;
 const JSON_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// Longest wait for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(70);
+/// Longest wait for an answer to a glance.
+const GLANCE_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Speaks to one node.
 pub(crate) struct Client {
@@ -34,6 +36,14 @@ impl Client {
             agent: agent(WAIT_MAX),
             base,
             login,
+        })
+    }
+
+    /// One that waits a second at most, for a node on this machine.
+    pub(crate) fn impatient(config: &Config, login: Login) -> Result<Self> {
+        Ok(Self {
+            agent: agent(GLANCE_WAIT_MAX),
+            ..Self::new(None, config, login)?
         })
     }
 

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use stele_node::{BlockPolicy, MempoolConfig, NodeConfig};
+use stele_node::{BlockPolicy, ClusterConfig, MempoolConfig, NodeConfig};
 use stele_server::access::{AccessConfig, Tls, TlsError};
 
 pub(crate) use error::ConfigError;
@@ -27,6 +27,9 @@ pub(crate) const DEFAULT_FILE: &str = "stele.toml";
 pub(crate) const POSTGRES_PORT: u16 = 5433;
 /// Port of the HTTP listener.
 pub(crate) const HTTP_PORT: u16 = 8080;
+
+/// Port at which validators listen for each other.
+pub(crate) const CLUSTER_PORT: u16 = 7400;
 
 /// Value of `loopback` that lets local users without a password in.
 const TRUST: &str = "trust";
@@ -49,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) block_transactions_max: u64,
     pub(crate) block_bytes_max: u64,
     pub(crate) block_interval_ms: u64,
+    pub(crate) cluster_listen: SocketAddr,
+    pub(crate) cluster_peers: Vec<String>,
     pub(crate) mempool_transactions_max: u64,
     pub(crate) mempool_mib_max: u64,
     pub(crate) segment_mib: u64,
@@ -112,6 +117,8 @@ impl Default for Config {
             block_transactions_max: node.block.transactions_max as u64,
             block_bytes_max: node.block.bytes_max as u64,
             block_interval_ms: node.block.interval_us / 1_000,
+            cluster_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, CLUSTER_PORT)),
+            cluster_peers: Vec::new(),
             mempool_transactions_max: node.mempool.transactions_max as u64,
             mempool_mib_max: node.mempool.bytes_max as u64 / MIB,
             segment_mib: node.segment_len_max / MIB,
@@ -179,9 +186,29 @@ impl Config {
         SocketAddr::new(ip, listen.port())
     }
 
+    /// The other validators, if there are any.
+    fn cluster(&self) -> Result<Option<ClusterConfig>, ConfigError> {
+        if self.cluster_peers.is_empty() {
+            return Ok(None);
+        }
+        let peers = self.cluster_peers.iter().map(|peer| {
+            let parts = peer.split_once('@');
+            let parsed = parts.and_then(|(name, address)| Some((name.to_owned(), address.parse().ok()?)));
+            parsed.ok_or_else(|| ConfigError::Peer { peer: peer.clone() })
+        });
+        Ok(Some(ClusterConfig {
+            listen: self.cluster_listen,
+            peers: peers.collect::<Result<_, _>>()?,
+        }))
+    }
+
     /// What the node is started with.
-    pub(crate) fn node_config(&self) -> NodeConfig {
-        NodeConfig {
+    ///
+    /// # Errors
+    /// When a validator is not named as it must be.
+    pub(crate) fn node_config(&self) -> Result<NodeConfig, ConfigError> {
+        Ok(NodeConfig {
+            cluster: self.cluster()?,
             directory: self.directory.clone(),
             origin: self.origin.clone(),
             block: BlockPolicy {
@@ -197,7 +224,7 @@ impl Config {
             segment_len_max: self.segment_mib * MIB,
             self_check_interval_s: self.self_check_interval_s,
             self_check_mib_per_s: self.self_check_mib_per_s,
-        }
+        })
     }
 }
 

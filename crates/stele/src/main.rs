@@ -29,6 +29,7 @@ mod start;
 mod status;
 mod table;
 mod target;
+mod testnet;
 mod trust;
 mod verify;
 

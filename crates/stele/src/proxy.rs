@@ -84,7 +84,7 @@ pub(crate) fn run(args: &ProxyArgs, mut config: Config) -> Result<ExitCode> {
     };
     let remote = Arc::new(Remote::new(&args.server)?);
     let node = Node::follow(
-        config.node_config(),
+        config.node_config()?,
         Runtime::real(),
         trust.clone(),
         remote.clone(),

@@ -132,7 +132,7 @@ pub(crate) fn run_node(
 
 /// Starts the node of a configuration.
 pub(crate) fn start_node(config: &Config) -> Result<Node> {
-    Node::start(config.node_config(), Runtime::real()).map_err(|error| {
+    Node::start(config.node_config()?, Runtime::real()).map_err(|error| {
         let directory = config.directory.display();
         if error.to_string().contains("held by") {
             return anyhow!(error).context(format!(

@@ -211,6 +211,12 @@ impl SignerKey {
         &self.verifier
     }
 
+    /// The secret key, for those who sign other things with it.
+    #[must_use]
+    pub fn secret(&self) -> SecretKey {
+        SecretKey::from_seed(&self.secret.seed())
+    }
+
     /// Signs a note's text, which includes its last newline.
     #[must_use]
     pub fn sign(&self, text: &str) -> NoteSignature {

@@ -236,6 +236,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: |c| Slot::Number(&mut c.block_interval_ms, 0..=20_000),
     },
     Setting {
+        section: "cluster",
+        key: "listen",
+        doc: "Where a validator of several listens for the others. They know each other by their keys, and\neverything between them is encrypted and authenticated.",
+        slot: |c| Slot::Address(&mut c.cluster_listen),
+    },
+    Setting {
+        section: "cluster",
+        key: "peers",
+        doc: "Where each validator listens, this one too, as \"NAME@ADDRESS:PORT\"; none: this node orders alone.\nBlocks of several validators come at least block.interval_ms apart, and 50 ms.",
+        slot: |c| Slot::Texts(&mut c.cluster_peers),
+    },
+    Setting {
         section: "mempool",
         key: "transactions_max",
         doc: "Transactions that wait for a block; beyond it clients are asked to come again (53300).",

@@ -47,7 +47,7 @@ fn a_value_is_taken() {
     .unwrap();
     assert_eq!(config.directory, Path::new("/srv/ledger"));
     assert_eq!(config.http_hosts, ["a.example", "b.example"]);
-    assert_eq!(config.node_config().block.interval_us, 16_000);
+    assert_eq!(config.node_config().unwrap().block.interval_us, 16_000);
 }
 
 #[test]

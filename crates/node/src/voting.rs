@@ -1,0 +1,246 @@
+//! A node that orders together with others.
+//!
+//! The engine orders; every validator executes the final blocks and signs the checkpoint it comes to. A block is kept
+//! and shown once a quorum has signed the same checkpoint: so whatever a client was ever shown is certified,
+//! and a validator whose own result differs from the others' stops before anybody sees it.
+
+mod checkpoints;
+mod relay;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use stele_consensus::bft::{Messenger, Outbox, messages};
+use stele_consensus::{DeliverError, Link, OrderedBlock, Verdict, Voter};
+use stele_core::block::{BLOCK_TRANSACTIONS_MAX, BlockView, Header};
+use stele_core::crypto::PublicKey;
+use stele_core::note::{CertificateVerifier, SignedNote, SignerKey};
+use stele_core::transaction::SignedTransaction;
+use stele_core::validators::ValidatorSet;
+use stele_core::{Decode, Hash};
+
+use crate::apply::BlockTransaction;
+use crate::error::NodeError;
+use crate::followed::Role;
+use crate::node::{Inner, decode};
+use crate::propose::{Parent, build_block};
+use checkpoints::Checkpoints;
+pub(crate) use relay::Relay;
+use relay::RelayQueues;
+
+/// How far a block's time may be ahead of a voter's clock, in microseconds (2 s).
+const TIME_AHEAD_MAX_US: i64 = 2 * 1_000_000;
+/// Transactions a thread verifies at least, to be worth it.
+const VERIFIED_TOGETHER_MIN: usize = 32;
+/// Threads that verify the transactions of one block.
+const VERIFIERS: usize = 4;
+
+/// What only a validator of several has.
+pub(crate) struct Voting {
+    pub(crate) checkpoints: Checkpoints,
+    verifier: CertificateVerifier,
+    messenger: Messenger,
+    outbox: Mutex<Option<Outbox>>,
+    pub(crate) queues: RelayQueues,
+    /// The certificate in a header that was found good last.
+    good_certificate: Mutex<Vec<u8>>,
+}
+
+impl Voting {
+    pub(crate) fn new(signer: SignerKey, origin: &str, set: &ValidatorSet) -> Result<Self, NodeError> {
+        let invalid = |error: stele_core::note::NoteError| NodeError::Invalid(error.to_string());
+        let (messenger, outbox) = messages();
+        let verifier = CertificateVerifier::new(origin, set).map_err(invalid)?;
+        Ok(Self {
+            checkpoints: Checkpoints::new(signer, origin, set).map_err(invalid)?,
+            verifier: verifier.prepared(),
+            messenger,
+            outbox: Mutex::new(Some(outbox)),
+            queues: RelayQueues::default(),
+            good_certificate: Mutex::default(),
+        })
+    }
+
+    /// What the engine carries; the first time.
+    pub(crate) fn take_outbox(&self) -> Option<Outbox> {
+        self.outbox.lock().take()
+    }
+
+    /// Ends whatever waits for others.
+    pub(crate) fn stop(&self) {
+        self.checkpoints.stop();
+        self.queues.stop();
+    }
+
+    /// Signs the checkpoint after a block, and waits until a quorum has signed the same.
+    pub(crate) fn certified(&self, block: &OrderedBlock, size: u64, root: Hash) -> Result<String, DeliverError> {
+        let note = self.checkpoints.gather(block.header.height, (size, root), &self.messenger)?;
+        match self.verifier.verify(&note) {
+            Ok(_) => Ok(note.to_string()),
+            Err(error) => Err(DeliverError::Halt(format!("a certificate that was gathered is none: {error}"))),
+        }
+    }
+
+    fn is_good_certificate(&self, note: &[u8]) -> bool {
+        let mut good = self.good_certificate.lock();
+        if note.is_empty() || *good == note {
+            return true;
+        }
+        let verified = SignedNote::parse(note).is_ok_and(|note| self.verifier.verify(&note).is_ok());
+        if verified {
+            *good = note.to_vec();
+        }
+        verified
+    }
+}
+
+impl Inner {
+    /// Takes a block that the validators made final.
+    pub(crate) fn deliver_voted(&self, block: &OrderedBlock) -> Result<(), DeliverError> {
+        let tip = self.tip();
+        let (height, header) = (block.header.height, &block.header);
+        if height <= tip.height {
+            return Ok(());
+        }
+        let halt = |what: String| Err(DeliverError::Halt(what));
+        if height != tip.height + 1 {
+            return halt(format!(
+                "the ordering engine gives block {height} and the store ends with block {}: segments were lost; restore them from a copy of the ledger",
+                tip.height
+            ));
+        }
+        if header.parent != tip.hash || header.ledger != self.ledger {
+            return halt(format!(
+                "the ordering engine gives a block {height} that does not follow the stored block {}: the folder `engine` is of another ledger or time",
+                tip.height
+            ));
+        }
+        let kept = self.store.meta(height).map_err(|error| DeliverError::Halt(error.to_string()))?;
+        if kept.is_some_and(|kept| kept.hash != block.hash) {
+            return halt(format!("block {height} is stored, and the validators ordered another in its place"));
+        }
+        let transactions = self.transactions_of(block)?;
+        let applied = self.apply(block, &transactions).map_err(|error| error.0)?;
+        self.told(block, &transactions);
+        let ids: HashSet<Hash> = transactions.iter().map(|tx| tx.id).collect();
+        let mut waiting = self.mempool.settle(&ids, header.time_us);
+        for (transaction, receipt) in transactions.iter().zip(applied.receipts) {
+            if let Some(waiting) = waiting.remove(&transaction.id) {
+                let _ = waiting.sender.send(Ok(receipt));
+            }
+        }
+        for late in waiting.into_values() {
+            let _ = late.sender.send(Err(NodeError::Expired));
+        }
+        Ok(())
+    }
+
+    /// A block's transactions; those that are known need not be decoded.
+    fn transactions_of(&self, block: &OrderedBlock) -> Result<Vec<BlockTransaction>, DeliverError> {
+        let broken = |error: stele_core::DecodeError| DeliverError::Halt(format!("a final block does not decode: {error}"));
+        let view = BlockView::parse(&block.bytes).map_err(broken)?;
+        let ids = view.transaction_ids(self.suite).map_err(broken)?;
+        let pairs = ids.iter().zip(&view.transactions);
+        pairs
+            .map(|(id, bytes)| {
+                let signed = match self.mempool.get(id) {
+                    // The same body may come with another signature, which is part of the block.
+                    Some(known) if stele_core::Encode::encode_to_vec(&*known) == **bytes => known,
+                    _ => Arc::new(SignedTransaction::decode_all(bytes).map_err(broken)?),
+                };
+                Ok(BlockTransaction { id: *id, signed })
+            })
+            .collect()
+    }
+
+    fn check_block(&self, voting: &Voting, parent: Link, block: &OrderedBlock, leader: PublicKey) -> Result<(), String> {
+        let header: &Header = &block.header;
+        if header.ledger != self.ledger {
+            return Err("it is of another ledger".to_owned());
+        }
+        if header.height != parent.height + 1 || header.parent != parent.hash {
+            return Err("it does not follow its parent".to_owned());
+        }
+        if header.time_us <= parent.time_us {
+            return Err("its time is not after its parent's".to_owned());
+        }
+        if header.proposer != leader {
+            return Err("it names another proposer than the leader".to_owned());
+        }
+        if header.transaction_count == 0 || header.transaction_count as usize > BLOCK_TRANSACTIONS_MAX {
+            return Err("it holds no transactions, or too many".to_owned());
+        }
+        if !voting.is_good_certificate(&header.certificate) {
+            return Err("its certificate is none".to_owned());
+        }
+        let decoded = decode(self.suite, &block.bytes).map_err(|error| error.to_string())?;
+        // Those of the mempool were checked when they came.
+        let unknown: Vec<&BlockTransaction> = decoded
+            .iter()
+            .filter(|tx| self.mempool.get(&tx.id).as_deref() != Some(&*tx.signed))
+            .collect();
+        let each = unknown.len().div_ceil(VERIFIERS).max(VERIFIED_TOGETHER_MIN);
+        let verify = |some: &[&BlockTransaction]| {
+            some.iter().try_for_each(|tx| {
+                let verified = tx.signed.verify(self.suite, &self.ledger);
+                verified.map(drop).map_err(|error| format!("its transaction {} is forged: {error}", tx.id))
+            })
+        };
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = unknown.chunks(each).map(|some| scope.spawn(move || verify(some))).collect();
+            parts.into_iter().try_for_each(|part| {
+                part.join().unwrap_or_else(|_| Err("its transactions could not be checked".to_owned()))
+            })
+        })
+    }
+}
+
+impl Voter for Inner {
+    fn height(&self) -> u64 {
+        self.tip().height
+    }
+
+    fn now_us(&self) -> i64 {
+        self.runtime.clock.now_us()
+    }
+
+    fn propose_on(&self, parent: Link, ordered: &HashSet<Hash>) -> Option<OrderedBlock> {
+        let Role::Votes(voting) = &self.role else {
+            return None;
+        };
+        let now_us = self.runtime.clock.now_us();
+        let transactions = self.mempool.pick(ordered, now_us);
+        if transactions.is_empty() {
+            return None;
+        }
+        let tip = self.tip();
+        let parent = Parent {
+            ledger: self.ledger,
+            height: parent.height,
+            hash: parent.hash,
+            time_us: parent.time_us,
+            certificate: &tip.certificate,
+        };
+        Some(build_block(self.suite, &parent, voting.checkpoints.key(), now_us, &transactions))
+    }
+
+    fn check(&self, parent: Link, block: &OrderedBlock, leader: PublicKey) -> Verdict {
+        let Role::Votes(voting) = &self.role else {
+            return Verdict::Invalid("this node does not vote".to_owned());
+        };
+        if block.header.time_us > self.runtime.clock.now_us().saturating_add(TIME_AHEAD_MAX_US) {
+            return Verdict::NotYet;
+        }
+        match self.check_block(voting, parent, block, leader) {
+            Ok(()) => Verdict::Valid,
+            Err(reason) => Verdict::Invalid(reason),
+        }
+    }
+
+    fn received(&self, from: PublicKey, message: Vec<u8>) {
+        if let Role::Votes(voting) = &self.role {
+            voting.queues.received(from, message);
+        }
+    }
+}

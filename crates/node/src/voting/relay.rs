@@ -1,0 +1,246 @@
+//! Transactions and checkpoints on their way between validators.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use parking_lot::{Condvar, Mutex};
+use stele_consensus::bft::MESSAGE_LEN_MAX;
+use stele_core::crypto::PublicKey;
+use stele_core::peer::{PEER_TRANSACTIONS_MAX, PeerMessage};
+use stele_core::transaction::{SignedTransaction, TIME_SKEW_MAX_US};
+use stele_core::{Decode, Encode};
+use stele_flow::Join;
+
+use super::Voting;
+use super::checkpoints::Taken;
+use crate::error::NodeError;
+use crate::followed::Role;
+use crate::mempool::Waiting;
+use crate::node::Inner;
+
+/// How long transactions wait for company on their way to others.
+const TOGETHER: Duration = Duration::from_millis(2);
+/// Bytes of transactions in one message.
+const MESSAGE_BYTES: usize = MESSAGE_LEN_MAX - 64 * 1024;
+/// Bytes of messages that wait to be looked at; more are dropped.
+const RECEIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Threads that look at messages of others.
+const RECEIVERS: usize = 2;
+
+/// What goes out and what came in.
+#[derive(Default)]
+pub(crate) struct RelayQueues {
+    out: Mutex<Out>,
+    out_changed: Condvar,
+    came: Mutex<Came>,
+    came_changed: Condvar,
+}
+
+#[derive(Default)]
+struct Out {
+    transactions: Vec<Vec<u8>>,
+    stopping: bool,
+}
+
+#[derive(Default)]
+struct Came {
+    messages: VecDeque<(PublicKey, Vec<u8>)>,
+    bytes: usize,
+    stopping: bool,
+}
+
+impl RelayQueues {
+    /// Hands a transaction of this node's clients to the other validators.
+    pub(crate) fn tell(&self, transaction: Vec<u8>) {
+        let mut out = self.out.lock();
+        out.transactions.push(transaction);
+        self.out_changed.notify_one();
+    }
+
+    /// Takes a message of another validator.
+    pub(super) fn received(&self, from: PublicKey, message: Vec<u8>) {
+        let mut came = self.came.lock();
+        if came.bytes + message.len() > RECEIVED_BYTES_MAX {
+            metrics::counter!("stele_peer_messages_dropped_total").increment(1);
+            return;
+        }
+        came.bytes += message.len();
+        came.messages.push_back((from, message));
+        self.came_changed.notify_one();
+    }
+
+    pub(super) fn stop(&self) {
+        self.out.lock().stopping = true;
+        self.came.lock().stopping = true;
+        self.out_changed.notify_all();
+        self.came_changed.notify_all();
+    }
+
+    fn next_out(&self) -> Option<Vec<Vec<u8>>> {
+        let mut out = self.out.lock();
+        while out.transactions.is_empty() {
+            if out.stopping {
+                return None;
+            }
+            self.out_changed.wait(&mut out);
+        }
+        drop(out);
+        std::thread::sleep(TOGETHER);
+        Some(std::mem::take(&mut self.out.lock().transactions))
+    }
+
+    fn next_came(&self) -> Option<(PublicKey, Vec<u8>)> {
+        let mut came = self.came.lock();
+        loop {
+            if came.stopping {
+                return None;
+            }
+            if let Some((from, message)) = came.messages.pop_front() {
+                came.bytes -= message.len();
+                return Some((from, message));
+            }
+            self.came_changed.wait(&mut came);
+        }
+    }
+}
+
+/// The threads that send and look at messages.
+pub(crate) struct Relay {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<Box<dyn Join>>>,
+}
+
+impl Relay {
+    /// Starts them for a node that votes; others have none.
+    pub(crate) fn start(inner: &Arc<Inner>) -> Result<Option<Self>, NodeError> {
+        let Role::Votes(_) = &inner.role else {
+            return Ok(None);
+        };
+        let mut threads = Vec::new();
+        let mut spawn = |name: &str, task: Box<dyn FnOnce() + Send>| {
+            let thread = inner.runtime.spawner.spawn(name, task);
+            thread.map(|thread| threads.push(thread)).map_err(|error| NodeError::Storage(error.to_string()))
+        };
+        let sending = inner.clone();
+        spawn("stele-tell", Box::new(move || send(&sending)))?;
+        for _ in 0..RECEIVERS {
+            let receiving = inner.clone();
+            spawn("stele-received", Box::new(move || receive(&receiving)))?;
+        }
+        Ok(Some(Self {
+            inner: inner.clone(),
+            threads: Mutex::new(threads),
+        }))
+    }
+
+    /// Ends them. Idempotent.
+    pub(crate) fn stop(&self) {
+        if let Role::Votes(voting) = &self.inner.role {
+            voting.stop();
+        }
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            if let Err(panicked) = thread.join() {
+                tracing::error!(%panicked, "a thread between validators ended by a panic");
+            }
+        }
+    }
+}
+
+fn send(inner: &Inner) {
+    let Role::Votes(voting) = &inner.role else { return };
+    while let Some(transactions) = voting.queues.next_out() {
+        let mut together = Vec::new();
+        let mut bytes = 0;
+        for transaction in transactions {
+            if bytes + transaction.len() > MESSAGE_BYTES || together.len() >= PEER_TRANSACTIONS_MAX {
+                flush(voting, &mut together);
+                bytes = 0;
+            }
+            bytes += transaction.len() + 4;
+            together.push(transaction);
+        }
+        flush(voting, &mut together);
+    }
+}
+
+fn flush(voting: &Voting, together: &mut Vec<Vec<u8>>) {
+    if together.is_empty() {
+        return;
+    }
+    let message = PeerMessage::Transactions(std::mem::take(together)).encode_to_vec();
+    // One that is longer than a message, or cannot be sent now, waits for this node's own turn.
+    voting.messenger.send(None, message);
+}
+
+fn receive(inner: &Inner) {
+    let Role::Votes(voting) = &inner.role else { return };
+    while let Some((from, message)) = voting.queues.next_came() {
+        match PeerMessage::decode_all(&message) {
+            Ok(PeerMessage::Transactions(transactions)) => {
+                for bytes in transactions {
+                    if let Err(reason) = inner.take_transaction(&bytes) {
+                        tracing::debug!(from = from.to_hex(), reason, "a transaction of another validator is not taken");
+                    }
+                }
+            }
+            Ok(PeerMessage::Checkpoint { height, note }) => {
+                match voting.checkpoints.take(height, &note) {
+                    Taken::Kept => {}
+                    Taken::Late => inner.answer_late(voting, from, height, &note),
+                    Taken::Refused(reason) => {
+                        tracing::warn!(from = from.to_hex(), height, reason, "a checkpoint of another validator is refused");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(from = from.to_hex(), %error, "a message of another validator does not decode");
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Takes a transaction that a client gave to another validator.
+    fn take_transaction(&self, bytes: &[u8]) -> Result<(), String> {
+        let signed = SignedTransaction::decode_all(bytes).map_err(|error| error.to_string())?;
+        let id = signed.id(self.suite);
+        if self.mempool.get(&id).is_some() || self.recent.read().contains(&id) {
+            return Ok(());
+        }
+        let body = &signed.transaction;
+        let now_us = self.runtime.clock.now_us();
+        if body.expiry_us <= now_us || body.time_us.abs_diff(now_us) > TIME_SKEW_MAX_US.unsigned_abs() {
+            return Err("its time has passed or is to come".to_owned());
+        }
+        signed.verify(self.suite, &self.ledger).map_err(|error| error.to_string())?;
+        let waiting = Waiting {
+            id,
+            signed: Arc::new(signed),
+            bytes: bytes.to_vec(),
+            // Its client waits elsewhere.
+            sender: oneshot::channel().0,
+        };
+        let pushed = self.mempool.push(waiting, self.runtime.clock.monotonic_us());
+        match pushed {
+            Ok(()) | Err(NodeError::Duplicate { .. }) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Sends the certificate of a height to one that still gathers signatures for it.
+    fn answer_late(&self, voting: &Voting, to: PublicKey, height: u64, note: &[u8]) {
+        let alone = stele_core::note::SignedNote::parse(note).is_ok_and(|note| note.signatures().len() == 1);
+        if !alone || height > self.tip().height {
+            return;
+        }
+        if let Ok(effects) = self.effects(height) {
+            let message = PeerMessage::Checkpoint {
+                height,
+                note: effects.certificate,
+            };
+            voting.messenger.send(Some(to), message.encode_to_vec());
+        }
+    }
+}
