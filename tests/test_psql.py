@@ -77,7 +77,7 @@ class ReadmeTour(DirectoryCase):
         mended = self.shell(f"{audit} {port}")
         self.assertEqual(mended.returncode, 0, mended.stderr)
         self.assertIn('id = 1001: item is "gold", expected "paper"', mended.stdout)
-        self.assertIn("mended public.orders: 1 rows", mended.stdout)
+        self.assertIn("mended public.orders: 1 row", mended.stdout)
         with contextlib.closing(sqlite3.connect(self.home / file)) as database:
             self.assertEqual(database.execute("SELECT item FROM orders WHERE id = 1001").fetchall(), [("paper",)])
 

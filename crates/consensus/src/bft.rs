@@ -92,7 +92,9 @@ pub fn start(
         engine::run(config, &voter, outbox, &inbox, &stop);
         inbox.close();
         if !stop.stopping() {
-            voter.halted("the ordering engine ended by itself: its log says why; start the node again");
+            voter.halted(
+                "the ordering engine ended by itself: its log says why; start the node again",
+            );
         }
         if let Err(panicked) = deliver.join() {
             tracing::error!(%panicked, "the thread that applies blocks ended by a panic");

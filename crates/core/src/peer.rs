@@ -3,8 +3,8 @@
 //! Encoded as version `1`, a kind, and the content: kind `1` a counted list (20,000) of signed transactions as length-prefixed
 //! bytes; kind `2` a height (`u64`) and a checkpoint note as length-prefixed bytes.
 
-use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_len};
 use crate::block::CERTIFICATE_LEN_MAX;
+use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_len};
 use crate::transaction::TRANSACTION_LEN_MAX;
 
 /// Most transactions of a message.
@@ -58,7 +58,9 @@ impl Decode for PeerMessage {
                     let bytes = reader.bytes("transaction", TRANSACTION_LEN_MAX)?;
                     Ok(bytes.to_vec())
                 });
-                Ok(Self::Transactions(transactions.collect::<Result<_, DecodeError>>()?))
+                Ok(Self::Transactions(
+                    transactions.collect::<Result<_, DecodeError>>()?,
+                ))
             }
             CHECKPOINT => Ok(Self::Checkpoint {
                 height: reader.u64()?,

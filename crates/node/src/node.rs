@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures::channel::oneshot;
 use parking_lot::{Mutex, RwLock};
 use stele_consensus::{
-    Application, DeliverError, Due, Follow, OrderHandle, OrderedBlock, Upstream, Voter, bft, follow, solo,
+    Application, DeliverError, Due, Follow, OrderHandle, OrderedBlock, Upstream, Voter, bft,
+    follow, solo,
 };
 use stele_core::block::Block;
 use stele_core::genesis::Genesis;

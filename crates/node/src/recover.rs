@@ -130,7 +130,10 @@ impl Inner {
     fn catch_up(&self) -> Result<(), NodeError> {
         let stored = match &self.role {
             // A block that was kept without its effects is given once more by the engine.
-            Role::Votes(_) => self.store.appended_height().min(self.store.effects_height()),
+            Role::Votes(_) => self
+                .store
+                .appended_height()
+                .min(self.store.effects_height()),
             _ => self.store.appended_height(),
         };
         let mut applier = self.applier.lock();
@@ -313,7 +316,11 @@ impl Inner {
 }
 
 /// What a node with a validator's key does: alone, or with others.
-fn own_role(config: &NodeConfig, directory: &Directory, signer: SignerKey) -> Result<Role, NodeError> {
+fn own_role(
+    config: &NodeConfig,
+    directory: &Directory,
+    signer: SignerKey,
+) -> Result<Role, NodeError> {
     let genesis = &directory.genesis;
     let count = genesis.validators.validators().len();
     match (&config.cluster, count) {
@@ -337,7 +344,10 @@ impl Inner {
         };
         let mut validators = Vec::new();
         for validator in self.genesis.validators.validators() {
-            let found = cluster.peers.iter().find(|(name, _)| *name == validator.name);
+            let found = cluster
+                .peers
+                .iter()
+                .find(|(name, _)| *name == validator.name);
             let (_, address) = found.ok_or_else(|| {
                 invalid(format!(
                     "where validator {:?} listens is not known: add \"{}@ADDRESS:PORT\" to cluster.peers",

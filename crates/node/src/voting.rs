@@ -48,7 +48,11 @@ pub(crate) struct Voting {
 }
 
 impl Voting {
-    pub(crate) fn new(signer: SignerKey, origin: &str, set: &ValidatorSet) -> Result<Self, NodeError> {
+    pub(crate) fn new(
+        signer: SignerKey,
+        origin: &str,
+        set: &ValidatorSet,
+    ) -> Result<Self, NodeError> {
         let invalid = |error: stele_core::note::NoteError| NodeError::Invalid(error.to_string());
         let (messenger, outbox) = messages();
         let verifier = CertificateVerifier::new(origin, set).map_err(invalid)?;
@@ -74,11 +78,20 @@ impl Voting {
     }
 
     /// Signs the checkpoint after a block, and waits until a quorum has signed the same.
-    pub(crate) fn certified(&self, block: &OrderedBlock, size: u64, root: Hash) -> Result<String, DeliverError> {
-        let note = self.checkpoints.gather(block.header.height, (size, root), &self.messenger)?;
+    pub(crate) fn certified(
+        &self,
+        block: &OrderedBlock,
+        size: u64,
+        root: Hash,
+    ) -> Result<String, DeliverError> {
+        let note = self
+            .checkpoints
+            .gather(block.header.height, (size, root), &self.messenger)?;
         match self.verifier.verify(&note) {
             Ok(_) => Ok(note.to_string()),
-            Err(error) => Err(DeliverError::Halt(format!("a certificate that was gathered is none: {error}"))),
+            Err(error) => Err(DeliverError::Halt(format!(
+                "a certificate that was gathered is none: {error}"
+            ))),
         }
     }
 
@@ -87,7 +100,8 @@ impl Voting {
         if note.is_empty() || *good == note {
             return true;
         }
-        let verified = SignedNote::parse(note).is_ok_and(|note| self.verifier.verify(&note).is_ok());
+        let verified =
+            SignedNote::parse(note).is_ok_and(|note| self.verifier.verify(&note).is_ok());
         if verified {
             *good = note.to_vec();
         }
@@ -116,9 +130,14 @@ impl Inner {
                 tip.height
             ));
         }
-        let kept = self.store.meta(height).map_err(|error| DeliverError::Halt(error.to_string()))?;
+        let kept = self
+            .store
+            .meta(height)
+            .map_err(|error| DeliverError::Halt(error.to_string()))?;
         if kept.is_some_and(|kept| kept.hash != block.hash) {
-            return halt(format!("block {height} is stored, and the validators ordered another in its place"));
+            return halt(format!(
+                "block {height} is stored, and the validators ordered another in its place"
+            ));
         }
         let transactions = self.transactions_of(block)?;
         let applied = self.apply(block, &transactions).map_err(|error| error.0)?;
@@ -138,7 +157,9 @@ impl Inner {
 
     /// A block's transactions; those that are known need not be decoded.
     fn transactions_of(&self, block: &OrderedBlock) -> Result<Vec<BlockTransaction>, DeliverError> {
-        let broken = |error: stele_core::DecodeError| DeliverError::Halt(format!("a final block does not decode: {error}"));
+        let broken = |error: stele_core::DecodeError| {
+            DeliverError::Halt(format!("a final block does not decode: {error}"))
+        };
         let view = BlockView::parse(&block.bytes).map_err(broken)?;
         let ids = view.transaction_ids(self.suite).map_err(broken)?;
         let pairs = ids.iter().zip(&view.transactions);
@@ -154,7 +175,13 @@ impl Inner {
             .collect()
     }
 
-    fn check_block(&self, voting: &Voting, parent: Link, block: &OrderedBlock, leader: PublicKey) -> Result<(), String> {
+    fn check_block(
+        &self,
+        voting: &Voting,
+        parent: Link,
+        block: &OrderedBlock,
+        leader: PublicKey,
+    ) -> Result<(), String> {
         let header: &Header = &block.header;
         if header.ledger != self.ledger {
             return Err("it is of another ledger".to_owned());
@@ -168,7 +195,9 @@ impl Inner {
         if header.proposer != leader {
             return Err("it names another proposer than the leader".to_owned());
         }
-        if header.transaction_count == 0 || header.transaction_count as usize > BLOCK_TRANSACTIONS_MAX {
+        if header.transaction_count == 0
+            || header.transaction_count as usize > BLOCK_TRANSACTIONS_MAX
+        {
             return Err("it holds no transactions, or too many".to_owned());
         }
         if !voting.is_good_certificate(&header.certificate) {
@@ -184,13 +213,19 @@ impl Inner {
         let verify = |some: &[&BlockTransaction]| {
             some.iter().try_for_each(|tx| {
                 let verified = tx.signed.verify(self.suite, &self.ledger);
-                verified.map(drop).map_err(|error| format!("its transaction {} is forged: {error}", tx.id))
+                verified
+                    .map(drop)
+                    .map_err(|error| format!("its transaction {} is forged: {error}", tx.id))
             })
         };
         std::thread::scope(|scope| {
-            let parts: Vec<_> = unknown.chunks(each).map(|some| scope.spawn(move || verify(some))).collect();
+            let parts: Vec<_> = unknown
+                .chunks(each)
+                .map(|some| scope.spawn(move || verify(some)))
+                .collect();
             parts.into_iter().try_for_each(|part| {
-                part.join().unwrap_or_else(|_| Err("its transactions could not be checked".to_owned()))
+                part.join()
+                    .unwrap_or_else(|_| Err("its transactions could not be checked".to_owned()))
             })
         })
     }
@@ -222,14 +257,26 @@ impl Voter for Inner {
             time_us: parent.time_us,
             certificate: &tip.certificate,
         };
-        Some(build_block(self.suite, &parent, voting.checkpoints.key(), now_us, &transactions))
+        Some(build_block(
+            self.suite,
+            &parent,
+            voting.checkpoints.key(),
+            now_us,
+            &transactions,
+        ))
     }
 
     fn check(&self, parent: Link, block: &OrderedBlock, leader: PublicKey) -> Verdict {
         let Role::Votes(voting) = &self.role else {
             return Verdict::Invalid("this node does not vote".to_owned());
         };
-        if block.header.time_us > self.runtime.clock.now_us().saturating_add(TIME_AHEAD_MAX_US) {
+        if block.header.time_us
+            > self
+                .runtime
+                .clock
+                .now_us()
+                .saturating_add(TIME_AHEAD_MAX_US)
+        {
             return Verdict::NotYet;
         }
         match self.check_block(voting, parent, block, leader) {

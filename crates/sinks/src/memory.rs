@@ -146,13 +146,32 @@ pub(crate) fn shape_bytes(table: &Table) -> Vec<u8> {
     table.encode_to_vec()
 }
 
+/// The cursor is not the one this worker left: another worker has taken the sink over, or somebody changed it.
+pub(crate) fn not_own(target: &str, own: &Cursor, found: Option<&Cursor>) -> SinkError {
+    match found {
+        Some(found) if found.owner_epoch > own.owner_epoch => overtaken(target),
+        _ => altered(
+            target,
+            &format!("the cursor in {CURSOR_TABLE} was changed or removed by hand"),
+        )
+        .remedy("it is read anew; `stele replica audit NAME` tells whether rows differ"),
+    }
+}
+
+/// Nothing of the source is remembered, so which tables came from it is not known.
+pub(crate) fn nothing_held(target: &str) -> SinkError {
+    altered(target, "it remembers nothing of this ledger").remedy(
+        "which tables are the replica's is not known: `stele replica remove NAME` without --drop-tables (with --forget where the target is gone), and drop its tables by hand",
+    )
+}
+
 /// Another worker has taken the sink over.
 pub(crate) fn overtaken(target: &str) -> SinkError {
     SinkError::new(
         SinkErrorKind::Overtaken,
-        format!("{target}: another worker has taken this replica over, or its cursor was removed"),
+        format!("{target}: another node or replica has taken this database over"),
     )
-    .remedy("stop one of the two; `stele replica resume` here takes it back")
+    .remedy("remove one of the two with --forget; `stele replica resume NAME` here takes it back")
 }
 
 /// A row is in the way of one that comes.

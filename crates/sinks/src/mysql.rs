@@ -36,6 +36,13 @@ const MEMORY_SQL: [&str; 2] = [
      ) ENGINE = InnoDB CHARACTER SET utf8mb4",
 ];
 
+/// What is told of a table in another engine.
+fn told_engine(target: &str, engine: &str) -> String {
+    format!(
+        "table {target} is kept by {engine} instead of InnoDB, which knows no transactions as it does"
+    )
+}
+
 /// `cursor, height, block_hash, intent`.
 type CursorRow = (Vec<u8>, i64, String, Option<String>);
 
@@ -154,7 +161,8 @@ impl MySqlSink {
         let own = self.cursor.clone().ok_or_else(memory::unopened)?;
         let (held, intent) = self.load(&own.source_id, true)?;
         if held.cursor.as_ref() != Some(&own) {
-            return Err(memory::overtaken(&self.describe()));
+            let found = held.cursor.as_ref();
+            return Err(memory::not_own(&self.describe(), &own, found));
         }
         Ok((own, intent))
     }
@@ -191,6 +199,22 @@ impl MySqlSink {
 
     fn target(&self, table: &Table) -> Result<String, SinkError> {
         let target = self.naming.flat(table);
+        let names = table.columns.iter().map(|column| column.name.as_str());
+        let unfit = names.chain([target.as_str()]).find(|name| {
+            name.ends_with(' ') || name.chars().any(|character| u32::from(character) > 0xffff)
+        });
+        if let Some(unfit) = unfit {
+            return Err(SinkError::new(
+                SinkErrorKind::Unfit,
+                format!(
+                    "{}: {table} has the name {unfit:?}, and names there neither end with a blank nor hold characters beyond U+FFFF",
+                    self.describe()
+                ),
+            )
+            .remedy(format!(
+                "leave the table out of the replica, or, where it is the table's name, add it with another (--map {table}=NAME)"
+            )));
+        }
         if target.chars().count() <= NAME_CHARACTERS_MAX {
             return Ok(target);
         }
@@ -224,6 +248,16 @@ impl MySqlSink {
             return Err(memory::forgotten(&self.describe()));
         }
         Ok(cursor && tables)
+    }
+
+    /// The engine of a table, where it is another than `InnoDB`: a batch and its cursor would not be one transaction.
+    fn other_engine(&mut self, target: &str) -> Result<Option<String>, SinkError> {
+        let found: mysql::Result<Option<Option<String>>> = self.connected()?.conn.exec_first(
+            "SELECT engine FROM information_schema.tables WHERE table_schema = database() AND table_name = ? AND table_type = 'BASE TABLE'",
+            (target,),
+        );
+        let engine = found.map_err(|error| self.failed(&error))?.flatten();
+        Ok(engine.filter(|engine| engine != "InnoDB"))
     }
 
     /// Whether there is a cursor, of whichever source.
@@ -448,6 +482,22 @@ impl Sink for MySqlSink {
             sink.put_cursor(&cursor, intent.as_deref())?;
             Ok((held, cursor))
         })?;
+        for held in &held.tables {
+            if let Some(engine) = self.other_engine(&held.target)? {
+                return Err(SinkError::new(
+                    SinkErrorKind::Drift,
+                    format!(
+                        "{}: {}",
+                        self.describe(),
+                        told_engine(&held.target, &engine)
+                    ),
+                )
+                .remedy(format!(
+                    "ALTER TABLE {} ENGINE = InnoDB, or run `stele replica audit NAME --repair`",
+                    define::name(&held.target)
+                )));
+            }
+        }
         self.cursor = Some(cursor);
         self.tables.clone_from(&held.tables);
         Ok(held)
@@ -500,8 +550,8 @@ impl Sink for MySqlSink {
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.connected = None;
-        if tables {
-            self.remembers()?;
+        if tables && (!self.remembers()? || self.load(source_id, false)?.0.cursor.is_none()) {
+            return Err(memory::nothing_held(&self.describe()));
         }
         for sql in MEMORY_SQL {
             self.run(sql)?;

@@ -306,7 +306,7 @@ impl Work<'_, '_> {
     fn delete(&mut self, held: &HeldTable, rows: &[&RowChange]) -> Result<u64, SinkError> {
         let (keys, columns) = Self::keys(held, rows);
         let sql = format!(
-            "DELETE FROM {} AS t USING {} WHERE {}",
+            "DELETE FROM ONLY {} AS t USING {} WHERE {}",
             qualified(&held.target),
             keys_from(&held.table),
             keys_equal(&held.table)
@@ -459,7 +459,8 @@ impl Sink for PostgresSink {
         let (cursor, tables) = self.write(|work| {
             let held = work.load_locked(&own.source_id)?;
             if held.cursor.as_ref() != Some(&own) {
-                return Err(memory::overtaken(&work.describe()));
+                let found = held.cursor.as_ref();
+                return Err(memory::not_own(&work.describe(), &own, found));
             }
             let mut cursor = own;
             for step in &batch.steps {
@@ -502,7 +503,10 @@ impl Sink for PostgresSink {
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.write(|work| {
             if tables {
-                read::remembers(&mut work.transaction, work.server)?;
+                let there = read::remembers(&mut work.transaction, work.server)?;
+                if !there || work.load_locked(source_id)?.cursor.is_none() {
+                    return Err(memory::nothing_held(&work.describe()));
+                }
             }
             work.run(MEMORY_SQL)?;
             let own = match tables {
@@ -526,6 +530,16 @@ impl Sink for PostgresSink {
                 .map_err(|error| work.failed(&error))?;
             if others.is_none() {
                 work.run("DROP TABLE stele.stele_cursor, stele.stele_tables")?;
+                let empty = work
+                    .transaction
+                    .query_opt(
+                        "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'stele'::regnamespace) AND pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'stele'), 'MEMBER')",
+                        &[],
+                    )
+                    .map_err(|error| work.failed(&error))?;
+                if empty.is_some() {
+                    work.run("DROP SCHEMA stele")?;
+                }
             }
             Ok(())
         })?;

@@ -27,6 +27,14 @@ pub(crate) fn row(table: &Table, columns: impl Iterator<Item = Result<Value, Str
     }
 }
 
+/// A number as it was read. -0 is another than 0 to whoever looks at it, and the ledger has none.
+pub(crate) fn double(value: f64) -> Result<Value, String> {
+    match value == 0.0 && value.is_sign_negative() {
+        true => Err("-0, which is written 0 here".to_owned()),
+        false => Ok(Value::Double(value)),
+    }
+}
+
 /// A column as the database has it.
 pub(crate) struct FoundColumn {
     pub(crate) name: String,

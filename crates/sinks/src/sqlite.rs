@@ -5,8 +5,8 @@ mod foreign;
 mod read;
 mod value;
 
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct SqliteSink {
     /// Whether other programs wrote it: values are read in whatever form they have.
     is_foreign: bool,
     connection: Option<Connection>,
+    /// Device and number of the file that is open.
+    opened: Option<(u64, u64)>,
     cursor: Option<Cursor>,
     tables: Vec<HeldTable>,
 }
@@ -67,6 +69,7 @@ impl SqliteSink {
             naming,
             is_foreign: false,
             connection: None,
+            opened: None,
             cursor: None,
             tables: Vec::new(),
         }
@@ -81,6 +84,16 @@ impl SqliteSink {
         }
     }
 
+    /// Opens the file, which must be there: reading and removing make none.
+    fn connect_there(&self) -> Result<Connection, SinkError> {
+        if self.is_foreign || self.path.exists() {
+            return self.connect();
+        }
+        let gone = format!("{}: the file is not there", self.describe());
+        Err(SinkError::new(SinkErrorKind::Refused, gone)
+            .remedy("move it back; or let the replica go on, which makes it anew and fills it"))
+    }
+
     fn connect(&self) -> Result<Connection, SinkError> {
         if self.is_foreign {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -89,6 +102,17 @@ impl SqliteSink {
             let added = read::add_functions(&connection);
             added.map_err(|error| self.failed(&error))?;
             return Ok(connection);
+        }
+        let mut rest = self.path.as_os_str().to_owned();
+        rest.push("-wal");
+        if !self.path.exists() && Path::new(&rest).exists() {
+            let left = format!(
+                "{}: the file is not there, and {} is, which holds rows of it",
+                self.describe(),
+                Path::new(&rest).display()
+            );
+            return Err(SinkError::new(SinkErrorKind::Refused, left)
+                .remedy("move the file back, or that one after it"));
         }
         // Rows of the ledger are not for everybody on the machine: a new file is its owner's alone.
         let made = std::fs::OpenOptions::new()
@@ -218,14 +242,33 @@ impl SqliteSink {
         memory::held_tables(&self.describe(), rows, |table| self.naming.flat(table))
     }
 
+    /// Device and number of the file of that name.
+    fn identity(&self) -> Option<(u64, u64)> {
+        let found = std::fs::metadata(&self.path).ok()?;
+        Some((found.dev(), found.ino()))
+    }
+
     /// Runs one write transaction; on failure nothing of it stays.
     fn write<T>(
         &mut self,
         work: impl FnOnce(&mut Self, &Transaction<'_>) -> Result<T, SinkError>,
     ) -> Result<T, SinkError> {
         let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect()?,
+            Some(connection) => {
+                if self.identity() != self.opened {
+                    // Closing writes into the file that was moved what still lies beside it.
+                    drop(connection);
+                    let moved = format!("{}: the file was moved or replaced", self.describe());
+                    return Err(SinkError::new(SinkErrorKind::Refused, moved)
+                        .remedy("move it back; else it is made anew and filled"));
+                }
+                connection
+            }
+            None => {
+                let connection = self.connect()?;
+                self.opened = self.identity();
+                connection
+            }
         };
         let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| self.failed(&error))?;
@@ -240,7 +283,7 @@ impl SqliteSink {
         let own = self.cursor.clone().ok_or_else(memory::unopened)?;
         let held = self.load(connection, &own.source_id)?.cursor;
         if held.as_ref() != Some(&own) {
-            return Err(memory::overtaken(&self.describe()));
+            return Err(memory::not_own(&self.describe(), &own, held.as_ref()));
         }
         Ok(own)
     }
@@ -550,9 +593,11 @@ impl Sink for SqliteSink {
     }
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
+        self.connection = None;
+        self.connect_there()?;
         self.write(|sink, transaction| {
-            if tables {
-                sink.remembers(transaction)?;
+            if tables && sink.load(transaction, source_id)?.cursor.is_none() {
+                return Err(memory::nothing_held(&sink.describe()));
             }
             let rows = transaction
                 .execute_batch(MEMORY_SQL)

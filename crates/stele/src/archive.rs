@@ -23,8 +23,10 @@ Examples:
   stele archive import trade.tar --dir imported --trust trust.txt
   stele restore --data imported --to sqlite:theirs.db --table '*'";
 
+/// What an offline verifier pins.
+const TRUST: &str = "trust.txt";
 /// Names at the top of an archive, besides the folders of [`FOLDERS`].
-const FILES: [&str; 3] = ["format", "genesis", "trust.txt"];
+const FILES: [&str; 3] = ["format", "genesis", TRUST];
 /// What says how far the segments were durable: without it one that was cut looks like one whose end was torn.
 const MARK: &str = "mark";
 /// Folders of an archive.

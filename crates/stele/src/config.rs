@@ -193,7 +193,8 @@ impl Config {
         }
         let peers = self.cluster_peers.iter().map(|peer| {
             let parts = peer.split_once('@');
-            let parsed = parts.and_then(|(name, address)| Some((name.to_owned(), address.parse().ok()?)));
+            let parsed =
+                parts.and_then(|(name, address)| Some((name.to_owned(), address.parse().ok()?)));
             parsed.ok_or_else(|| ConfigError::Peer { peer: peer.clone() })
         });
         Ok(Some(ClusterConfig {

@@ -1,5 +1,6 @@
 //! `stele send`: writes signed here, proven here, with no copy of anything: the mode without a local database.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -103,6 +104,13 @@ pub(crate) fn run(args: &SendArgs, config: &Config) -> Result<ExitCode> {
     let signed = transaction.sign(trust.suite, key.secret());
     let id = signed.id(trust.suite);
     let client = Client::new(args.http.as_deref(), config, args.login.login())?;
+    // Before anything is sent: a write that was applied must not end in an error.
+    let mut proof_file = match &args.proof {
+        Some(path) => {
+            Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?)
+        }
+        None => None,
+    };
     let body = json!({ "transaction": STANDARD.encode(signed.encode_to_vec()) });
     // What the node says of it is not looked at, but for why it did not take it.
     let told = client.post_json("/v1/transactions", &body);
@@ -122,8 +130,10 @@ pub(crate) fn run(args: &SendArgs, config: &Config) -> Result<ExitCode> {
     if proven.entry.transaction != id {
         bail!("the node gave a proof of another transaction");
     }
-    if let Some(file) = &args.proof {
-        std::fs::write(file, &proof).with_context(|| format!("cannot write {}", file.display()))?;
+    if let Some(file) = &mut proof_file {
+        file.write_all(proof.as_bytes()).with_context(|| {
+            format!("transaction {id} was applied, and its proof cannot be written")
+        })?;
     }
     let code = proven.outcome.code;
     let mut out = std::io::stdout().lock();

@@ -126,7 +126,15 @@ fn watch(cluster: &mut Cluster, stop: &AtomicBool) -> Result<()> {
             let all = seen.iter().all(|one| one.height.is_some());
             if !ready && all {
                 ready = true;
-                writeln!(out, "{}", paint.good(format!("{} validators answer after {:.1} s; Ctrl-C stops them", seen.len(), begun.elapsed().as_secs_f64())))?;
+                writeln!(
+                    out,
+                    "{}",
+                    paint.good(format!(
+                        "{} validators answer after {:.1} s; Ctrl-C stops them",
+                        seen.len(),
+                        begun.elapsed().as_secs_f64()
+                    ))
+                )?;
                 writeln!(out, "{}", table::draw(&seen, paint))?;
                 lines = table::height(&seen);
             } else if ready && live {
@@ -136,7 +144,11 @@ fn watch(cluster: &mut Cluster, stop: &AtomicBool) -> Result<()> {
             }
             out.flush()?;
             if !ready && begun.elapsed() > START_WAIT {
-                let silent: Vec<&str> = seen.iter().filter(|one| one.height.is_none()).map(|one| one.name.as_str()).collect();
+                let silent: Vec<&str> = seen
+                    .iter()
+                    .filter(|one| one.height.is_none())
+                    .map(|one| one.name.as_str())
+                    .collect();
                 bail!(
                     "{} did not answer within {} s: see the file log in their directories in {}",
                     silent.join(", "),

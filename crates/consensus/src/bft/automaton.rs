@@ -42,7 +42,11 @@ pub(super) fn engine_key(key: &PublicKey) -> Option<ed25519::PublicKey> {
 
 impl Automaton {
     /// Transactions of the blocks that are not applied yet, from the parent down.
-    async fn ordered(&self, mut next: Digested<Carried>, mut ancestry: impl Ancestry<Carried>) -> Option<HashSet<Hash>> {
+    async fn ordered(
+        &self,
+        mut next: Digested<Carried>,
+        mut ancestry: impl Ancestry<Carried>,
+    ) -> Option<HashSet<Hash>> {
         let mut ordered = HashSet::new();
         loop {
             let Some(block) = next.inner().ordered() else {
@@ -82,7 +86,10 @@ impl<E: Clock + Spawner> commonware_consensus::Application<E> for Automaton {
                 && let Some(block) = self.voter.propose_on(link, &ordered)
             {
                 let hash = digest(block.hash);
-                return Some(Digested::precomputed(Carried::new(&self.origin, block), hash));
+                return Some(Digested::precomputed(
+                    Carried::new(&self.origin, block),
+                    hash,
+                ));
             }
             let early = Duration::from_micros(u64::try_from(early_us).unwrap_or(0));
             runtime.sleep(early.max(LOOK_INTERVAL)).await;
@@ -108,12 +115,20 @@ impl<E: Clock + Spawner> commonware_consensus::Application<E> for Automaton {
                 Some(block) => voter.check(link, block, leader),
             };
             // Signatures take their time: not on the thread that votes.
-            let checked = runtime.child("check").shared(true).spawn(move |_| async move { check() });
+            let checked = runtime
+                .child("check")
+                .shared(true)
+                .spawn(move |_| async move { check() });
             match checked.await {
                 Ok(Verdict::Valid) => return true,
                 Ok(Verdict::NotYet) => runtime.sleep(LOOK_INTERVAL).await,
                 Ok(Verdict::Invalid(reason)) => {
-                    tracing::warn!(height = link.height + 1, leader = leader.to_hex(), reason, "a proposed block is refused");
+                    tracing::warn!(
+                        height = link.height + 1,
+                        leader = leader.to_hex(),
+                        reason,
+                        "a proposed block is refused"
+                    );
                     return false;
                 }
                 Err(error) => {

@@ -24,7 +24,9 @@ use commonware_p2p::authenticated::lookup::{self, Network};
 use commonware_p2p::{Address, AddressableManager as _, Receiver as _, Recipients, Sender as _};
 use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
-use commonware_runtime::{Clock as _, IoBuf, Quota, Runner as _, Spawner as _, Supervisor as _, tokio};
+use commonware_runtime::{
+    Clock as _, IoBuf, Quota, Runner as _, Spawner as _, Supervisor as _, tokio,
+};
 use commonware_storage::archive::prunable;
 use commonware_storage::translator::EightCap;
 use commonware_stream::cups::{self, Cups};
@@ -124,7 +126,8 @@ async fn order(
     let peers: ordered::Map<ed25519::PublicKey, Address> = peers
         .try_into()
         .map_err(|_| unfit("two validators have one key"))?;
-    let count = NonZeroUsize::new(config.validators.len()).ok_or_else(|| unfit("there is no validator"))?;
+    let count =
+        NonZeroUsize::new(config.validators.len()).ok_or_else(|| unfit("there is no validator"))?;
     let scheme = Scheme::signer(&namespace, keys, secret.clone())
         .ok_or_else(|| unfit("this node's key is no validator's"))?;
 
@@ -191,7 +194,8 @@ async fn order(
         backfill,
     );
     let archive = |name: &str| ArchiveNames::new(name);
-    let finalizations = archive("finalizations").config(&cache, Scheme::certificate_codec_config_unbounded());
+    let finalizations =
+        archive("finalizations").config(&cache, Scheme::certificate_codec_config_unbounded());
     let finalizations = prunable::Archive::init(context.child("finalizations"), finalizations)
         .await
         .map_err(|error| unfit(&error.to_string()))?;

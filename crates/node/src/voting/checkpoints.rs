@@ -55,9 +55,14 @@ pub(super) enum Taken {
 }
 
 impl Checkpoints {
-    pub(super) fn new(signer: SignerKey, origin: &str, set: &ValidatorSet) -> Result<Self, NoteError> {
+    pub(super) fn new(
+        signer: SignerKey,
+        origin: &str,
+        set: &ValidatorSet,
+    ) -> Result<Self, NoteError> {
         let validators = set.validators().iter();
-        let keys = validators.map(|one| VerifierKey::of_validator(origin, one).map(VerifierKey::prepared));
+        let keys =
+            validators.map(|one| VerifierKey::of_validator(origin, one).map(VerifierKey::prepared));
         Ok(Self {
             origin: origin.to_owned(),
             signer,
@@ -100,7 +105,11 @@ impl Checkpoints {
         for signature in note.signatures() {
             let signer = self.keys.iter().position(|key| key.is_named_by(signature));
             let Some(place) = signer else { continue };
-            if let Some(Err(error)) = self.keys.get(place).map(|key| signature.verify(note.text(), key)) {
+            if let Some(Err(error)) = self
+                .keys
+                .get(place)
+                .map(|key| signature.verify(note.text(), key))
+            {
                 return Taken::Refused(error.to_string());
             }
             found.push((place, signature.clone()));
@@ -109,10 +118,19 @@ impl Checkpoints {
         let signed = gathered.signed.entry(height).or_default();
         for (place, signature) in found {
             let text = note.text().to_owned();
-            let before = signed.entry(place).or_insert_with(|| Signed { text: text.clone(), signature });
+            let before = signed.entry(place).or_insert_with(|| Signed {
+                text: text.clone(),
+                signature,
+            });
             if before.text != text {
                 let name = self.keys.get(place).map_or("", VerifierKey::name);
-                tracing::error!(validator = name, height, one = before.text, other = text, "a validator signed two different checkpoints of one height");
+                tracing::error!(
+                    validator = name,
+                    height,
+                    one = before.text,
+                    other = text,
+                    "a validator signed two different checkpoints of one height"
+                );
             }
         }
         drop(gathered);
@@ -121,9 +139,16 @@ impl Checkpoints {
     }
 
     /// Signs a checkpoint, tells all, and waits until a quorum has signed the same.
-    pub(super) fn gather(&self, height: u64, (size, root): (u64, Hash), messenger: &Messenger) -> Result<SignedNote, DeliverError> {
+    pub(super) fn gather(
+        &self,
+        height: u64,
+        (size, root): (u64, Hash),
+        messenger: &Messenger,
+    ) -> Result<SignedNote, DeliverError> {
         let halt = |error: NoteError| DeliverError::Halt(error.to_string());
-        let text = Checkpoint::new(&self.origin, size, root).map_err(halt)?.to_string();
+        let text = Checkpoint::new(&self.origin, size, root)
+            .map_err(halt)?
+            .to_string();
         let own = SignedNote::sign(text.clone(), &[&self.signer]).map_err(halt)?;
         let told = PeerMessage::Checkpoint {
             height,
@@ -155,7 +180,10 @@ impl Checkpoints {
                 *others.entry(&one.text).or_default() += 1;
             }
             // One of them at least is honest.
-            if let Some((other, count)) = others.iter().find(|(_, count)| **count > self.keys.len() - self.quorum) {
+            if let Some((other, count)) = others
+                .iter()
+                .find(|(_, count)| **count > self.keys.len() - self.quorum)
+            {
                 return Err(DeliverError::Halt(format!(
                     "{count} validators came to another result after block {height}: they signed {other:?}, this node has {text:?}; its state is damaged or its program another"
                 )));

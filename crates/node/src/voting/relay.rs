@@ -121,7 +121,9 @@ impl Relay {
         let mut threads = Vec::new();
         let mut spawn = |name: &str, task: Box<dyn FnOnce() + Send>| {
             let thread = inner.runtime.spawner.spawn(name, task);
-            thread.map(|thread| threads.push(thread)).map_err(|error| NodeError::Storage(error.to_string()))
+            thread
+                .map(|thread| threads.push(thread))
+                .map_err(|error| NodeError::Storage(error.to_string()))
         };
         let sending = inner.clone();
         spawn("stele-tell", Box::new(move || send(&sending)))?;
@@ -149,12 +151,15 @@ impl Relay {
 }
 
 fn send(inner: &Inner) {
-    let Role::Votes(voting) = &inner.role else { return };
+    let Role::Votes(voting) = &inner.role else {
+        return;
+    };
     while let Some(transactions) = voting.queues.next_out() {
         let mut together = Vec::new();
         let mut bytes = 0;
         for transaction in transactions {
-            if bytes + transaction.len() > MESSAGE_BYTES || together.len() >= PEER_TRANSACTIONS_MAX {
+            if bytes + transaction.len() > MESSAGE_BYTES || together.len() >= PEER_TRANSACTIONS_MAX
+            {
                 flush(voting, &mut together);
                 bytes = 0;
             }
@@ -175,13 +180,19 @@ fn flush(voting: &Voting, together: &mut Vec<Vec<u8>>) {
 }
 
 fn receive(inner: &Inner) {
-    let Role::Votes(voting) = &inner.role else { return };
+    let Role::Votes(voting) = &inner.role else {
+        return;
+    };
     while let Some((from, message)) = voting.queues.next_came() {
         match PeerMessage::decode_all(&message) {
             Ok(PeerMessage::Transactions(transactions)) => {
                 for bytes in transactions {
                     if let Err(reason) = inner.take_transaction(&bytes) {
-                        tracing::debug!(from = from.to_hex(), reason, "a transaction of another validator is not taken");
+                        tracing::debug!(
+                            from = from.to_hex(),
+                            reason,
+                            "a transaction of another validator is not taken"
+                        );
                     }
                 }
             }
@@ -190,7 +201,12 @@ fn receive(inner: &Inner) {
                     Taken::Kept => {}
                     Taken::Late => inner.answer_late(voting, from, height, &note),
                     Taken::Refused(reason) => {
-                        tracing::warn!(from = from.to_hex(), height, reason, "a checkpoint of another validator is refused");
+                        tracing::warn!(
+                            from = from.to_hex(),
+                            height,
+                            reason,
+                            "a checkpoint of another validator is refused"
+                        );
                     }
                 }
             }
@@ -211,10 +227,14 @@ impl Inner {
         }
         let body = &signed.transaction;
         let now_us = self.runtime.clock.now_us();
-        if body.expiry_us <= now_us || body.time_us.abs_diff(now_us) > TIME_SKEW_MAX_US.unsigned_abs() {
+        if body.expiry_us <= now_us
+            || body.time_us.abs_diff(now_us) > TIME_SKEW_MAX_US.unsigned_abs()
+        {
             return Err("its time has passed or is to come".to_owned());
         }
-        signed.verify(self.suite, &self.ledger).map_err(|error| error.to_string())?;
+        signed
+            .verify(self.suite, &self.ledger)
+            .map_err(|error| error.to_string())?;
         let waiting = Waiting {
             id,
             signed: Arc::new(signed),
@@ -222,7 +242,9 @@ impl Inner {
             // Its client waits elsewhere.
             sender: oneshot::channel().0,
         };
-        let pushed = self.mempool.push(waiting, self.runtime.clock.monotonic_us());
+        let pushed = self
+            .mempool
+            .push(waiting, self.runtime.clock.monotonic_us());
         match pushed {
             Ok(()) | Err(NodeError::Duplicate { .. }) => Ok(()),
             Err(error) => Err(error.to_string()),
@@ -231,7 +253,8 @@ impl Inner {
 
     /// Sends the certificate of a height to one that still gathers signatures for it.
     fn answer_late(&self, voting: &Voting, to: PublicKey, height: u64, note: &[u8]) {
-        let alone = stele_core::note::SignedNote::parse(note).is_ok_and(|note| note.signatures().len() == 1);
+        let alone = stele_core::note::SignedNote::parse(note)
+            .is_ok_and(|note| note.signatures().len() == 1);
         if !alone || height > self.tip().height {
             return;
         }

@@ -89,7 +89,10 @@ pub fn repair(
                 .into());
             }
         }
-        let told = format!("{}: {} rows", table.table, table.keys.len());
+        let told = match table.keys.len() {
+            1 => format!("{}: 1 row", table.table),
+            rows => format!("{}: {rows} rows", table.table),
+        };
         done.push(told);
     }
     report.mended = done;

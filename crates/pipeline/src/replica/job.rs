@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use stele_core::schema::TableId;
-use stele_flow::{Clock, Load, Position, Source};
+use stele_flow::{Clock, Load, Position, SinkErrorKind, Source};
 
 use super::status::{Phase, StatusBoard, Trouble, word};
 use crate::fill::fill;
@@ -67,9 +67,13 @@ impl Job {
         let mut since_us = 0;
         loop {
             let before = self.follower.position;
+            let mut overtaken = false;
             let (kind, reason) = match self.session() {
                 Stop::Ended => return,
-                Stop::Sink(error) => (word(error.kind), error.to_string()),
+                Stop::Sink(error) => {
+                    overtaken = error.kind == SinkErrorKind::Overtaken;
+                    (word(error.kind), error.to_string())
+                }
                 Stop::Source(error) => ("source", error.to_string()),
             };
             if self.follower.position != before || tries == 0 {
@@ -87,6 +91,12 @@ impl Job {
                     tries,
                 });
             });
+            // Taking it back by itself would be taken back by the other, for ever.
+            while overtaken {
+                if self.ending.rest(PAUSE_MAX) {
+                    return;
+                }
+            }
             if self.ending.rest(pause) {
                 return;
             }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use stele_flow::{Mirror, Runtime, Source};
+use stele_flow::{Mirror, Runtime, SinkErrorKind, Source};
 
 use super::claim::Claims;
 use super::error::ReplicaError;
@@ -17,7 +17,7 @@ use super::job::{Ending, Job};
 use super::last_audit::LastAudit;
 use super::schedule;
 use super::spec::{ReplicaSpec, check_name};
-use super::status::{Phase, ReplicaStatus, StatusBoard};
+use super::status::{Phase, ReplicaStatus, StatusBoard, word};
 use super::task::Task;
 use crate::audit::Known;
 use crate::follower::Follower;
@@ -215,8 +215,7 @@ impl Replicas {
             }
         }
         let mut sink = self.sink(&spec, password.clone())?;
-        let id = (self.0.workshop.source)().id().to_owned();
-        sink.open(&id)?;
+        self.open_new(&mut *sink, &spec.target)?;
         drop(sink);
         self.0.workshop.runtime.files.create_dir(&self.0.folder)?;
         if let Some(password) = &password {
@@ -229,6 +228,45 @@ impl Replicas {
         self.find(name)
     }
 
+    /// Opens the sink of one to be added, which must be no other replica's by another name of the same database: opening
+    /// it shows in the other's cursor then.
+    fn open_new(&self, sink: &mut dyn Mirror, target: &str) -> Result<(), ReplicaError> {
+        let id = (self.0.workshop.source)().id().to_owned();
+        let kind = |target: &str| target.split(':').next().map(str::to_owned);
+        let epochs = || -> BTreeMap<String, u64> {
+            let views = self.list().into_iter();
+            let alike = views.filter(|view| kind(&view.spec.target) == kind(target));
+            let epochs = alike.filter_map(|view| {
+                let mut other = self.mirror(&view.name).ok()?;
+                let held = other.begin_read(&id).ok()?;
+                other.end_read();
+                Some((view.name, held.cursor?.owner_epoch))
+            });
+            epochs.collect()
+        };
+        let before = epochs();
+        let opened = sink.open(&id)?.cursor.map(|cursor| cursor.owner_epoch);
+        let Some(opened) = opened.filter(|_| !before.is_empty()) else {
+            return Ok(());
+        };
+        let after = epochs();
+        let same = before.iter().find(|(name, epoch)| {
+            after
+                .get(*name)
+                .is_some_and(|now| now > epoch && *now >= opened)
+                && **epoch + 1 == opened
+        });
+        let Some((name, _)) = same else {
+            return Ok(());
+        };
+        // It was taken from the other just now.
+        self.halt(name);
+        self.start(name)?;
+        Err(ReplicaError::Invalid(format!(
+            "{target} is the database of replica {name:?} by another name: a ledger is mirrored into a database once; add the tables there"
+        )))
+    }
+
     /// Forgets one; with `tables`, its tables are dropped; unless `forget`, its cursor is removed, for
     /// which its sink must answer.
     ///
@@ -239,6 +277,14 @@ impl Replicas {
         let view = self.find(name)?;
         if view.configured {
             return Err(ReplicaError::Configured(name.to_owned()));
+        }
+        if let Phase::Waiting(trouble) = &view.status.phase
+            && trouble.kind == word(SinkErrorKind::Overtaken)
+            && !forget
+        {
+            return Err(ReplicaError::Invalid(format!(
+                "another node or replica has taken over the database of {name:?}, and would lose what it remembers there: remove this one with --forget, or take the database back first (`stele replica resume {name}`)"
+            )));
         }
         self.halt(name);
         if !forget {
@@ -379,8 +425,13 @@ impl Replicas {
                 task.ending.want();
             }
         }
+        // All of them at once: they end beside each other.
+        let begun = Instant::now();
         for name in &names {
-            self.halt(name);
+            let task = self.task_of(name);
+            if let Some(task) = task {
+                task.end(name, STOP_WAIT_MAX.saturating_sub(begun.elapsed()));
+            }
         }
     }
 
@@ -464,14 +515,15 @@ impl Replicas {
         Ok(())
     }
 
+    /// Takes a replica's task.
+    fn task_of(&self, name: &str) -> Option<Task> {
+        let mut entries = self.0.entries.lock();
+        entries.get_mut(name).and_then(|one| one.task.take())
+    }
+
     /// Ends a replica's task and waits for it.
     fn halt(&self, name: &str) {
-        let task = self
-            .0
-            .entries
-            .lock()
-            .get_mut(name)
-            .and_then(|one| one.task.take());
+        let task = self.task_of(name);
         let wait = match self.0.stopping.load(Ordering::Relaxed) {
             true => STOP_WAIT_MAX,
             false => HALT_WAIT_MAX,

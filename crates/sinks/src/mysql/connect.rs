@@ -12,7 +12,7 @@ use crate::tls;
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait for an answer. A change of a large table may take longer: it goes on in the server, and is found done.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// How long sent bytes may stay unconfirmed before the server counts as gone, in milliseconds.
 const SILENCE_MS_MAX: u32 = 30_000;
 /// Statements kept prepared.
@@ -57,7 +57,7 @@ pub(super) fn connect(
     conn.query_drop(
         "SET NAMES utf8mb4, time_zone = '+00:00', \
          sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,NO_ZERO_IN_DATE', \
-         innodb_lock_wait_timeout = 30, lock_wait_timeout = 30",
+         innodb_lock_wait_timeout = 20, lock_wait_timeout = 20",
     )
     .map_err(failed)?;
     let version: Option<String> = conn.query_first("SELECT version()").map_err(failed)?;
@@ -79,11 +79,18 @@ pub(super) fn describe(server: &Server) -> String {
 pub(super) fn failed(server: &Server, error: &mysql::Error) -> SinkError {
     let target = describe(server);
     let told = |kind, message: String, remedy: &str| SinkError::new(kind, message).remedy(remedy);
+    if error.to_string().contains("os error 11") {
+        return told(
+            SinkErrorKind::Unreachable,
+            format!(
+                "{target}: it does not answer within {} s",
+                ANSWER_WAIT.as_secs()
+            ),
+            "the server hangs, or works on something long: wake it or start it again; it goes on by itself",
+        );
+    }
     let mysql::Error::MySqlError(said) = error else {
         let words = match error {
-            mysql::Error::IoError(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                format!("it does not answer within {} s", ANSWER_WAIT.as_secs())
-            }
             mysql::Error::IoError(error) => error.to_string(),
             mysql::Error::DriverError(error) => error.to_string(),
             mysql::Error::TlsError(error) => error.to_string(),
@@ -133,10 +140,10 @@ pub(super) fn failed(server: &Server, error: &mysql::Error) -> SinkError {
             message,
             "set the server's max_allowed_packet to 64M: a value of the ledger has up to 16 MiB",
         ),
-        1118 | 1117 | 1071 | 1059 | 1060 => told(
+        1118 | 1117 | 1071 | 1059 | 1060 | 1103 | 1166 | 1267 | 1300 => told(
             SinkErrorKind::Unfit,
             message,
-            "InnoDB cannot hold such a table: leave it out of the replica, or choose shorter names",
+            "InnoDB cannot hold such a table: leave it out of the replica, or choose other names",
         ),
         1062 | 1451 | 1452 | 4025 | 3819 => told(
             SinkErrorKind::ForeignRow,

@@ -125,12 +125,11 @@ impl Mirror for MySqlSink {
             })
             .collect();
         let wanted = |column: &Column| types.name(&held.table, column);
-        Ok(readback::differences(
-            &held.table,
-            &found,
-            wanted,
-            collation,
-        ))
+        let mut told = readback::differences(&held.table, &found, wanted, collation);
+        if let Some(engine) = self.other_engine(target)? {
+            told.push(super::told_engine(target, &engine));
+        }
+        Ok(told)
     }
 
     fn read(
@@ -207,7 +206,7 @@ impl Mirror for MySqlSink {
         self.write(|sink| {
             let (there, _) = sink.load(source_id, true)?;
             let cursor = there.cursor;
-            let mut cursor = cursor.ok_or_else(|| memory::overtaken(&sink.describe()))?;
+            let mut cursor = cursor.ok_or_else(|| memory::nothing_held(&sink.describe()))?;
             cursor.owner_epoch += 1;
             sink.put_cursor(&cursor, Some(&format!("create {}", empty.target)))?;
             sink.put_table(source_id, &empty)

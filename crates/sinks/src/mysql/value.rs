@@ -19,6 +19,8 @@ use mysql::Value as MySqlValue;
 use stele_core::datetime::{civil_of_date, date_of, format_date, timestamp_of};
 use stele_core::value::{check, text};
 use stele_core::{Numeric, Type, Value};
+
+use crate::readback;
 use stele_flow::{Column, Table};
 
 /// Longest text or byte string in a key, in bytes: an encoded key is no longer.
@@ -136,7 +138,7 @@ pub(super) fn from_mysql(ty: Type, found: MySqlValue) -> Result<Value, String> {
         (Type::Bool, MySqlValue::Int(0)) => Value::Bool(false),
         (Type::Bool, MySqlValue::Int(1)) => Value::Bool(true),
         (Type::SmallInt | Type::Integer | Type::BigInt, MySqlValue::Int(v)) => Value::Int(*v),
-        (Type::Double, MySqlValue::Double(v)) => Value::Double(*v),
+        (Type::Double, MySqlValue::Double(v)) => readback::double(*v)?,
         // Only other programs' tables have unsigned and single-precision columns.
         (Type::Double, MySqlValue::Float(v)) => Value::Double(f64::from(*v)),
         (Type::SmallInt | Type::Integer | Type::BigInt, MySqlValue::UInt(v)) => {

@@ -128,7 +128,7 @@ impl PostgresSink {
             .map(|column| format!("t.{}::text", define::name(&column.name)))
             .collect();
         let sql = format!(
-            "SELECT {} FROM {} AS t{condition} ORDER BY {keys}",
+            "SELECT {} FROM ONLY {} AS t{condition} ORDER BY {keys}",
             columns.join(", "),
             qualified(&held.target)
         );
@@ -152,7 +152,7 @@ impl PostgresSink {
         )?;
         match kind.map(|row| row.get::<_, String>(0)).as_deref() {
             None => return Ok(vec!["it is not there".to_owned()]),
-            Some("r" | "p") => {}
+            Some("r") => {}
             Some(_) => return Ok(vec!["it is no table".to_owned()]),
         }
         let columns = client.query(
@@ -179,7 +179,16 @@ impl PostgresSink {
             })
             .collect();
         let wanted = |column: &Column| type_name(column.ty, false);
-        Ok(readback::differences(&held.table, &found, wanted, "C"))
+        let mut told = readback::differences(&held.table, &found, wanted, "C");
+        let heirs = client.query(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass($1) ORDER BY 1",
+            &[&name],
+        )?;
+        told.extend(heirs.iter().map(|row| {
+            let heir: String = row.get(0);
+            format!("table {heir} inherits from it: readers see its rows here")
+        }));
+        Ok(told)
     }
 }
 
@@ -285,7 +294,7 @@ impl Mirror for PostgresSink {
             work.run(&define::create(table, &name))?;
             work.put_table(source_id, &empty)?;
             // The owner must see it: what it remembers of the table is no longer so.
-            let mut cursor = cursor.ok_or_else(|| memory::overtaken(&work.describe()))?;
+            let mut cursor = cursor.ok_or_else(|| memory::nothing_held(&work.describe()))?;
             cursor.owner_epoch += 1;
             work.put_cursor(&cursor)
         })

@@ -77,6 +77,9 @@ pub(super) fn from_text(ty: Type, found: Option<&str>) -> Result<Value, String> 
     const SHOWN_MAX: usize = 80;
     let shown = || format!("{:?}", found.chars().take(SHOWN_MAX).collect::<String>());
     let value = text::parse(ty, found).map_err(|error| format!("{}: {error}", shown()))?;
+    if ty == Type::Double && found.starts_with('-') && value == Value::Double(0.0) {
+        return Err("-0, which is written 0 here".to_owned());
+    }
     match (&value, Numeric::parse(found)) {
         (Value::Numeric(value), Ok(exact)) if *value != exact => Err(format!(
             "{}, which has more digits than the ledger's type of the column",
@@ -117,6 +120,7 @@ mod tests {
         for (ty, found) in [
             (numeric, "NaN"),
             (Type::Double, "Infinity"),
+            (Type::Double, "-0"),
             (Type::Date, "infinity"),
             (Type::Timestamp, "0044-03-15 00:00:00 BC"),
         ] {

@@ -169,7 +169,7 @@ fn read_row(table: &Table, row: &rusqlite::Row<'_>, is_foreign: bool) -> rusqlit
 
 impl Mirror for SqliteSink {
     fn begin_read(&mut self, source_id: &str) -> Result<Held, SinkError> {
-        let connection = self.connect()?;
+        let connection = self.connect_there()?;
         connection
             .execute_batch("BEGIN")
             .map_err(|error| self.failed(&error))?;
@@ -255,7 +255,7 @@ impl Mirror for SqliteSink {
             sink.put_table(transaction, source_id, &empty)?;
             // The owner must see it: what it remembers of the table is no longer so.
             let cursor = sink.load(transaction, source_id)?.cursor;
-            let mut cursor = cursor.ok_or_else(|| memory::overtaken(&sink.describe()))?;
+            let mut cursor = cursor.ok_or_else(|| memory::nothing_held(&sink.describe()))?;
             cursor.owner_epoch += 1;
             sink.put_cursor(transaction, &cursor)
         })

@@ -14,6 +14,8 @@ use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
 use stele_core::value::{check, text};
 use stele_core::{Type, Value};
 
+use crate::readback;
+
 /// SQLite's type of a column.
 pub(super) fn storage(ty: Type) -> &'static str {
     match ty {
@@ -46,7 +48,7 @@ pub(super) fn from_sqlite(ty: Type, found: ValueRef<'_>) -> Result<Value, String
         (Type::Bool, ValueRef::Integer(0)) => Value::Bool(false),
         (Type::Bool, ValueRef::Integer(1)) => Value::Bool(true),
         (Type::SmallInt | Type::Integer | Type::BigInt, ValueRef::Integer(v)) => Value::Int(v),
-        (Type::Double, ValueRef::Real(v)) => Value::Double(v),
+        (Type::Double, ValueRef::Real(v)) => readback::double(v)?,
         (Type::Bytea, ValueRef::Blob(v)) => Value::Bytes(v.to_vec()),
         (_, ValueRef::Text(bytes)) if storage(ty) == "TEXT" => {
             let found_text = std::str::from_utf8(bytes).map_err(|_| wrong())?;

@@ -15,7 +15,7 @@ use stele_node::OfflineLedger;
 use stele_store::SnapshotFile;
 use stele_store::snapshot::{SNAPSHOTS_FOLDER, height_of_name};
 
-use super::{FILES, FOLDERS, MARK};
+use super::{FILES, FOLDERS, MARK, TRUST};
 use crate::config::Config;
 use crate::paint::Paint;
 use crate::progress::{bytes_bar, count_bar};
@@ -136,7 +136,10 @@ fn unpack(args: &ImportArgs, part: &Path) -> Result<()> {
             .create_new(true)
             .mode(0o600)
             .open(&target)
-            .with_context(|| format!("cannot write {}", target.display()))?;
+            .with_context(|| match target.exists() {
+                true => format!("{shown} holds {} twice", name.display()),
+                false => format!("cannot write {}", target.display()),
+            })?;
         std::io::copy(&mut entry, &mut file)
             .with_context(|| format!("cannot unpack {}", name.display()))?;
         file.sync_all()
@@ -202,10 +205,25 @@ fn check(args: &ImportArgs, part: &Path, config: &Config) -> Result<serde_json::
             finding.reason
         );
     }
+    // What was pinned is what later commands find, whatever the archive says of itself.
+    runtime
+        .files
+        .replace(&part.join(TRUST), trust.to_string().as_bytes())?;
     let mut snapshots = Vec::new();
     for entry in std::fs::read_dir(part.join(SNAPSHOTS_FOLDER))? {
         let path = entry?.path();
         let file = SnapshotFile::open(&*runtime.files, &path, trust.suite)?;
+        let named = path
+            .file_name()
+            .and_then(|name| height_of_name(name.to_str()?));
+        if named != Some(file.summary().height) {
+            bail!(
+                "{}: the snapshot {} is of block {}: somebody named it anew",
+                args.file.display(),
+                path.file_name().unwrap_or_default().display(),
+                file.summary().height
+            );
+        }
         let bar = count_bar("checking the snapshot", !args.json);
         bar.set_length(file.summary().rows);
         let summary = file.verify(&trust, &mut |rows| bar.set_position(rows))?;

@@ -43,7 +43,9 @@ pub(crate) enum ConfigError {
         section: &'static str,
         address: SocketAddr,
     },
-    #[error("cluster.peers: {peer:?} names no validator and its address: write \"one@127.0.0.1:7400\"")]
+    #[error(
+        "cluster.peers: {peer:?} names no validator and its address: write \"one@127.0.0.1:7400\""
+    )]
     Peer { peer: String },
     #[error("TLS of {section} is half set up: {section}.{missing} is missing")]
     HalfTls {

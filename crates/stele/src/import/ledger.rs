@@ -120,9 +120,9 @@ impl Copy<'_> {
         let sent = self.send();
         let finished = self.writer.finish().map_err(spoken);
         finished.with_context(|| {
+            let table = &self.table;
             format!(
-                "cannot store all rows of {}; with --resume it goes on where it was",
-                self.table
+                "cannot store all rows of {table}; with --resume it goes on where it was, unless somebody changed its rows meanwhile: DROP TABLE {table} then, and import again"
             )
         })?;
         sent

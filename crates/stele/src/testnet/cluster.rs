@@ -16,7 +16,9 @@ use crate::config::Config;
 use crate::login::Login;
 
 /// Names of the first validators; others are called by their number.
-const NAMES: [&str; 10] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+const NAMES: [&str; 10] = [
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+];
 /// Longest wait for a node to stop.
 const STOP_WAIT: Duration = Duration::from_secs(20);
 /// Configuration of a node, in its directory.
@@ -66,7 +68,13 @@ pub(super) struct Seen {
 
 impl Cluster {
     /// Opens the nodes of a directory, or makes them.
-    pub(super) fn open(directory: &Path, count: u16, origin: &str, interval_ms: u64, ports: &Ports) -> Result<Self> {
+    pub(super) fn open(
+        directory: &Path,
+        count: u16,
+        origin: &str,
+        interval_ms: u64,
+        ports: &Ports,
+    ) -> Result<Self> {
         let names: Vec<String> = (1..=count).map(name_of).collect();
         if !directory.join(&names[0]).join(CONFIG).is_file() {
             make(directory, &names, origin, interval_ms, ports)?;
@@ -100,7 +108,8 @@ impl Cluster {
         for member in &mut self.members {
             let down = member.directory.join(DOWN);
             if down.exists() {
-                fs::remove_file(&down).with_context(|| format!("cannot remove {}", down.display()))?;
+                fs::remove_file(&down)
+                    .with_context(|| format!("cannot remove {}", down.display()))?;
             }
             member.start()?;
         }
@@ -111,13 +120,21 @@ impl Cluster {
     pub(super) fn look_after(&mut self) -> Result<Vec<String>> {
         let mut told = Vec::new();
         for member in &mut self.members {
-            let ended = member.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            let ended = member
+                .child
+                .as_mut()
+                .and_then(|child| child.try_wait().ok().flatten());
             let is_down = member.directory.join(DOWN).exists();
             if let Some(status) = ended {
                 member.child = None;
                 let _ = fs::remove_file(member.directory.join(PID));
                 match is_down {
-                    true => told.push(format!("{} was killed; `stele testnet --dir {} --revive {}` starts it again", member.name, self.directory.display(), member.name)),
+                    true => told.push(format!(
+                        "{} was killed; `stele testnet --dir {} --revive {}` starts it again",
+                        member.name,
+                        self.directory.display(),
+                        member.name
+                    )),
                     false => bail!(
                         "node {} ended ({status}): {}",
                         member.name,
@@ -143,7 +160,10 @@ impl Cluster {
                 std::thread::spawn(move || look(&config, name))
             })
             .collect();
-        looks.into_iter().filter_map(|look| look.join().ok()).collect()
+        looks
+            .into_iter()
+            .filter_map(|look| look.join().ok())
+            .collect()
     }
 
     /// Stops all nodes, and waits for them.
@@ -157,7 +177,9 @@ impl Cluster {
         }
         let begun = Instant::now();
         for member in &mut self.members {
-            let Some(mut child) = member.child.take() else { continue };
+            let Some(mut child) = member.child.take() else {
+                continue;
+            };
             while child.try_wait().is_ok_and(|ended| ended.is_none()) {
                 if begun.elapsed() > STOP_WAIT {
                     let _ = child.kill();
@@ -201,18 +223,32 @@ fn name_of(number: u16) -> String {
 }
 
 /// Makes the ledger and a configuration for each node.
-fn make(directory: &Path, names: &[String], origin: &str, interval_ms: u64, ports: &Ports) -> Result<()> {
+fn make(
+    directory: &Path,
+    names: &[String],
+    origin: &str,
+    interval_ms: u64,
+    ports: &Ports,
+) -> Result<()> {
     let count = names.len();
     let postgres = addresses(ports.postgres, count)?;
     let http = addresses(ports.http, count)?;
     let cluster = addresses(ports.cluster, count)?;
-    let members: Vec<(String, PathBuf)> = names.iter().map(|name| (name.clone(), directory.join(name).join(DATA))).collect();
+    let members: Vec<(String, PathBuf)> = names
+        .iter()
+        .map(|name| (name.clone(), directory.join(name).join(DATA)))
+        .collect();
     for (_, data) in &members {
         fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
     }
-    let root = fs::canonicalize(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let root = fs::canonicalize(directory)
+        .with_context(|| format!("cannot read {}", directory.display()))?;
     Directory::found(origin, &members, &Runtime::real()).context("cannot make the ledger")?;
-    let peers: Vec<String> = names.iter().zip(&cluster).map(|(name, address)| format!("{name}@{address}")).collect();
+    let peers: Vec<String> = names
+        .iter()
+        .zip(&cluster)
+        .map(|(name, address)| format!("{name}@{address}"))
+        .collect();
     let places = postgres.iter().zip(&http).zip(&cluster);
     for (name, ((postgres, http), cluster)) in names.iter().zip(places) {
         let own = root.join(name);
@@ -224,7 +260,8 @@ fn make(directory: &Path, names: &[String], origin: &str, interval_ms: u64, port
             quoted(origin.to_owned()),
             peers.join(", ")
         );
-        fs::write(own.join(CONFIG), text).with_context(|| format!("cannot write into {}", own.display()))?;
+        fs::write(own.join(CONFIG), text)
+            .with_context(|| format!("cannot write into {}", own.display()))?;
     }
     Ok(())
 }
@@ -237,20 +274,25 @@ fn addresses(first: u16, count: usize) -> Result<Vec<SocketAddr>> {
             .collect::<std::io::Result<_>>()
             .context("no port is free")?;
         let addresses = held.iter().map(TcpListener::local_addr);
-        return addresses.collect::<std::io::Result<_>>().context("no port is free");
+        return addresses
+            .collect::<std::io::Result<_>>()
+            .context("no port is free");
     }
     (0..count)
         .map(|number| {
             let number = u16::try_from(number).ok();
             let port = number.and_then(|number| first.checked_add(number));
-            let port = port.with_context(|| format!("{count} ports from {first} on are more than there are"))?;
+            let port = port.with_context(|| {
+                format!("{count} ports from {first} on are more than there are")
+            })?;
             Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         })
         .collect()
 }
 
 fn look(config: &Config, name: String) -> Seen {
-    let status = Client::impatient(config, Login::new(stele_node::keys::OPERATOR, None)).and_then(|client| client.get_json("/v1/status"));
+    let status = Client::impatient(config, Login::new(stele_node::keys::OPERATOR, None))
+        .and_then(|client| client.get_json("/v1/status"));
     let status = status.unwrap_or(Value::Null);
     let number = |field: &str| status.get(field).and_then(Value::as_u64);
     let text = |field: &str| status.get(field).and_then(Value::as_str).map(str::to_owned);
@@ -279,14 +321,18 @@ fn process(directory: &Path, name: &str) -> Result<u32> {
     }
     let text = fs::read_to_string(own.join(PID)).unwrap_or_default();
     text.trim().parse().ok().with_context(|| {
-        format!("node {name} does not run: `stele testnet --dir {}` starts all", directory.display())
+        format!(
+            "node {name} does not run: `stele testnet --dir {}` starts all",
+            directory.display()
+        )
     })
 }
 
 /// Kills a node; it stays dead until it is revived.
 pub(super) fn kill(directory: &Path, name: &str) -> Result<()> {
     let process = process(directory, name)?;
-    fs::write(directory.join(name).join(DOWN), "").context("cannot note that the node is to stay dead")?;
+    fs::write(directory.join(name).join(DOWN), "")
+        .context("cannot note that the node is to stay dead")?;
     signal("KILL", process)
 }
 
@@ -305,7 +351,10 @@ pub(super) fn revive(directory: &Path, name: &str) -> Result<()> {
 }
 
 fn signal(name: &str, process: u32) -> Result<()> {
-    let sent = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status();
+    let sent = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(process.to_string())
+        .status();
     match sent.context("cannot run kill")?.success() {
         true => Ok(()),
         false => bail!("process {process} is not there"),
