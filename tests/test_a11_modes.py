@@ -64,6 +64,10 @@ class Modes(DirectoryCase):
         sent = stele("send", *options, "--json", "INSERT INTO parts VALUES (1)", "INSERT INTO parts VALUES (2)")
         self.assertEqual(sent.returncode, 0, sent.stderr)
         self.assertEqual(json.loads(sent.stdout)["rows_affected"], 2)
+        # A proof that cannot be kept is told before anything is written.
+        nowhere = stele("send", *options, "--proof", self.home / "none" / "p", "INSERT INTO parts VALUES (9)")
+        self.assertEqual(nowhere.returncode, 1)
+        self.assertEqual(node.query("SELECT count(*) FROM parts WHERE id = 9"), ["0"])
         twice = stele("send", *options, "INSERT INTO parts VALUES (2)")
         self.assertEqual(twice.returncode, 1)
         self.assertIn("23505", twice.stdout)

@@ -5,11 +5,13 @@ tables with the state root its block commits to. What is damaged or forged is re
 """
 
 import datetime
+import io
 import json
 import shutil
 import signal
 import sqlite3
 import subprocess
+import tarfile
 import time
 
 from mariadb_server import MariaDbServer
@@ -241,6 +243,28 @@ class Archives(RestoreCase):
             else:
                 self.assertFalse(target.exists(), place)
                 self.assertNotIn("panicked", done.stderr, place)
+        def altered(name, change):
+            """The archive with other members, unpacked under a trust file that is good."""
+            path = self.home / name
+            with tarfile.open(archive) as old, tarfile.open(path, "w") as new:
+                for member in old:
+                    for one, content in change(member, old.extractfile(member).read()):
+                        one.size = len(content)
+                        new.addfile(one, io.BytesIO(content))
+            return stele("archive", "import", path, "--dir", self.home / f"{name}.dir", "--trust", trust)
+
+        # What was pinned is kept, whatever the archive says of itself.
+        done = altered("own.tar", lambda one, content: [(one, content.replace(b"one", b"two") if one.name == "trust.txt" else content)])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((self.home / "own.tar.dir" / "trust.txt").read_bytes(), trust.read_bytes())
+
+        def renamed(one, content):
+            if one.name.startswith("snapshots/"):
+                one.name = "snapshots/0000000000000003.snapshot"
+            return [(one, content)]
+
+        self.assertIn("named it anew", altered("renamed.tar", renamed).stderr)
+        self.assertIn("genesis twice", altered("twice.tar", lambda one, content: [(one, content)] * (1 + (one.name == "genesis"))).stderr)
         cut = self.home / "cut.tar"
         cut.write_bytes(whole[: len(whole) // 2])
         done = stele("archive", "import", cut, "--dir", self.home / "cut", "--trust", trust)

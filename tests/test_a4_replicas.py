@@ -404,6 +404,29 @@ class PostgresByHand(ByHand, ReplicaCase):
         self.assertRegex(" ".join(self.found("public.other")["drift"]), "collation")
         self.mended("public.other")
 
+    def test_a4_minus_nought(self):
+        """SQLite and MariaDB make 0 of it when it is written."""
+        self.ledger.query("UPDATE other SET x = 0 WHERE who = 'b'")
+        self.replicas.wait("copy")
+        self.by_hand("UPDATE {other} SET x = '-0'::float8 WHERE who = 'b'")
+        self.assertEqual([row["kind"] for row in self.found("public.other")["differences"]], ["unreadable"])
+        self.mended("public.other")
+
+    def test_a4_a_table_that_inherits(self):
+        """Its rows are somebody else's, and readers of the mirrored table see them."""
+        self.by_hand("CREATE TABLE heir () INHERITS ({t})")
+        self.target.run("INSERT INTO heir (id, v) VALUES (7, 'mine')")
+        self.assertIn("heir inherits from it", " ".join(self.found()["drift"]))
+        done = self.replicas.tried("audit", "copy", "--repair")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("heir", done.stderr)
+        self.assertEqual(self.target.run("SELECT v FROM ONLY heir"), [("mine",)])
+        self.target.run("ALTER TABLE heir NO INHERIT t")
+        self.ledger.query("UPDATE t SET n = n + 1 WHERE id < 10")
+        self.replicas.wait("copy")
+        self.replicas.clean("copy")
+        self.assertEqual(self.target.run("SELECT v FROM heir"), [("mine",)])
+
     def test_a4_a_table_another_view_stands_on(self):
         self.by_hand("CREATE VIEW seen AS SELECT v FROM {t}")
         self.by_hand("ALTER TABLE {t} ADD COLUMN extra TEXT")
@@ -424,6 +447,14 @@ class PostgresByHand(ByHand, ReplicaCase):
 
 
 class MariaByHand(ByHand, ReplicaCase):
+    def test_a4_an_engine_without_transactions(self):
+        self.by_hand("ALTER TABLE {t} ENGINE = MyISAM")
+        self.assertIn("kept by MyISAM", " ".join(self.found()["drift"]))
+        self.replicas.done("pause", "copy")
+        self.replicas.done("resume", "copy")
+        self.assertIn("ENGINE = InnoDB", self.replicas.waits_for("copy", "drift")["reason"])
+        self.mended()
+
     kind = "mariadb"
     UNDO = (
         "CREATE TRIGGER undone BEFORE INSERT ON {t} FOR EACH ROW SET NEW.v = 'forged'",

@@ -5,6 +5,7 @@ cause is gone.
 """
 
 import concurrent.futures
+import pathlib
 import shutil
 import signal
 import sqlite3
@@ -12,7 +13,7 @@ import time
 import unittest
 
 from mariadb_server import SECRET, SECRET_USER, free_port
-from replica_targets import KINDS, SERVERS, ReplicaCase
+from replica_targets import KINDS, SERVERS, ReplicaCase, Replicas
 
 
 def setUpModule():
@@ -148,6 +149,34 @@ class Refused(ReplicaCase):
                 self.replicas.wait(kind)
                 self.replicas.clean(kind)
                 self.ledger.query("DROP TABLE lines")
+
+    def test_a_database_that_is_a_replicas_by_another_name(self):
+        """A second worker and a second cursor there would undo the first."""
+        for kind in KINDS:
+            with self.subTest(kind):
+                database = self.database(kind)
+                self.replicas.add(kind, database.target)
+                self.replicas.wait(kind)
+                if kind == "sqlite":
+                    (self.home / "link.db").symlink_to(database.path)
+                    alias = f"sqlite:{self.home / 'link.db'}"
+                else:
+                    alias = database.target.replace("localhost", "127.0.0.1")
+                self.assertNotEqual(alias, database.target)
+                self.refused(f'database of replica "{kind}" by another name', "alias", alias)
+                self.ledger.query("UPDATE orders SET v = v || '+'")
+                self.replicas.wait(kind)
+                self.replicas.clean(kind)
+
+    def test_names_a_target_cannot_have(self):
+        self.ledger.query('CREATE TABLE odd ("😀" INT PRIMARY KEY)')
+        database = self.database("mariadb")
+        self.replicas.tried("add", "mariadb", "--to", database.target)
+        self.assertIn("public.odd", self.replicas.waits_for("mariadb", "unfit")["reason"])
+        self.replicas.done("remove", "mariadb", "--drop-tables")
+        self.replicas.add("mariadb", self.database("mariadb").target, "--table", "orders")
+        self.replicas.wait("mariadb")
+        self.replicas.clean("mariadb")
 
     def test_names_that_clash_in_the_target(self):
         self.ledger.query('CREATE SCHEMA a; CREATE TABLE a.b (id INT PRIMARY KEY); CREATE TABLE a_b (id INT PRIMARY KEY)')
@@ -308,6 +337,56 @@ class Interrupted(ReplicaCase):
                 connection.execute("ALTER TABLE orders ADD COLUMN d TEXT DEFAULT 'd'; ALTER TABLE orders DROP COLUMN d")
         self.replicas.wait("mariadb")
         self.replicas.clean("mariadb")
+
+    def test_a17_two_nodes_with_one_replica(self):
+        """A copy of a node takes its databases over: the first stops, and can do no harm there."""
+        self.replicas.wait(*self.databases)
+        self.ledger.stop()
+        shutil.copytree(self.ledger.directory, self.home / "copy")
+        self.ledger.start()
+        self.replicas.wait(*self.databases)
+        copy = self.node("copy").start()
+        second = Replicas(self, copy)
+        for name in self.databases:
+            # The first sees it once it writes.
+            second.wait(name)
+        self.write()
+        for name in self.databases:
+            with self.subTest(name):
+                self.assertIn("taken this database over", self.replicas.waits_for(name, "overtaken")["reason"])
+                refused = self.replicas.tried("remove", name, "--drop-tables")
+                self.assertEqual(refused.returncode, 1, refused.stdout)
+                self.assertIn("--forget", refused.stderr)
+                self.replicas.done("remove", name, "--forget")
+                second.wait(name)
+                second.clean(name)
+
+    def test_a2_a_file_that_is_moved(self):
+        database = self.databases["sqlite"]
+        moved = self.home / "moved.db"
+        self.replicas.done("pause", "sqlite")
+        database.path.rename(moved)
+        # An audit looks; it makes nothing.
+        done = self.replicas.tried("audit", "sqlite")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("not there", done.stderr)
+        self.assertFalse(database.path.exists())
+        done = self.replicas.tried("remove", "sqlite", "--drop-tables")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        moved.rename(database.path)
+        self.replicas.done("resume", "sqlite")
+        self.all_well()
+        # Under the replica's hands: nothing is written to where nobody reads.
+        database.path.rename(moved)
+        self.write()
+        reason = self.replicas.waits_for("sqlite", "refused")["reason"]
+        self.assertRegex(reason, "moved|-wal is, which holds rows of it")
+        # What belongs to the file goes after it; another is made in its place.
+        for ending in ("-wal", "-shm"):
+            pathlib.Path(f"{database.path}{ending}").rename(f"{moved}{ending}")
+        self.all_well()
+        with sqlite3.connect(moved) as kept:
+            self.assertEqual(kept.execute("SELECT count(*) FROM orders").fetchone()[0], self.number - 5)
 
     def test_a14_a_fresh_ledger_in_the_same_databases(self):
         """Another ledger is another source: the tables of the old one are in its way, its cursor is not."""

@@ -260,6 +260,13 @@ impl MySqlSink {
         Ok(engine.filter(|engine| engine != "InnoDB"))
     }
 
+    /// Whether there is a cursor of a source, whatever stands in it.
+    fn knows(&mut self, source_id: &str) -> Result<bool, SinkError> {
+        let sql = "SELECT 1 FROM stele_cursor WHERE source_id = ?";
+        let found: mysql::Result<Option<u8>> = self.connected()?.conn.exec_first(sql, (source_id,));
+        Ok(found.map_err(|error| self.failed(&error))?.is_some())
+    }
+
     /// Whether there is a cursor, of whichever source.
     fn stands(&mut self) -> Result<bool, SinkError> {
         let conn = &mut self.connected()?.conn;
@@ -550,7 +557,7 @@ impl Sink for MySqlSink {
 
     fn remove(&mut self, source_id: &str, tables: bool) -> Result<(), SinkError> {
         self.connected = None;
-        if tables && (!self.remembers()? || self.load(source_id, false)?.0.cursor.is_none()) {
+        if tables && !(self.remembers()? && self.knows(source_id)?) {
             return Err(memory::nothing_held(&self.describe()));
         }
         for sql in MEMORY_SQL {

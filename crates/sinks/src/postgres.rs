@@ -139,6 +139,13 @@ impl Work<'_, '_> {
         )
     }
 
+    /// Whether there is a cursor of a source, whatever stands in it.
+    fn knows(&mut self, source_id: &str) -> Result<bool, SinkError> {
+        let sql = "SELECT 1 FROM stele.stele_cursor WHERE source_id = $1";
+        let found = self.transaction.query_opt(sql, &[&source_id]);
+        Ok(found.map_err(|error| self.failed(&error))?.is_some())
+    }
+
     fn put_cursor(&mut self, cursor: &Cursor) -> Result<(), SinkError> {
         let height = memory::height_shown(cursor);
         self.transaction
@@ -504,7 +511,7 @@ impl Sink for PostgresSink {
         self.write(|work| {
             if tables {
                 let there = read::remembers(&mut work.transaction, work.server)?;
-                if !there || work.load_locked(source_id)?.cursor.is_none() {
+                if !there || !work.knows(source_id)? {
                     return Err(memory::nothing_held(&work.describe()));
                 }
             }

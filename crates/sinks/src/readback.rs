@@ -84,3 +84,15 @@ pub(crate) fn differences(
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minus_nought_is_another_content() {
+        assert_eq!(double(0.0), Ok(Value::Double(0.0)));
+        assert_eq!(double(-1.5), Ok(Value::Double(-1.5)));
+        assert!(double(-0.0).is_err());
+    }
+}

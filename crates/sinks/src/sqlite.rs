@@ -256,7 +256,6 @@ impl SqliteSink {
         let mut connection = match self.connection.take() {
             Some(connection) => {
                 if self.identity() != self.opened {
-                    // Closing writes into the file that was moved what still lies beside it.
                     drop(connection);
                     let moved = format!("{}: the file was moved or replaced", self.describe());
                     return Err(SinkError::new(SinkErrorKind::Refused, moved)
@@ -596,8 +595,15 @@ impl Sink for SqliteSink {
         self.connection = None;
         self.connect_there()?;
         self.write(|sink, transaction| {
-            if tables && sink.load(transaction, source_id)?.cursor.is_none() {
-                return Err(memory::nothing_held(&sink.describe()));
+            if tables {
+                let sql = "SELECT count(*) > 0 FROM stele_cursor WHERE source_id = ?1";
+                let known = sink.remembers(transaction)?
+                    && transaction
+                        .query_row(sql, [source_id], |row| row.get(0))
+                        .map_err(|error| sink.failed(&error))?;
+                if !known {
+                    return Err(memory::nothing_held(&sink.describe()));
+                }
             }
             let rows = transaction
                 .execute_batch(MEMORY_SQL)

@@ -79,7 +79,7 @@ pub(super) fn describe(server: &Server) -> String {
 pub(super) fn failed(server: &Server, error: &mysql::Error) -> SinkError {
     let target = describe(server);
     let told = |kind, message: String, remedy: &str| SinkError::new(kind, message).remedy(remedy);
-    if error.to_string().contains("os error 11") {
+    if error.to_string().contains("(os error 11)") {
         return told(
             SinkErrorKind::Unreachable,
             format!(
