@@ -53,6 +53,8 @@ def inputs():
                     block = bytes.fromhex(content)
                     certified = len(block).to_bytes(4, "big") + block + b"\0\0\0\x02x\n"
                     yield "core_decoders", b"\x1a\x01\0\0\0\x01" + certified
+    yield "core_decoders", bytes([29]) + b"\x01\x01\0\0\0\x02\0\0\0\x01a\0\0\0\x02bc"
+    yield "core_decoders", bytes([29]) + b"\x01\x02" + (7).to_bytes(8, "big") + b"\0\0\0\x05note\n"
     for path in ("tree/row-proofs.txt", "tree/table-proofs.txt"):
         for line in lines(path):
             words = line.split(" ")

@@ -422,6 +422,11 @@ class Interrupted(ReplicaCase):
             status = self.replicas.status(name)
             self.assertRegex(status["reason"], "remove|refill|fork|other", status)
             self.assertEqual(database.dump("public.orders", self.COLUMNS), before[name])
+            # Another history is nothing to compare with, or to mend by.
+            for command in (("audit", name), ("audit", name, "--repair")):
+                done = self.replicas.tried(*command)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn("another history", done.stderr)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ use stele_core::leaf::LogLeaf;
 use stele_core::log::{decode_bundle, encode_bundle};
 use stele_core::note::SignedNote;
 use stele_core::outcome::{BlockEffects, Change, Outcome, TransactionEffects};
+use stele_core::peer::PeerMessage;
 use stele_core::proof::Evidence;
 use stele_core::row::{decode_row, encode_row};
 use stele_core::schema::{Column, ColumnId, Table, TableId};
@@ -77,6 +78,7 @@ fuzz_target!(|data: &[u8]| {
         26 => canonical::<CertifiedBlocks>(bytes),
         27 => canonical::<Cursor>(bytes),
         28 => canonical::<Shape>(bytes),
+        29 => canonical::<PeerMessage>(bytes),
         _ => {}
     }
 });

@@ -42,6 +42,9 @@ pub trait Commitment {
     /// The height.
     fn height(&self) -> u64;
 
+    /// Hash of the block of that height; zeros at height 0.
+    fn block_hash(&self) -> Hash;
+
     /// The suite hashes are made with.
     fn suite(&self) -> Suite;
 

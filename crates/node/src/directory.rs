@@ -8,6 +8,7 @@
 //! keys/<name>.key   keys of local users, the operator's among them
 //! replicas/         databases that mirror tables: what each is to be, and its password
 //! snapshots/        states that restores begin from
+//! engine/           of one of several validators: its votes, and blocks that are not applied yet
 //! validator.key     the key that signs checkpoints
 //! segments/         blocks and effects: the only files that cannot be made again
 //! index/            look-ups, derived from the segments

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use stele_consensus::bft::{Messenger, Outbox, messages};
 use stele_consensus::{DeliverError, Link, OrderedBlock, Verdict, Voter};
-use stele_core::block::{BLOCK_TRANSACTIONS_MAX, BlockView, Header};
+use stele_core::block::{BLOCK_LEN_MAX, BLOCK_TRANSACTIONS_MAX, BlockView, Header};
 use stele_core::crypto::PublicKey;
 use stele_core::note::{CertificateVerifier, SignedNote, SignerKey};
 use stele_core::transaction::SignedTransaction;
@@ -199,6 +199,9 @@ impl Inner {
             || header.transaction_count as usize > BLOCK_TRANSACTIONS_MAX
         {
             return Err("it holds no transactions, or too many".to_owned());
+        }
+        if block.bytes.len() > BLOCK_LEN_MAX {
+            return Err("it is longer than a block may be".to_owned());
         }
         if !voting.is_good_certificate(&header.certificate) {
             return Err("its certificate is none".to_owned());

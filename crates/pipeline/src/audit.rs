@@ -142,6 +142,14 @@ pub fn audit(
         .filter(|cursor| cursor.height > 0)
         .ok_or_else(|| AuditFailure::Empty(mirror.describe()))?;
     let commitment = commitment(source, cursor.height)?;
+    if commitment.block_hash() != cursor.block_hash {
+        return Err(SourceError::Forked {
+            height: cursor.height,
+            found: cursor.block_hash.to_string(),
+            expected: commitment.block_hash().to_string(),
+        }
+        .into());
+    }
     let (suite, certified) = (commitment.suite(), commitment.tables().to_vec());
     // While it is held the source keeps what it replaces: taken again where rows differ.
     drop(commitment);

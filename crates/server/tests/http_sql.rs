@@ -112,7 +112,7 @@ async fn a11_a_client_waits_for_what_it_needs() {
             )
             .await;
         assert_eq!(read.json()["rows"], json!([[value]]), "{}", read.text());
-        assert!(read.json()["height"].as_u64().unwrap() >= height.parse().unwrap());
+        assert!(read.json()["height"].as_u64().unwrap() >= height.parse::<u64>().unwrap());
     }
     let hurried = Api::with(
         HttpConfig {

@@ -1,18 +1,15 @@
 //! A SQLite file as a sink. A batch and its cursor are one transaction of SQLite, changes of shapes among it.
 
+mod connect;
 mod define;
 mod foreign;
 mod read;
 mod value;
 
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
-};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior};
 use stele_core::codec::Encode as _;
 use stele_flow::{
     Batch, Cursor, Held, HeldTable, Load, RowChange, Sink, SinkError, SinkErrorKind, Step, Table,
@@ -21,11 +18,6 @@ use stele_flow::{
 use crate::memory;
 use crate::naming::Naming;
 use value::to_sqlite;
-
-/// How long another writer of the file is waited for.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
-/// Statements kept prepared.
-const STATEMENTS_KEPT: usize = 128;
 
 const MEMORY_SQL: &str = "
 CREATE TABLE IF NOT EXISTS stele_cursor (
@@ -82,87 +74,6 @@ impl SqliteSink {
             is_foreign: true,
             ..Self::new(path, Naming::default())
         }
-    }
-
-    /// Opens the file, which must be there: reading and removing make none.
-    fn connect_there(&self) -> Result<Connection, SinkError> {
-        if self.is_foreign || self.path.exists() {
-            return self.connect();
-        }
-        let gone = format!("{}: the file is not there", self.describe());
-        Err(SinkError::new(SinkErrorKind::Refused, gone)
-            .remedy("move it back; or let the replica go on, which makes it anew and fills it"))
-    }
-
-    fn connect(&self) -> Result<Connection, SinkError> {
-        if self.is_foreign {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let opened = Connection::open_with_flags(&self.path, flags);
-            let connection = opened.map_err(|error| self.failed(&error))?;
-            let added = read::add_functions(&connection);
-            added.map_err(|error| self.failed(&error))?;
-            return Ok(connection);
-        }
-        let mut rest = self.path.as_os_str().to_owned();
-        rest.push("-wal");
-        if !self.path.exists() && Path::new(&rest).exists() {
-            let left = format!(
-                "{}: the file is not there, and {} is, which holds rows of it",
-                self.describe(),
-                Path::new(&rest).display()
-            );
-            return Err(SinkError::new(SinkErrorKind::Refused, left)
-                .remedy("move the file back, or that one after it"));
-        }
-        // Rows of the ledger are not for everybody on the machine: a new file is its owner's alone.
-        let made = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&self.path);
-        if made.is_ok() {
-            tracing::debug!(path = %self.path.display(), "made the file of a replica");
-        }
-        let connect = || {
-            let connection = Connection::open(&self.path)?;
-            connection.busy_timeout(BUSY_WAIT)?;
-            connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            connection.pragma_update(None, "synchronous", "normal")?;
-            read::add_functions(&connection)?;
-            Ok(connection)
-        };
-        connect().map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &rusqlite::Error) -> SinkError {
-        let (kind, remedy) = match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => (SinkErrorKind::Full, "make room; it goes on by itself"),
-            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => (
-                SinkErrorKind::Refused,
-                "let the node's user write the file and its folder",
-            ),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
-                SinkErrorKind::Unreachable,
-                "another program holds a transaction open on it; end that",
-            ),
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
-                SinkErrorKind::Drift,
-                match self.is_foreign {
-                    true => "the file is no SQLite database, or a damaged one: name another",
-                    false => {
-                        "the file is no SQLite database, or a damaged one: move it away, it is filled anew"
-                    }
-                },
-            ),
-            _ => {
-                return SinkError::new(
-                    SinkErrorKind::Other,
-                    format!("{}: {error}", self.describe()),
-                );
-            }
-        };
-        SinkError::new(kind, format!("{}: {error}", self.describe())).remedy(remedy)
     }
 
     /// Tables that a ledger wrote into the file, whichever it was.
@@ -240,12 +151,6 @@ impl SqliteSink {
 
     fn own_tables(&self, rows: Vec<memory::TableRow>) -> Result<Vec<HeldTable>, SinkError> {
         memory::held_tables(&self.describe(), rows, |table| self.naming.flat(table))
-    }
-
-    /// Device and number of the file of that name.
-    fn identity(&self) -> Option<(u64, u64)> {
-        let found = std::fs::metadata(&self.path).ok()?;
-        Some((found.dev(), found.ino()))
     }
 
     /// Runs one write transaction; on failure nothing of it stays.

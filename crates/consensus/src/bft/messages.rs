@@ -1,6 +1,9 @@
 //! What nodes tell each other beside votes and blocks.
 
+use std::sync::Arc;
+
 use futures::channel::mpsc;
+use parking_lot::Mutex;
 use stele_core::crypto::PublicKey;
 
 /// Longest message, in bytes.
@@ -13,7 +16,7 @@ pub(super) type Message = (Option<PublicKey>, Vec<u8>);
 
 /// Sends messages to other validators. What cannot be sent now is dropped: the node tells it again.
 #[derive(Clone)]
-pub struct Messenger(mpsc::Sender<Message>);
+pub struct Messenger(Arc<Mutex<mpsc::Sender<Message>>>);
 
 /// Messages on their way to the engine.
 pub struct Outbox(pub(super) mpsc::Receiver<Message>);
@@ -22,12 +25,13 @@ pub struct Outbox(pub(super) mpsc::Receiver<Message>);
 #[must_use]
 pub fn messages() -> (Messenger, Outbox) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    (Messenger(sender), Outbox(receiver))
+    (Messenger(Arc::new(Mutex::new(sender))), Outbox(receiver))
 }
 
 impl Messenger {
     /// Sends to one validator, or to all others; true when it is on its way, which promises nothing.
     pub fn send(&self, to: Option<PublicKey>, message: Vec<u8>) -> bool {
-        message.len() <= MESSAGE_LEN_MAX && self.0.clone().try_send((to, message)).is_ok()
+        // One sender for all: each of a channel's senders has a place more than its bound.
+        message.len() <= MESSAGE_LEN_MAX && self.0.lock().try_send((to, message)).is_ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use stele_core::schema::{Column, TableId};
 use stele_core::tree::{Node as TreeNode, NodeStore as _, state_root};
-use stele_core::{Suite, Value};
+use stele_core::{Hash, Suite, Value};
 use stele_flow::change::{Position, Table as Shape};
 use stele_flow::source::EachRow;
 use stele_flow::{Commitment, CommittedRow, CommittedTable, SourceError, State};
@@ -69,6 +69,7 @@ impl State for LedgerState {
 pub(super) struct LedgerCommitment {
     snapshot: Snapshot,
     height: u64,
+    block_hash: Hash,
     suite: Suite,
     tables: Vec<CommittedTable>,
 }
@@ -83,15 +84,12 @@ impl LedgerCommitment {
             )),
             other => unreadable(other),
         })?;
+        let mut block_hash = Hash::ZERO;
         if height > 0 {
             let root = state_root(suite, past.tables()).map_err(unreadable)?;
-            let certified = node
-                .inner
-                .effects(height)
-                .map_err(unreadable)?
-                .leaf
-                .state_root;
-            if root != certified {
+            let leaf = node.inner.effects(height).map_err(unreadable)?.leaf;
+            block_hash = leaf.block;
+            if root != leaf.state_root {
                 return Err(unreadable(format!(
                     "the node's own state gives another root at height {height} than block {height} commits to; run `stele audit`"
                 )));
@@ -108,6 +106,7 @@ impl LedgerCommitment {
         Ok(Self {
             snapshot,
             height,
+            block_hash,
             suite,
             tables,
         })
@@ -115,6 +114,10 @@ impl LedgerCommitment {
 }
 
 impl Commitment for LedgerCommitment {
+    fn block_hash(&self) -> Hash {
+        self.block_hash
+    }
+
     fn height(&self) -> u64 {
         self.height
     }

@@ -161,3 +161,48 @@ fn a_closed_pool_gives_back_what_waits() {
     ));
     assert_eq!(pool.len(), 0);
 }
+
+#[test]
+fn a_block_of_several_validators_takes_what_no_other_has_and_leaves_it_until_it_is_applied() {
+    let policy = BlockPolicy {
+        transactions_max: 2,
+        ..BlockPolicy::default()
+    };
+    let pool = pool(MempoolConfig::default(), policy);
+    let mut ids = Vec::new();
+    let mut receipts = Vec::new();
+    for nonce in 1..=4 {
+        let (waiting, receipt) = waiting(nonce, 10);
+        ids.push(waiting.id);
+        receipts.push(receipt);
+        pool.push(waiting, 0).unwrap();
+    }
+    let none = HashSet::new();
+    assert_eq!(pool.pick(&none, 0).len(), 2);
+    assert_eq!(
+        pool.pick(&none, 0),
+        pool.pick(&none, 0),
+        "nothing was taken away"
+    );
+    let first: HashSet<Hash> = ids[..2].iter().copied().collect();
+    let second = pool.pick(&first, 0);
+    assert_eq!(second.len(), 2);
+    assert!(
+        second
+            .iter()
+            .all(|bytes| !pool.pick(&none, 0).contains(bytes))
+    );
+    assert!(pool.pick(&none, 1).is_empty(), "they have expired by then");
+
+    let settled = pool.settle(&first, 0);
+    assert_eq!(settled.len(), 2);
+    assert!(
+        ids[..2]
+            .iter()
+            .all(|id| settled.contains_key(id) && pool.get(id).is_none())
+    );
+    assert_eq!(pool.len(), 2);
+    // What has expired by a block's time goes, too: its clients are told.
+    assert_eq!(pool.settle(&none, 1).len(), 2);
+    assert_eq!(pool.len(), 0);
+}

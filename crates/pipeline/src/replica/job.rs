@@ -92,10 +92,9 @@ impl Job {
                 });
             });
             // Taking it back by itself would be taken back by the other, for ever.
-            while overtaken {
-                if self.ending.rest(PAUSE_MAX) {
-                    return;
-                }
+            if overtaken {
+                while !self.ending.rest(PAUSE_MAX) {}
+                return;
             }
             if self.ending.rest(pause) {
                 return;

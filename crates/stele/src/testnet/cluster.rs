@@ -76,7 +76,7 @@ impl Cluster {
         ports: &Ports,
     ) -> Result<Self> {
         let names: Vec<String> = (1..=count).map(name_of).collect();
-        if !directory.join(&names[0]).join(CONFIG).is_file() {
+        if !directory.join(name_of(1)).join(CONFIG).is_file() {
             make(directory, &names, origin, interval_ms, ports)?;
         }
         let mut members = Vec::new();
