@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -174,6 +175,38 @@ class Cluster(DirectoryCase):
                     net.query(name, f"INSERT INTO t VALUES ({number}, 'back')")
                     net.equal()
 
+    def test_b7_without_a_quorum_writes_wait_and_nothing_is_lost(self):
+        net = Testnet(self).start()
+        net.query("one", "CREATE TABLE t (id INT PRIMARY KEY)")
+        net.equal()
+        for name in ("three", "four"):
+            net.play("--kill", name)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            write = pool.submit(net.query, "one", "INSERT INTO t VALUES (1)")
+            time.sleep(3)
+            self.assertFalse(write.done(), "two of four are no quorum")
+            self.assertEqual(net.query("two", "SELECT count(*) FROM t"), [(0,)], "reads go on")
+            net.play("--revive", "three")
+            write.result(30)
+        net.equal("one", "two", "three")
+        net.play("--revive", "four")
+        net.equal()
+        self.assertEqual(net.query("four", "SELECT id FROM t"), [(1,)])
+
+    def test_a1_seven_validators_and_two_of_them_gone(self):
+        net = Testnet(self, nodes=7).start()
+        net.query("seven", "CREATE TABLE t (id INT PRIMARY KEY)")
+        net.equal()
+        for name in ("one", "five"):
+            net.play("--kill", name)
+        others = [name for name in net.members if name not in ("one", "five")]
+        for number, name in enumerate(others * 2):
+            net.query(name, f"INSERT INTO t VALUES ({number})")
+        for name in ("one", "five"):
+            net.play("--revive", name)
+        net.equal()
+        self.assertEqual(net.query("five", "SELECT count(*) FROM t"), [(len(others) * 2,)])
+
     def test_b7_all_killed_at_once_under_load(self):
         net = Testnet(self).start()
         net.query("one", "CREATE TABLE t (id BIGINT PRIMARY KEY)")
@@ -203,7 +236,9 @@ class Cluster(DirectoryCase):
                 next_id += 1_000_000
             for thread in threads:
                 thread.start()
-            time.sleep(random.uniform(0.3, 1.5))
+            enough = len(written) + 10
+            net.until(lambda: len(written) >= enough, 60, "writes go on after a start")
+            time.sleep(random.uniform(0.0, 1.0))
             ended.set()
             net.kill()
             for thread in threads:
@@ -231,10 +266,15 @@ class Cluster(DirectoryCase):
             self.assertEqual(done.returncode, 1, done.stdout)
             self.assertRegex(done.stderr, told)
         config.write_text(text)
-        # Another ledger's validator has another key: it is not let in, and the others go on.
-        other = pathlib.Path(self.home / "other")
+        with socket.socket() as taken:
+            port = int(re.search(r'\[cluster\]\nlisten = "127.0.0.1:(\d+)"', text)[1])
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            done = stele("--config", config, "start")
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn(f"cannot listen for other validators on 127.0.0.1:{port}", done.stderr)
         self.assertEqual(stele("testnet", "--dir", net.directory, "--kill", "nine").returncode, 1)
-        other.mkdir()
         net.start()
         net.query("one", "CREATE TABLE t (id INT PRIMARY KEY)")
         net.equal()

@@ -12,7 +12,8 @@ mod deliver;
 mod engine;
 mod messages;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,13 +74,20 @@ pub struct BftConfig {
 /// Starts ordering with others, on threads of its own.
 ///
 /// # Errors
-/// When the machine gives no thread.
+/// When the machine gives no thread, or this node cannot listen where it is to.
 pub fn start(
     config: BftConfig,
     voter: &Arc<dyn Voter>,
     outbox: Outbox,
     runtime: &Runtime,
 ) -> Result<OrderHandle, OrderError> {
+    // The engine would only stop over it.
+    if let Err(error) = TcpListener::bind(config.listen) {
+        return Err(OrderError::Listen {
+            address: config.listen,
+            error,
+        });
+    }
     let signal = Arc::new(Signal::default());
     let inbox = Arc::new(Inbox::default());
     let delivering = (inbox.clone(), voter.clone(), signal.clone());
@@ -89,11 +97,13 @@ pub fn start(
     )?;
     let (voter, stop) = (voter.clone(), signal.clone());
     let task = move || {
-        engine::run(config, &voter, outbox, &inbox, &stop);
+        // The engine ends by a panic when it cannot read or write its folder.
+        let run = || engine::run(config, &voter, outbox, &inbox, &stop);
+        let ended = catch_unwind(AssertUnwindSafe(run));
         inbox.close();
-        if !stop.stopping() {
+        if ended.is_err() || !stop.stopping() {
             voter.halted(
-                "the ordering engine ended by itself: its log says why; start the node again",
+                "the ordering engine has ended: the log says why, its folder `engine` may not be readable or writable; start the node again",
             );
         }
         if let Err(panicked) = deliver.join() {

@@ -1,5 +1,6 @@
 //! The node's hold on a running engine.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,16 @@ pub enum OrderError {
     /// No thread for it.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+    /// Others cannot be listened for.
+    #[error(
+        "cannot listen for other validators on {address}: {error}; end what uses that address, or set cluster.listen"
+    )]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
 }
 
 /// Wakes and stops an engine.

@@ -170,7 +170,20 @@ impl Node {
     pub fn stop(&self) {
         self.stop_reads();
         for waiting in self.inner.mempool.close() {
-            let _ = waiting.sender.send(Err(NodeError::Stopping));
+            let error = match &self.inner.role {
+                // Other validators have it.
+                Role::Votes(_) => SqlError::new(
+                    "08007",
+                    "the node is stopping, and others may order the transaction",
+                )
+                .hint(format!(
+                    "Ask another validator what became of transaction {}.",
+                    waiting.id
+                ))
+                .into(),
+                _ => NodeError::Stopping,
+            };
+            let _ = waiting.sender.send(Err(error));
         }
         self.checker.stop();
         if let Some(senders) = &self.senders {

@@ -22,6 +22,7 @@ First steps:
   stele sql                                or from a shell that knows about proofs
   stele verify proof.txt                   check a proof, offline, believing nobody
   stele replica add copy --to sqlite:c.db  keep the tables in another database, identical and checked
+  stele testnet                            several validators on this machine, ordering together
   stele proxy --trust trust.txt            beside your programs: checks all that a server tells them
 
 Settings come from stele.toml where the command runs (or --config FILE), then from environment \

@@ -1,8 +1,8 @@
 //! Transactions and checkpoints on their way between validators.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use parking_lot::{Condvar, Mutex};
@@ -12,6 +12,7 @@ use stele_core::peer::{PEER_TRANSACTIONS_MAX, PeerMessage};
 use stele_core::transaction::{SignedTransaction, TIME_SKEW_MAX_US};
 use stele_core::{Decode, Encode};
 use stele_flow::Join;
+use stele_sql::SqlError;
 
 use super::Voting;
 use super::checkpoints::Taken;
@@ -26,6 +27,8 @@ const TOGETHER: Duration = Duration::from_millis(2);
 const MESSAGE_BYTES: usize = MESSAGE_LEN_MAX - 64 * 1024;
 /// Bytes of messages that wait to be looked at; more are dropped.
 const RECEIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How often transactions that came into no block are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Threads that look at messages of others.
 const RECEIVERS: usize = 2;
 
@@ -80,11 +83,14 @@ impl RelayQueues {
 
     fn next_out(&self) -> Option<Vec<Vec<u8>>> {
         let mut out = self.out.lock();
-        while out.transactions.is_empty() {
-            if out.stopping {
-                return None;
-            }
-            self.out_changed.wait(&mut out);
+        if out.transactions.is_empty() && !out.stopping {
+            self.out_changed.wait_for(&mut out, EXPIRY_INTERVAL);
+        }
+        if out.stopping {
+            return None;
+        }
+        if out.transactions.is_empty() {
+            return Some(Vec::new());
         }
         drop(out);
         std::thread::sleep(TOGETHER);
@@ -154,6 +160,7 @@ fn send(inner: &Inner) {
     let Role::Votes(voting) = &inner.role else {
         return;
     };
+    let mut looked = Instant::now();
     while let Some(transactions) = voting.queues.next_out() {
         let mut together = Vec::new();
         let mut bytes = 0;
@@ -167,6 +174,10 @@ fn send(inner: &Inner) {
             together.push(transaction);
         }
         flush(voting, &mut together);
+        if looked.elapsed() >= EXPIRY_INTERVAL {
+            inner.give_up_late();
+            looked = Instant::now();
+        }
     }
 }
 
@@ -218,6 +229,19 @@ fn receive(inner: &Inner) {
 }
 
 impl Inner {
+    /// Answers those whose transaction came into no block for long after it has expired: too few validators answer.
+    fn give_up_late(&self) {
+        let late_us = self.runtime.clock.now_us() - 2 * TIME_SKEW_MAX_US;
+        for (id, waiting) in self.mempool.settle(&HashSet::new(), late_us) {
+            let error = SqlError::new(
+                "08007",
+                format!("transaction {id} came into no block until it expired: too few validators answer"),
+            )
+            .hint("Once they do, ask for it by its id: it may still stand in a block that was begun.");
+            let _ = waiting.sender.send(Err(error.into()));
+        }
+    }
+
     /// Takes a transaction that a client gave to another validator.
     fn take_transaction(&self, bytes: &[u8]) -> Result<(), String> {
         let signed = SignedTransaction::decode_all(bytes).map_err(|error| error.to_string())?;
