@@ -1,15 +1,17 @@
 """Several validators as processes of their own, over TCP: one order, equal checkpoints, service within f faults.
 
-`stele testnet` starts them; everything is asked of them as clients ask (rows A1, A21, B10).
+`stele testnet` starts them; everything is asked of them as clients ask (rows A1, A21, A28, B7, B10).
 """
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -18,6 +20,7 @@ import urllib.request
 
 import psycopg
 
+from test_proxy import Proxy
 from stele_node import DirectoryCase, binary, clean_environment, count, seeded, stele
 
 START_SECONDS_MAX = 60
@@ -174,6 +177,42 @@ class Cluster(DirectoryCase):
                     number += 1
                     net.query(name, f"INSERT INTO t VALUES ({number}, 'back')")
                     net.equal()
+
+    def test_a28_validators_a_follower_a_replica_and_a_client_without_a_database(self):
+        net = Testnet(self).start()
+        trust = net.directory / "one" / "data" / "trust.txt"
+        http = {name: f"http://127.0.0.1:{ports[1]}" for name, ports in net.members.items()}
+        net.query("one", "CREATE TABLE t (id INT PRIMARY KEY, v TEXT); GRANT SELECT, INSERT ON t TO PUBLIC; INSERT INTO t VALUES (1, 'a')")
+        net.equal()
+        # A follower executes every block again, and compares it with what a quorum signed.
+        follower = Proxy(self.home / "follower", http["three"], trust)
+        self.addCleanup(follower.kill)
+        follower.start()
+        follower.until(lambda: follower.psql("SELECT v FROM t", user="me").stdout == "a\n", what="the follower has the row")
+        written = follower.psql("INSERT INTO t VALUES (2, 'followed')", user="me")
+        self.assertEqual(written.stderr, "")
+        # A database that mirrors the tables, beside another validator.
+        copy = self.home / "copy.db"
+        self.assertEqual(stele("replica", "add", "copy", "--to", f"sqlite:{copy}", "--http", http["four"]).returncode, 0)
+        # A client without any state.
+        keys = self.home / "keys"
+        self.assertEqual(stele("keys", "new", "alice", "--dir", keys).returncode, 0)
+        sent = stele("send", "--key", "alice", "--dir", keys, "--trust", trust, "--http", http["two"], "INSERT INTO t VALUES (3, 'sent')")
+        self.assertEqual(sent.returncode, 0, sent.stdout + sent.stderr)
+        # The validator it follows goes; the others go on, and it does when it is back.
+        net.play("--kill", "three")
+        net.query("one", "INSERT INTO t VALUES (4, 'meanwhile')")
+        net.play("--revive", "three")
+        net.equal()
+        rows = [(1, "a"), (2, "followed"), (3, "sent"), (4, "meanwhile")]
+        self.assertEqual(net.query("three", "SELECT id, v FROM t ORDER BY id"), rows)
+        follower.until(lambda: len(follower.psql("SELECT id FROM t", user="me").stdout.split()) == 4, what="the follower has caught up")
+        height = net.status("four")["height"]
+        self.assertEqual(stele("replica", "wait", "copy", "--height", height, "--http", http["four"]).returncode, 0)
+        audited = stele("replica", "audit", "copy", "--http", http["four"])
+        self.assertEqual(audited.returncode, 0, audited.stdout + audited.stderr)
+        with contextlib.closing(sqlite3.connect(copy)) as database:
+            self.assertEqual(database.execute("SELECT id, v FROM t ORDER BY id").fetchall(), rows)
 
     def test_b7_without_a_quorum_writes_wait_and_nothing_is_lost(self):
         net = Testnet(self).start()
