@@ -260,7 +260,12 @@ class Interrupted(ReplicaCase):
                 self.assertFalse(any(rest.done() for rest in rests), "the test shows nothing")
                 for rest in rests:
                     self.assertEqual(rest.result().returncode, 0, rest.result().stderr)
-            done = self.replicas.tried("audit", "postgres")
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                hung = pool.submit(self.replicas.tried, "audit", "postgres")
+                time.sleep(0.5)
+                self.replicas.clean("sqlite")
+                self.assertFalse(hung.done(), "the test shows nothing")
+                done = hung.result()
             self.assertEqual(done.returncode, 1)
             self.assertIn("does not answer", done.stderr)
             for name in servers:

@@ -97,7 +97,7 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Response
         .map_err(|error| {
             ApiError::new(StatusCode::BAD_REQUEST, "invalid_height", error.to_string())
         })?;
-    let job = app.audits().begin(PATH)?;
+    let job = app.audits().begin(PATH, "")?;
     let view = AuditView::of(&job);
     let node = app.node().clone();
     job.run(move |job| {

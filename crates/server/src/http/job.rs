@@ -1,4 +1,4 @@
-//! Long work in the background: one piece at a time, watched by its number.
+//! Long work in the background: one piece at a time of each subject, watched by its number.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ struct Known {
 /// One job.
 pub(super) struct Job {
     number: u64,
+    /// What it is about; empty for the node.
+    subject: String,
     done: AtomicU64,
     total: AtomicU64,
     end: Mutex<Option<Result<Value, ErrorView>>>,
@@ -49,10 +51,11 @@ pub(super) struct JobState {
 }
 
 impl Jobs {
-    /// Begins a job, if none is running; `path` is where jobs of this kind are watched.
-    pub(super) fn begin(&self, path: &str) -> Result<Arc<Job>, ApiError> {
+    /// Begins a job, if none is running of that subject; `path` is where jobs of this kind are watched.
+    pub(super) fn begin(&self, path: &str, subject: &str) -> Result<Arc<Job>, ApiError> {
         let mut jobs = self.0.lock();
-        if let Some(running) = jobs.kept.iter().find(|job| job.end.lock().is_none()) {
+        let running = |job: &&Arc<Job>| job.subject == subject && job.end.lock().is_none();
+        if let Some(running) = jobs.kept.iter().find(running) {
             return Err(ApiError::new(
                 StatusCode::CONFLICT,
                 "audit_running",
@@ -63,12 +66,17 @@ impl Jobs {
         jobs.last += 1;
         let job = Arc::new(Job {
             number: jobs.last,
+            subject: subject.to_owned(),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             end: Mutex::new(None),
         });
-        if jobs.kept.len() == REPORTS_KEPT_MAX {
-            jobs.kept.pop_front();
+        let ended = |job: &Arc<Job>| job.end.lock().is_some();
+        let oldest = jobs.kept.iter().position(ended);
+        if jobs.kept.len() >= REPORTS_KEPT_MAX
+            && let Some(oldest) = oldest
+        {
+            jobs.kept.remove(oldest);
         }
         jobs.kept.push_back(job.clone());
         Ok(job)

@@ -411,7 +411,7 @@ pub(super) async fn wait(
     request_body(content = ReplicaAuditBody, description = "May be empty: all tables are compared"),
     responses(
         (status = 202, description = "Started", body = ReplicaAuditView),
-        (status = 409, description = "One is running: `audit_running`", body = ErrorView),
+        (status = 409, description = "One of this replica is running: `audit_running`", body = ErrorView),
         Refusals
     )
 )]
@@ -428,7 +428,7 @@ pub(super) async fn audit(
         repair: wanted.repair,
         rows_per_s: wanted.rows_per_s,
     };
-    let job = app.replica_audits().begin(AUDITS)?;
+    let job = app.replica_audits().begin(AUDITS, &name)?;
     let view = ReplicaAuditView::of(&job);
     job.run(move |job| {
         let report = replicas.audit(&name, &request, &mut |progress| {

@@ -62,7 +62,7 @@ impl SnapshotView {
 )]
 pub(super) async fn create(State(app): State<App>) -> Result<Response, ApiError> {
     app.check_manager("snapshots")?;
-    let job = app.snapshots().begin(PATH)?;
+    let job = app.snapshots().begin(PATH, "")?;
     let view = SnapshotView::of(&job);
     let node = app.node().clone();
     job.run(move |job| {
