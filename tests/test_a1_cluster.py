@@ -151,6 +151,11 @@ class Cluster(DirectoryCase):
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
             signed = set(re.findall(r"localhost/testnet/v/(\w+)", proof.read_text()))
             self.assertGreaterEqual(len(signed & set(net.members)), 3, signed)
+        seen = net.status("two")
+        self.assertEqual((seen["role"], seen["validator"], set(seen["validators"])), ("validator", "two", set(net.members)))
+        self.assertGreaterEqual(len(seen["signed_by"]), 3)
+        shown = stele("status", "--http", f"http://127.0.0.1:{net.members['two'][1]}").stdout
+        self.assertRegex(shown, "role +validator two, of four, one, three, two")
         # What is stored is whole, and executed again gives the same.
         net.stop()
         for name in net.members:

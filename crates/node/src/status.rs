@@ -1,7 +1,9 @@
 //! What an operator sees.
 
 use serde::Serialize;
+use stele_core::note::SignedNote;
 
+use crate::followed::Role;
 use crate::node::Node;
 
 /// Most findings of checks remembered.
@@ -30,6 +32,14 @@ pub struct Status {
     pub ledger: String,
     /// Origin of its checkpoints.
     pub origin: String,
+    /// `validator`, which orders and signs, or `follower`.
+    pub role: &'static str,
+    /// This validator's name in the ledger.
+    pub validator: Option<String>,
+    /// Names of all validators.
+    pub validators: Vec<String>,
+    /// Names of those who signed the checkpoint after the last block, as far as this node gathered signatures.
+    pub signed_by: Vec<String>,
     /// Program version.
     pub version: String,
     /// Height of the last applied block; 0 before the first.
@@ -147,9 +157,29 @@ impl Node {
         let segment_bytes = (1..=segment)
             .filter_map(|number| inner.store.segment_len(number).ok().flatten())
             .sum();
+        let prefix = format!("{}/v/", inner.genesis.origin);
+        let plain = |key: &str| key.strip_prefix(&prefix).map(str::to_owned);
+        let note = SignedNote::parse(tip.certificate.as_bytes());
+        let signatures = note.iter().flat_map(SignedNote::signatures);
+        let signed_by = signatures
+            .filter_map(|signature| plain(signature.name()))
+            .collect();
+        let validators = inner.genesis.validators.validators().iter();
+        let (role, key) = match &inner.role {
+            Role::Orders(signer) => ("validator", Some(signer.verifier().key())),
+            Role::Votes(voting) => ("validator", Some(voting.checkpoints.key())),
+            Role::Follows(_) => ("follower", None),
+        };
+        let own = validators
+            .clone()
+            .find(|validator| Some(validator.key) == key);
         Status {
             ledger: inner.ledger.to_hex(),
             origin: inner.genesis.origin.clone(),
+            role,
+            validator: own.map(|validator| validator.name.clone()),
+            validators: validators.map(|validator| validator.name.clone()).collect(),
+            signed_by,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             height: tip.height,
             block: tip.hash.to_hex(),

@@ -83,8 +83,24 @@ fn describe(status: &Value, address: &str, paint: Paint) -> String {
         good if good == "valid" || good == "verifying" => paint.good(good),
         bad => paint.bad(bad),
     };
+    let names = |name: &str| {
+        let names = status.get(name).and_then(Value::as_array);
+        let names = names.into_iter().flatten().filter_map(Value::as_str);
+        names.map(printable).collect::<Vec<_>>()
+    };
+    let (validators, signed_by) = (names("validators"), names("signed_by"));
+    let role = match status.get("validator").and_then(Value::as_str) {
+        Some(own) if validators.len() > 1 => format!(
+            "{} {}, of {}",
+            text("role"),
+            printable(own),
+            validators.join(", ")
+        ),
+        _ => text("role"),
+    };
     let mut lines = vec![
         ("node", format!("{address}, version {}", text("version"))),
+        ("role", role),
         ("ledger", paint.strong(text("origin"))),
         ("ledger id", text("ledger")),
         ("height", tip),
@@ -115,6 +131,7 @@ fn describe(status: &Value, address: &str, paint: Paint) -> String {
         ("log", format!("{} leaves", number("log_size"))),
         ("state root", text("state_root")),
         ("block", text("block")),
+        ("signed by", signed_by.join(", ")),
         ("up for", duration(number("uptime_s"))),
     ]);
     lines

@@ -138,7 +138,9 @@ fn watch(cluster: &mut Cluster, stop: &AtomicBool) -> Result<()> {
                 writeln!(out, "{}", table::draw(&seen, paint))?;
                 lines = table::height(&seen);
             } else if ready && live {
-                write!(out, "\x1b[{lines}A")?;
+                if lines > 0 {
+                    write!(out, "\x1b[{lines}A")?;
+                }
                 writeln!(out, "{}", table::draw(&seen, paint))?;
                 lines = table::height(&seen);
             }

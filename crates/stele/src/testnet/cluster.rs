@@ -60,6 +60,10 @@ pub(super) struct Seen {
     pub(super) http: SocketAddr,
     /// Height of its newest block; none when it does not answer.
     pub(super) height: Option<u64>,
+    /// What it is.
+    pub(super) role: String,
+    /// How many validators have signed its newest block, of how many.
+    pub(super) signed: (usize, usize),
     pub(super) waiting: u64,
     pub(super) store: String,
     /// Why it takes no writes.
@@ -296,8 +300,16 @@ fn look(config: &Config, name: String) -> Seen {
     let status = status.unwrap_or(Value::Null);
     let number = |field: &str| status.get(field).and_then(Value::as_u64);
     let text = |field: &str| status.get(field).and_then(Value::as_str).map(str::to_owned);
+    let count = |field: &str| {
+        status
+            .get(field)
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len)
+    };
     Seen {
         name,
+        role: text("role").unwrap_or_else(|| "validator".to_owned()),
+        signed: (count("signed_by"), count("validators")),
         postgres: config.postgres_listen,
         http: config.http_listen,
         height: number("height"),
