@@ -34,6 +34,7 @@ mod snapshot;
 pub mod status;
 mod syncer;
 mod tip;
+mod users;
 mod voting;
 
 pub use audit::{Offline, verify_directory};

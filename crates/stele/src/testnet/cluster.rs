@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +20,10 @@ use crate::login::Login;
 const NAMES: [&str; 10] = [
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
 ];
+/// Where free ports are looked for.
+const FREE_PORTS: RangeInclusive<u16> = 10_000..=32_000;
+/// How many are looked at for one.
+const FREE_TRIES_MAX: usize = 1_000;
 /// Longest wait for a node to stop.
 const STOP_WAIT: Duration = Duration::from_secs(20);
 /// Configuration of a node, in its directory.
@@ -235,9 +240,11 @@ fn make(
     ports: &Ports,
 ) -> Result<()> {
     let count = names.len();
-    let postgres = addresses(ports.postgres, count)?;
-    let http = addresses(ports.http, count)?;
-    let cluster = addresses(ports.cluster, count)?;
+    let mut free = Free::default();
+    let postgres = free.addresses(ports.postgres, count)?;
+    let http = free.addresses(ports.http, count)?;
+    let cluster = free.addresses(ports.cluster, count)?;
+    drop(free);
     let members: Vec<(String, PathBuf)> = names
         .iter()
         .map(|name| (name.clone(), directory.join(name).join(DATA)))
@@ -270,28 +277,46 @@ fn make(
     Ok(())
 }
 
-/// Loopback addresses, one after another, or free ones.
-fn addresses(first: u16, count: usize) -> Result<Vec<SocketAddr>> {
-    if first == 0 {
-        let held: Vec<TcpListener> = (0..count)
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .collect::<std::io::Result<_>>()
-            .context("no port is free")?;
-        let addresses = held.iter().map(TcpListener::local_addr);
-        return addresses
-            .collect::<std::io::Result<_>>()
-            .context("no port is free");
+/// Ports that are free, held until all are found.
+#[derive(Default)]
+struct Free(Vec<TcpListener>);
+
+impl Free {
+    /// One below those that systems give to connections, which could take it before the node does.
+    fn next(&mut self) -> Result<SocketAddr> {
+        let mut random = [0; 2];
+        for _ in 0..FREE_TRIES_MAX {
+            Runtime::real().random.fill(&mut random);
+            let port = FREE_PORTS.start()
+                + u16::from_be_bytes(random) % (FREE_PORTS.end() - FREE_PORTS.start());
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                self.0.push(listener);
+                return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            }
+        }
+        bail!(
+            "no port from {} to {} is free",
+            FREE_PORTS.start(),
+            FREE_PORTS.end()
+        )
     }
-    (0..count)
-        .map(|number| {
-            let number = u16::try_from(number).ok();
-            let port = number.and_then(|number| first.checked_add(number));
-            let port = port.with_context(|| {
-                format!("{count} ports from {first} on are more than there are")
-            })?;
-            Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        })
-        .collect()
+
+    /// Loopback addresses from a port on, or free ones where that is 0.
+    fn addresses(&mut self, first: u16, count: usize) -> Result<Vec<SocketAddr>> {
+        if first == 0 {
+            return (0..count).map(|_| self.next()).collect();
+        }
+        (0..count)
+            .map(|number| {
+                let number = u16::try_from(number).ok();
+                let port = number.and_then(|number| first.checked_add(number));
+                let port = port.with_context(|| {
+                    format!("{count} ports from {first} on are more than there are")
+                })?;
+                Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            })
+            .collect()
+    }
 }
 
 fn look(config: &Config, name: String) -> Seen {
