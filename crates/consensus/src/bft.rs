@@ -2,7 +2,7 @@
 //!
 //! The engine runs on a thread and a runtime of its own; blocks that are final come out on another thread, one after
 //! another, and count as taken once the [`Voter`] has applied them. A restarted engine gives those that were not.
-//! One engine instance serves one set of validators and begins at a [`Base`], the newest block before it.
+//! One engine instance serves one set of validators and begins after a base, the newest block before it.
 //!
 //! No name of the engine's leaves this module.
 
@@ -23,24 +23,13 @@ use stele_core::crypto::{PublicKey, SecretKey};
 use stele_core::{Hash, Suite};
 use stele_flow::Runtime;
 
-use crate::application::Voter;
+use crate::application::{Link, Voter};
 use crate::handle::{OrderError, OrderHandle, Signal};
 use deliver::Inbox;
 pub use messages::{MESSAGE_LEN_MAX, Messenger, Outbox, messages};
 
 /// Shortest time between two blocks.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(50);
-
-/// The block an engine begins after; that before block 1 has the ledger's identity as its hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Base {
-    /// Its height.
-    pub height: u64,
-    /// Its hash.
-    pub hash: Hash,
-    /// Its time, microseconds since 1970 UTC.
-    pub time_us: i64,
-}
 
 /// A validator, and where it listens for others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +46,8 @@ pub struct BftConfig {
     pub ledger: Hash,
     /// Its algorithms.
     pub suite: Suite,
-    /// Where it begins.
-    pub base: Base,
+    /// The block it begins after; that before block 1 has the ledger's identity as its hash.
+    pub base: Link,
     /// Who orders, this node among them.
     pub validators: Vec<Peer>,
     /// This node's key.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use stele_consensus::OrderedBlock;
-use stele_consensus::bft::{Base, BftConfig, Peer};
+use stele_consensus::bft::{BftConfig, Peer};
+use stele_consensus::{Link, OrderedBlock};
 use stele_core::note::{SignedNote, SignerKey, verify_certificate};
 use stele_core::outcome::BlockEffects;
 use stele_core::transaction::EXPIRY_AHEAD_MAX_US;
@@ -362,7 +362,7 @@ impl Inner {
         Ok(BftConfig {
             ledger: self.ledger,
             suite: self.suite,
-            base: Base {
+            base: Link {
                 height: 0,
                 hash: self.ledger,
                 time_us: self.genesis.created_us,

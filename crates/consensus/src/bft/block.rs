@@ -11,7 +11,6 @@ use commonware_runtime::BufMut;
 use stele_core::block::{BLOCK_LEN_MAX, BlockView, CERTIFICATE_LEN_MAX};
 use stele_core::{Hash, Suite};
 
-use super::Base;
 use crate::application::{Link, OrderedBlock};
 
 /// Longest encoding: the transactions of a block, its header, and the length in front.
@@ -21,7 +20,7 @@ pub(super) const CARRIED_LEN_MAX: usize = BLOCK_LEN_MAX + CERTIFICATE_LEN_MAX + 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) suite: Suite,
-    pub(super) base: Base,
+    pub(super) base: Link,
 }
 
 /// A block, or the one the engine begins after. Heights are counted from there for the engine.
@@ -29,7 +28,7 @@ pub(super) struct Origin {
 /// Encoded as a length (`u32`) and the block's canonical encoding; length 0 is the base.
 #[derive(Clone, Debug)]
 pub(super) struct Carried {
-    base: Base,
+    base: Link,
     block: Option<Arc<OrderedBlock>>,
 }
 
@@ -57,11 +56,7 @@ impl Carried {
     /// What the next block refers to.
     pub(super) fn link(&self) -> Link {
         match &self.block {
-            None => Link {
-                height: self.base.height,
-                hash: self.base.hash,
-                time_us: self.base.time_us,
-            },
+            None => self.base,
             Some(block) => Link {
                 height: block.header.height,
                 hash: block.hash,

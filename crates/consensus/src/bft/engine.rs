@@ -193,13 +193,15 @@ async fn order(
         },
         backfill,
     );
-    let archive = |name: &str| ArchiveNames::new(name);
-    let finalizations =
-        archive("finalizations").config(&cache, Scheme::certificate_codec_config_unbounded());
+    let finalizations = archive(
+        "finalizations",
+        &cache,
+        Scheme::certificate_codec_config_unbounded(),
+    );
     let finalizations = prunable::Archive::init(context.child("finalizations"), finalizations)
         .await
         .map_err(|error| unfit(&error.to_string()))?;
-    let finals = archive("blocks").config(&cache, origin);
+    let finals = archive("blocks", &cache, origin);
     let finals = prunable::Archive::init(context.child("blocks"), finals)
         .await
         .map_err(|error| unfit(&error.to_string()))?;
@@ -292,27 +294,19 @@ async fn order(
     Ok(())
 }
 
-/// Partitions of an archive.
-struct ArchiveNames(String);
-
-impl ArchiveNames {
-    fn new(name: &str) -> Self {
-        Self(name.to_owned())
-    }
-
-    fn config<C>(&self, cache: &CacheRef, codec_config: C) -> prunable::Config<EightCap, C> {
-        prunable::Config {
-            translator: EightCap,
-            metadata_partition: format!("{}-metadata", self.0),
-            key_partition: format!("{}-keys", self.0),
-            key_page_cache: cache.clone(),
-            value_partition: format!("{}-values", self.0),
-            compression: None,
-            codec_config,
-            items_per_section: SECTION,
-            key_write_buffer: BUFFER,
-            value_write_buffer: BUFFER,
-            replay_buffer: BUFFER,
-        }
+/// Where an archive of the engine's lies.
+fn archive<C>(name: &str, cache: &CacheRef, codec_config: C) -> prunable::Config<EightCap, C> {
+    prunable::Config {
+        translator: EightCap,
+        metadata_partition: format!("{name}-metadata"),
+        key_partition: format!("{name}-keys"),
+        key_page_cache: cache.clone(),
+        value_partition: format!("{name}-values"),
+        compression: None,
+        codec_config,
+        items_per_section: SECTION,
+        key_write_buffer: BUFFER,
+        value_write_buffer: BUFFER,
+        replay_buffer: BUFFER,
     }
 }

@@ -8,12 +8,12 @@ use stele_core::{AccountId, Encode as _};
 
 use super::block::{CARRIED_LEN_MAX, Carried, Origin, digest};
 use super::*;
-use crate::application::OrderedBlock;
+use crate::application::{Link, OrderedBlock};
 
 fn origin() -> Origin {
     Origin {
         suite: Suite::default(),
-        base: Base {
+        base: Link {
             height: 4,
             hash: Hash([4; 32]),
             time_us: 10,
