@@ -5,6 +5,7 @@ mod check;
 mod found;
 mod info;
 mod lookup;
+mod mend;
 mod open;
 mod read;
 mod rebuild;
@@ -33,6 +34,7 @@ pub use check::{
 pub use info::ChainInfo;
 pub use lookup::{PAGE_BYTES_DEFAULT, RANGE_LIMIT_DEFAULT};
 pub use lookup::{Page, StoredBlock, parse_block_hash};
+pub use mend::Mending;
 pub use open::read_ledger_id;
 pub use recover::{RecoveryReport, TornTail};
 pub use restore::{
@@ -64,6 +66,8 @@ struct Inner {
     tail: RwLock<Tail>,
     durable: Durable,
     damage: RwLock<Option<Damage>>,
+    /// A damaged part of a segment that others follow, and its last height.
+    held: RwLock<Option<(Damage, u64)>>,
     readers: Readers,
     /// Held while the index is written.
     indexing: Mutex<()>,

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::index::BlockMeta;
 use crate::location::{Location, Position};
 use crate::record::BlockRecord;
-use crate::segment::{Kind, record_digest};
+use crate::segment::Kind;
 
 impl Inner {
     /// Refuses what must not be written to.
@@ -33,13 +33,18 @@ impl Inner {
         record: &NewRecord<'_>,
     ) -> Result<(Location, Position), StoreError> {
         self.append_or_fail(writer, record)
-            .map_err(|failure| match failure {
-                WriteFailure::Undone(error) => error,
-                WriteFailure::Unknown(error) => {
-                    self.durable.poison(&error);
-                    error
-                }
-            })
+            .map_err(|failure| self.failed(failure))
+    }
+
+    /// What a failed write means for the store.
+    pub(super) fn failed(&self, failure: WriteFailure) -> StoreError {
+        match failure {
+            WriteFailure::Undone(error) => error,
+            WriteFailure::Unknown(error) => {
+                self.durable.poison(&error);
+                error
+            }
+        }
     }
 
     fn append_or_fail(
@@ -62,10 +67,6 @@ impl Inner {
             )?;
         }
         writer.append(record)
-    }
-
-    fn digest(&self, kind: Kind, height: u64, content: &[u8]) -> Hash {
-        record_digest(self.config.suite, kind, height, content)
     }
 
     /// Gives the index what has become durable.

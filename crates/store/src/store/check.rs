@@ -21,6 +21,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use stele_core::Hash;
 use stele_core::block::{BlockView, FIRST_HEIGHT};
+use stele_core::log::LogTree;
 use stele_flow::Spawner;
 
 use super::BlockStore;
@@ -151,6 +152,8 @@ pub struct CheckReport {
     pub effects_height: u64,
     /// Size and root of the log after that block, if the check began at height 1.
     pub log: Option<(u64, Hash)>,
+    /// The log itself.
+    pub tree: Option<LogTree>,
     /// The newest certificate accepted: height.
     pub certified_height: u64,
     /// The first hash of the tile files that is wrong, if they were compared.

@@ -22,12 +22,12 @@ pub(super) struct Found {
     pub(super) first_height: u64,
 }
 
-/// The segment files up to the first that is not what it must be, what is wrong with that one, and
+/// The segment files that are what they must be, what is wrong with the first other one, and
 /// what was thrown away because it was only begun.
 pub(super) type Segments = (Vec<Found>, Option<Damage>, Option<TornTail>);
 
 impl Recovery<'_> {
-    /// Opens the segment files in order, up to the first that is not what it must be.
+    /// Opens the segment files in order.
     pub(super) fn find(&self) -> Result<Segments, StoreError> {
         let mut numbers: Vec<u64> = self
             .files
@@ -37,18 +37,20 @@ impl Recovery<'_> {
             .collect();
         numbers.sort_unstable();
         let mut found: Vec<Found> = Vec::new();
+        let mut bad = None;
         let mut next_height = 1;
-        for (number, expected) in numbers.iter().copied().zip(1..) {
+        for number in 1..=numbers.last().copied().unwrap_or(0) {
             let damaged = |kind, offset, detail: String| Damage {
                 kind,
-                segment: expected,
+                segment: number,
                 offset,
                 height: next_height,
                 detail,
             };
-            if number != expected {
-                let detail = format!("the file {} is not there", segment::file_name(expected));
-                return Ok((found, Some(damaged(DamageKind::Missing, 0, detail)), None));
+            if numbers.binary_search(&number).is_err() {
+                let detail = format!("the file {} is not there", segment::file_name(number));
+                bad.get_or_insert(damaged(DamageKind::Missing, 0, detail));
+                continue;
             }
             let is_last = numbers.last() == Some(&number);
             let path = self.directory.join(segment::file_name(number));
@@ -57,25 +59,26 @@ impl Recovery<'_> {
             let header = match self.header(&path, &*file)? {
                 Ok(header) => header,
                 Err(_) if is_last && self.is_begun_only(number, len) => {
-                    return Ok((found, None, self.discard(number, &path, len)?));
+                    return Ok((found, bad, self.discard(number, &path, len)?));
                 }
                 Err(detail) => {
-                    let damage = damaged(DamageKind::Checksum, 0, detail.to_owned());
-                    return Ok((found, Some(damage), None));
+                    bad.get_or_insert(damaged(DamageKind::Checksum, 0, detail.to_owned()));
+                    continue;
                 }
             };
             if header.number != number {
                 let detail = format!("the file says it is segment {}", header.number);
-                return Ok((found, Some(damaged(DamageKind::Link, 0, detail)), None));
+                bad.get_or_insert(damaged(DamageKind::Link, 0, detail));
+                continue;
             }
             let footer = read_footer(&*file, len)?;
             if footer.is_none() && !is_last {
-                let damage = damaged(
+                bad.get_or_insert(damaged(
                     DamageKind::Checksum,
                     len.saturating_sub(FOOTER_RECORD_LEN as u64),
                     "a sealed segment does not end with its footer".to_owned(),
-                );
-                return Ok((found, Some(damage), None));
+                ));
+                continue;
             }
             if let Some(footer) = footer.filter(|footer| footer.last_height > 0) {
                 next_height = footer.last_height.saturating_add(1);
@@ -87,7 +90,7 @@ impl Recovery<'_> {
                 first_height: header.first_height,
             });
         }
-        Ok((found, None, None))
+        Ok((found, bad, None))
     }
 
     fn header(

@@ -12,7 +12,8 @@ use super::{BlockStore, Inner};
 use crate::error::StoreError;
 use crate::index::BlockMeta;
 use crate::location::Location;
-use crate::segment::Kind;
+use crate::location::Position;
+use crate::segment::{Kind, RECORD_HEAD_LEN};
 
 /// How many blocks a range gives if no limit is named.
 pub const RANGE_LIMIT_DEFAULT: u64 = 1_000;
@@ -71,7 +72,15 @@ impl Inner {
             return Err(StoreError::Rebuilding);
         }
         match &*self.damage.read() {
-            Some(damage) if damage.height <= height => Err(StoreError::Damaged(damage.clone())),
+            Some(damage) if damage.height <= height => {
+                return Err(StoreError::Damaged(damage.clone()));
+            }
+            _ => {}
+        }
+        match &*self.held.read() {
+            Some((damage, to)) if (damage.height..=*to).contains(&height) => {
+                Err(StoreError::Damaged(damage.clone()))
+            }
             _ => Ok(()),
         }
     }
@@ -98,6 +107,25 @@ impl Inner {
             // What left the tail is in the index by then.
             None => self.index.block(height),
         }
+    }
+
+    /// The first height whose block's record begins at or after a place.
+    pub(super) fn first_from(&self, wanted: Position) -> Option<u64> {
+        let (mut low, mut high) = (1, self.durable.height() + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let block = self.meta_even_if_damaged(middle).ok()??.block;
+            let at = Position {
+                segment: block.segment,
+                offset: block.offset - RECORD_HEAD_LEN as u64,
+            };
+            if at < wanted {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Some(low)
     }
 
     fn stored(&self, meta: BlockMeta) -> Result<StoredBlock, StoreError> {

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use stele_core::Hash;
 use stele_flow::{Files, OpenMode};
 
+use super::mend;
 use super::read::Readers;
 use super::recover::{Recovery, RecoveryReport};
 use super::sync::Durable;
@@ -54,6 +55,9 @@ impl BlockStore {
             }
             lock = Some(files.lock(&segments.join(LOCK_FILE), &config.holder)?);
         }
+        if !is_read_only {
+            mend::finish_interrupted(&*files, &segments, &*index)?;
+        }
         let mark_path = segments.join(MARK_FILE);
         let recovered = Recovery {
             files: &*files,
@@ -83,6 +87,7 @@ impl BlockStore {
                 tail: RwLock::new(recovered.tail),
                 durable,
                 damage: RwLock::new(report.damage.clone()),
+                held: RwLock::new(None),
                 readers: Readers::default(),
                 indexing: Mutex::new(()),
                 rebuilding: AtomicBool::new(false),
@@ -91,6 +96,9 @@ impl BlockStore {
         };
         if report.damage.is_none() {
             store.inner.index_durable()?;
+        }
+        if let Some(hole) = &report.hole {
+            store.hold(hole.clone());
         }
         Ok((store, report))
     }

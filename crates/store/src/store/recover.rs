@@ -51,6 +51,9 @@ pub struct RecoveryReport {
     pub torn: Option<TornTail>,
     /// What is wrong; look-ups from that height on, and appends, are refused.
     pub damage: Option<Damage>,
+    /// A segment among others that is missing or has no good beginning or end: look-ups in it are refused, see
+    /// [`BlockStore::hold`](super::BlockStore::hold).
+    pub hole: Option<Damage>,
     /// Blocks added to the index.
     pub indexed_blocks: u64,
     /// Whether the index was missing or did not fit the segments, and was built anew.
@@ -90,12 +93,20 @@ struct Scanned {
 
 impl Recovery<'_> {
     pub(super) fn run(&self) -> Result<Recovered, StoreError> {
-        let (found, mut damage, mut torn) = self.find()?;
+        let (mut found, mut hole, mut torn) = self.find()?;
+        let mut damage = None;
         let known = self.index.last()?;
         let trusted = match known {
             Some(meta) => self.is_stored(&found, &meta)?.then_some(meta),
             None => None,
         };
+        // Without an index that is known to be right, what lies after a hole cannot be told.
+        let is_past = |segment| trusted.is_some_and(|meta| meta.block.segment > segment);
+        if let Some(one) = hole.take_if(|hole| !is_past(hole.segment)) {
+            found.retain(|segment| segment.number < one.segment);
+            torn = None;
+            damage = Some(one);
+        }
         let is_index_rebuilt = trusted.is_none() && !found.is_empty();
         if trusted.is_none() && known.is_some() {
             // Look before the index, our only witness besides the mark, is thrown away.
@@ -159,6 +170,7 @@ impl Recovery<'_> {
             segment_count: found.len() as u64,
             torn,
             damage,
+            hole,
             indexed_blocks: scanned.indexed_blocks,
             is_index_rebuilt,
             is_mark_unreadable: self.mark == MarkState::Unreadable,

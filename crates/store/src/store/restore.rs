@@ -185,7 +185,7 @@ impl BlockStore {
 }
 
 /// Checks that effects belong to a block and that each outcome commits to its changes.
-fn check_effects(
+pub(super) fn check_effects(
     block: &BlockRecord<'_>,
     effects: &BlockEffects,
     suite: stele_core::Suite,

@@ -2,6 +2,7 @@ mod check;
 mod copies;
 mod crash;
 mod lookups;
+mod mend;
 mod recovery;
 
 use std::path::Path;

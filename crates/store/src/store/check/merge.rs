@@ -280,6 +280,7 @@ impl<'t> Merge<'t> {
 
     pub(super) fn report(mut self) -> CheckReport {
         self.report.log = self.tree.as_ref().map(|tree| (tree.size(), tree.root()));
+        self.report.tree = self.tree.take();
         self.report.tiles = self.tiles.and_then(TileCheck::into_fault);
         self.report
     }

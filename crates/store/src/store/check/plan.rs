@@ -146,7 +146,7 @@ fn boundary(store: &BlockStore, segment: u64, offset: u64, to: u64) -> u64 {
         return to;
     }
     let wanted = Position { segment, offset };
-    let Some(height) = first_from(store, wanted) else {
+    let Some(height) = store.inner.first_from(wanted) else {
         return to;
     };
     let Ok(Some(meta)) = store.inner.meta_even_if_damaged(height) else {
@@ -161,26 +161,7 @@ fn boundary(store: &BlockStore, segment: u64, offset: u64, to: u64) -> u64 {
     }
 }
 
-/// The first height whose block's record begins at or after a place.
-fn first_from(store: &BlockStore, wanted: Position) -> Option<u64> {
-    let (mut low, mut high) = (1, store.durable_height() + 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let block = store.inner.meta_even_if_damaged(middle).ok()??.block;
-        let at = Position {
-            segment: block.segment,
-            offset: block.offset - RECORD_HEAD_LEN as u64,
-        };
-        if at < wanted {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Some(low)
-}
-
 fn first_height_of(store: &BlockStore, segment: u64) -> u64 {
     let at = Position { segment, offset: 0 };
-    first_from(store, at).unwrap_or(1)
+    store.inner.first_from(at).unwrap_or(1)
 }
