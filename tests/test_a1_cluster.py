@@ -40,8 +40,9 @@ def http_get(url):
 class Testnet:
     """`stele testnet` on ports of its own."""
 
-    def __init__(self, case, nodes=4, interval=100):
+    def __init__(self, case, nodes=4, interval=100, environment=None):
         self.case = case
+        self.environment = environment or {}
         self.directory = case.home / "testnet"
         self.arguments = ["--nodes", nodes, "--interval", interval, "--postgres-port", 0, "--http-port", 0, "--cluster-port", 0]
         self.process = None
@@ -51,7 +52,7 @@ class Testnet:
         with open(self.out, "wb") as out:
             self.process = subprocess.Popen(
                 [binary(), "testnet", "--dir", str(self.directory), *map(str, self.arguments)],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=clean_environment(),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=clean_environment(**self.environment),
             )
         self.case.addCleanup(self.stop)
         self.until(lambda: "validators answer" in self.said(), START_SECONDS_MAX, "the validators answer")
@@ -94,7 +95,7 @@ class Testnet:
                 time.sleep(0.01)
 
     def play(self, *arguments):
-        done = stele("testnet", "--dir", self.directory, *arguments)
+        done = stele("testnet", "--dir", self.directory, *arguments, environment=self.environment)
         self.case.assertEqual(done.returncode, 0, done.stderr)
 
     def connect(self, name, **more):

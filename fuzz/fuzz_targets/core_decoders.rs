@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use stele_core::block::{Block, BlockView, Header};
-use stele_core::certified::CertifiedBlocks;
+use stele_core::certified::{CertifiedBlocks, KeptBlock};
 use stele_core::codec::{Decode, Encode};
 use stele_core::genesis::Genesis;
 use stele_core::key::{decode_key, encode_key};
@@ -79,6 +79,7 @@ fuzz_target!(|data: &[u8]| {
         27 => canonical::<Cursor>(bytes),
         28 => canonical::<Shape>(bytes),
         29 => canonical::<PeerMessage>(bytes),
+        30 => stream(bytes),
         _ => {}
     }
 });
@@ -86,6 +87,12 @@ fuzz_target!(|data: &[u8]| {
 fn canonical<T: Decode + Encode>(bytes: &[u8]) {
     if let Ok(value) = T::decode_all(bytes) {
         assert!(value.encode_to_vec() == bytes, "decoded from other bytes than it encodes to");
+    }
+}
+
+fn stream(bytes: &[u8]) {
+    if let Ok(Some((kept, len))) = KeptBlock::of_stream(bytes) {
+        assert!(kept.encode_to_vec() == bytes[..len], "decoded from other bytes than it encodes to");
     }
 }
 

@@ -1,7 +1,9 @@
 //! What validators tell each other beside votes and blocks.
 //!
 //! Encoded as version `1`, a kind, and the content: kind `1` a counted list (20,000) of signed transactions as length-prefixed
-//! bytes; kind `2` a height (`u64`) and a checkpoint note as length-prefixed bytes.
+//! bytes; kind `2` a height (`u64`) and a checkpoint note as length-prefixed bytes; kind `3` a question for kept blocks: its number,
+//! the first and last height, and bytes to leave out (`u64` each); kind `4` the answer: that number, why not (text, empty if it is
+//! answered) and a piece of the stream as length-prefixed bytes.
 
 use crate::block::CERTIFICATE_LEN_MAX;
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_len};
@@ -13,6 +15,24 @@ pub const PEER_TRANSACTIONS_MAX: usize = 20_000;
 const PEER_MESSAGE_VERSION: u8 = 1;
 const TRANSACTIONS: u8 = 1;
 const CHECKPOINT: u8 = 2;
+const ASK: u8 = 3;
+const PIECE: u8 = 4;
+
+/// Longest piece of a stream of kept blocks in a message, in bytes.
+pub const PIECE_LEN_MAX: usize = 448 * 1024;
+/// Longest reason of one that does not give a piece, in bytes.
+pub const REASON_LEN_MAX: usize = 1_000;
+
+/// A question for a piece of the stream of kept blocks ([`crate::certified::KeptBlock`]) of some heights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// First height.
+    pub from: u64,
+    /// Last height; the stream may end before it.
+    pub to: u64,
+    /// Bytes at the beginning of the stream that are there already.
+    pub skip: u64,
+}
 
 /// A message of a validator to others. Nothing in it is believed before it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +45,22 @@ pub enum PeerMessage {
         height: u64,
         /// A C2SP signed note.
         note: Vec<u8>,
+    },
+    /// Asks one validator for kept blocks.
+    Ask {
+        /// Number of the question, chosen by who asks.
+        number: u64,
+        /// What is asked for.
+        ask: Ask,
+    },
+    /// Answers a question.
+    Piece {
+        /// Number of the question.
+        number: u64,
+        /// Why it is not answered; empty when it is.
+        reason: String,
+        /// The stream from there on, as much as fits; empty at its end.
+        bytes: Vec<u8>,
     },
 }
 
@@ -43,6 +79,22 @@ impl Encode for PeerMessage {
                 out.push(CHECKPOINT);
                 out.extend_from_slice(&height.to_be_bytes());
                 put_bytes(out, note);
+            }
+            Self::Ask { number, ask } => {
+                out.push(ASK);
+                for value in [*number, ask.from, ask.to, ask.skip] {
+                    out.extend_from_slice(&value.to_be_bytes());
+                }
+            }
+            Self::Piece {
+                number,
+                reason,
+                bytes,
+            } => {
+                out.push(PIECE);
+                out.extend_from_slice(&number.to_be_bytes());
+                put_bytes(out, reason.as_bytes());
+                put_bytes(out, bytes);
             }
         }
     }
@@ -66,6 +118,19 @@ impl Decode for PeerMessage {
                 height: reader.u64()?,
                 note: reader.bytes("checkpoint", CERTIFICATE_LEN_MAX)?.to_vec(),
             }),
+            ASK => Ok(Self::Ask {
+                number: reader.u64()?,
+                ask: Ask {
+                    from: reader.u64()?,
+                    to: reader.u64()?,
+                    skip: reader.u64()?,
+                },
+            }),
+            PIECE => Ok(Self::Piece {
+                number: reader.u64()?,
+                reason: reader.text("reason", REASON_LEN_MAX)?,
+                bytes: reader.bytes("piece", PIECE_LEN_MAX)?.to_vec(),
+            }),
             _ => Err(DecodeError::Invalid("a peer message of an unknown kind")),
         }
     }
@@ -83,6 +148,19 @@ mod tests {
                 height: 7,
                 note: b"note".to_vec(),
             },
+            PeerMessage::Ask {
+                number: 1,
+                ask: Ask {
+                    from: 2,
+                    to: 3,
+                    skip: 4,
+                },
+            },
+            PeerMessage::Piece {
+                number: 1,
+                reason: "no".to_owned(),
+                bytes: vec![5, 6],
+            },
         ] {
             let bytes = message.encode_to_vec();
             assert_eq!(PeerMessage::decode_all(&bytes), Ok(message));
@@ -90,7 +168,7 @@ mod tests {
                 assert!(PeerMessage::decode_all(&bytes[..len]).is_err());
             }
         }
-        assert!(PeerMessage::decode_all(&[1, 3]).is_err());
+        assert!(PeerMessage::decode_all(&[1, 5]).is_err());
         assert!(PeerMessage::decode_all(&[2, 1, 0]).is_err());
     }
 }

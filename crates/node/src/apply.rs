@@ -54,27 +54,58 @@ pub(crate) struct Applied {
     pub(crate) receipts: Vec<Receipt>,
 }
 
-impl From<StoreError> for DeliverErrorFrom {
+impl From<StoreError> for ApplyError {
     fn from(error: StoreError) -> Self {
-        Self(match error {
-            StoreError::NoSpace(_) => DeliverError::Later(error.to_string()),
-            _ => DeliverError::Halt(error.to_string()),
-        })
+        match error {
+            StoreError::NoSpace(_) => DeliverError::Later(error.to_string()).into(),
+            _ => DeliverError::Halt(error.to_string()).into(),
+        }
     }
 }
 
-impl From<EngineError> for DeliverErrorFrom {
+impl From<EngineError> for ApplyError {
     fn from(error: EngineError) -> Self {
-        Self(if error.is_transient() {
-            DeliverError::Later(error.to_string())
-        } else {
-            DeliverError::Halt(error.to_string())
-        })
+        if error.is_transient() {
+            return DeliverError::Later(error.to_string()).into();
+        }
+        let is_suspect = matches!(
+            error,
+            EngineError::Corrupt { .. } | EngineError::Internal { .. } | EngineError::Decode { .. }
+        );
+        Self {
+            cause: DeliverError::Halt(error.to_string()),
+            is_suspect,
+        }
     }
 }
 
-/// Carries foreign errors into [`DeliverError`] by `?`.
-pub(crate) struct DeliverErrorFrom(pub(crate) DeliverError);
+/// Why a block was not applied.
+#[derive(Debug)]
+pub(crate) struct ApplyError {
+    pub(crate) cause: DeliverError,
+    /// Whether the state may be damaged: it does not read, or executing gives another result than the validators
+    /// signed.
+    pub(crate) is_suspect: bool,
+}
+
+impl ApplyError {
+    /// Executing gives another result than the validators signed.
+    pub(crate) fn differs(reason: String) -> Self {
+        Self {
+            cause: DeliverError::Halt(reason),
+            is_suspect: true,
+        }
+    }
+}
+
+impl From<DeliverError> for ApplyError {
+    fn from(cause: DeliverError) -> Self {
+        Self {
+            cause,
+            is_suspect: false,
+        }
+    }
+}
 
 impl Inner {
     /// Applies the block after the tip. Steps are in the module's text.
@@ -82,7 +113,7 @@ impl Inner {
         &self,
         block: &OrderedBlock,
         transactions: &[BlockTransaction],
-    ) -> Result<Applied, DeliverErrorFrom> {
+    ) -> Result<Applied, ApplyError> {
         let tip = self.tip();
         let mut applier = self.applier.lock();
         let mut engine = self.engine.lock();
@@ -110,9 +141,9 @@ impl Inner {
             (Ok(executed), Ok(())) => executed,
             (executed, synced) => {
                 engine.rollback()?;
-                synced.map_err(|error| DeliverErrorFrom(DeliverError::Halt(error)))?;
+                synced.map_err(DeliverError::Halt)?;
                 return Err(executed.err().map_or_else(
-                    || DeliverErrorFrom(DeliverError::Halt("execution gave nothing".to_owned())),
+                    || DeliverError::Halt("execution gave nothing".to_owned()).into(),
                     Into::into,
                 ));
             }
@@ -134,7 +165,7 @@ impl Inner {
             }
         };
         effects.certificate = certificate.clone().into_bytes();
-        let finish = || -> Result<(), DeliverErrorFrom> {
+        let finish = || -> Result<(), ApplyError> {
             self.keep(&record)?;
             if self.store.effects_height() < block.header.height {
                 self.store
@@ -210,21 +241,17 @@ impl Inner {
         block: &OrderedBlock,
         size: u64,
         root: Hash,
-    ) -> Result<String, DeliverErrorFrom> {
+    ) -> Result<String, ApplyError> {
         let signer = match &self.role {
             Role::Orders(signer) => signer,
             Role::Follows(followed) => {
-                return followed
-                    .certified(block, size, root)
-                    .map_err(DeliverErrorFrom);
+                return followed.certified(block, size, root);
             }
             Role::Votes(voting) => {
-                return voting
-                    .certified(block, size, root)
-                    .map_err(DeliverErrorFrom);
+                return voting.certified(block, size, root);
             }
         };
-        let halt = |error: String| DeliverErrorFrom(DeliverError::Halt(error));
+        let halt = |error: String| ApplyError::from(DeliverError::Halt(error));
         let checkpoint = Checkpoint::new(&self.genesis.origin, size, root)
             .map_err(|error| halt(error.to_string()))?;
         let note = SignedNote::sign(checkpoint.to_string(), &[signer])

@@ -17,7 +17,7 @@ use stele_sql::engine::{
     Engine, EngineConfig, EngineError, HistorySource, Readers, SECRET_LEN, StateAudit,
     StateDifference,
 };
-use stele_store::store::{CheckOptions, CheckProgress, Fault, Judge, TileFault};
+use stele_store::store::{CheckOptions, CheckProgress, CheckReport, Fault, Judge, TileFault};
 use stele_store::{Access, BlockStore, Damage, DamageKind, MemoryIndex, StoreConfig, TileStore};
 
 use crate::blocks::not_stored;
@@ -30,8 +30,14 @@ use crate::status::{AuditReport, Finding};
 
 /// Threads that check.
 const CHECK_THREADS: usize = 2;
+/// Part of what is found in the segments.
+const BLOCKS: &str = "block";
+/// What helps against changed tile files.
+const TILES_REMEDY: &str = "stop the node, remove the folder `log` and start it again, it is then computed anew from the blocks";
+/// What helps where nobody else has the blocks, as far as is known.
+const RESTORE: &str = "restore the file from another copy of the ledger";
 /// Part of what is found in the tile files.
-const TILES: &str = "log";
+pub(crate) const TILES: &str = "log";
 /// Shortest pause worth taking when a check is throttled.
 const THROTTLE_STEP: Duration = Duration::from_millis(1);
 
@@ -72,7 +78,9 @@ impl Node {
             true
         };
         self.check_heights(&heights)?;
-        self.inner.checked(heights, state, 0, &keep_on)
+        let report = self.inner.checked(heights, state, 0, &keep_on)?;
+        self.checker.found(&report);
+        Ok(report)
     }
 
     /// Whether there is something to check in a range of heights.
@@ -107,29 +115,36 @@ impl Inner {
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<AuditReport, NodeError> {
         let alarms = {
-            let mut last = self.last_check.lock();
-            last.running = true;
-            last.alarms
+            let mut care = self.care.lock();
+            care.check_begins();
+            care.alarms
         };
         let tip = self.tip().height;
         let report = self.audit(heights.clone(), state, mib_per_s, progress);
-        let mut last = self.last_check.lock();
-        last.running = false;
+        let time_us = self.runtime.clock.now_us();
+        let mut care = self.care.lock();
+        care.check_ends();
         if let Ok(report) = &report {
             // What another check has found meanwhile, this one may have passed before.
             let everything = state
                 && *heights.start() <= 1
                 && tip <= report.height.min(*heights.end())
-                && alarms == last.alarms;
-            last.alarms += u64::from(!report.findings.is_empty());
+                && alarms == care.alarms;
+            care.alarms += u64::from(!report.findings.is_empty());
             if everything {
-                last.findings.clone_from(&report.findings);
+                care.replace(&report.findings, time_us);
             } else {
                 // Of what a part of a check did not look at, the one before still holds.
-                last.add(&report.findings);
+                care.add(&report.findings, time_us);
+            }
+            match &report.damage {
+                Some(damage) => self.store.hold(damage.clone()),
+                None if everything && report.findings.is_empty() => self.store.release(),
+                None => {}
             }
             self.note_damage(report, everything);
         }
+        drop(care);
         for finding in report.iter().flat_map(|report| &report.findings) {
             tracing::error!(
                 place = finding.place,
@@ -145,7 +160,11 @@ impl Inner {
     /// everything finds nothing.
     fn note_damage(&self, report: &AuditReport, everything: bool) {
         let mut trouble = self.trouble.write();
-        match report.findings.first() {
+        // Damaged blocks do not touch the state, and others have them.
+        let others = self.peers().is_some();
+        let mut findings = report.findings.iter();
+        let serious = findings.find(|finding| !others || finding.part != BLOCKS);
+        match serious {
             Some(first) => {
                 trouble.damaged = Some(format!(
                     "the self-check found damage: {} {}: {}",
@@ -188,6 +207,17 @@ impl Inner {
                 self.effects(height)
             };
             check_state(&self.readers, &self.runtime, effects, &mut report)?;
+        }
+        if let Some(peers) = self.peers() {
+            let own = format!(
+                "it is made whole by itself, with blocks from {} where they are needed: `stele status` shows how far",
+                peers.names().join(", ")
+            );
+            for finding in &mut report.findings {
+                for remedy in [RESTORE, REMEDY, TILES_REMEDY] {
+                    finding.reason = finding.reason.replace(remedy, &own);
+                }
+            }
         }
         report.seconds = (self.runtime.clock.monotonic_us() - begun) as f64 / 1e6;
         Ok(report)
@@ -332,7 +362,8 @@ impl<'r> Pace<'r> {
     }
 }
 
-pub(crate) fn check_blocks(
+/// Checks blocks by what the validators of a ledger signed. `progress` returns false to end it early.
+pub(crate) fn check_store(
     store: &BlockStore,
     tiles: Option<&TileStore>,
     trust: &Trust,
@@ -340,7 +371,7 @@ pub(crate) fn check_blocks(
     runtime: &Runtime,
     mib_per_s: u64,
     progress: &dyn Fn(u64, u64) -> bool,
-) -> Result<AuditReport, NodeError> {
+) -> Result<CheckReport, NodeError> {
     let options = CheckOptions {
         heights,
         threads: CHECK_THREADS,
@@ -355,7 +386,19 @@ pub(crate) fn check_blocks(
         pace.keep(at.bytes_done);
         keep_on
     };
-    let checked = store.check(&*runtime.spawner, &options, &judge, tiles, &mut step)?;
+    Ok(store.check(&*runtime.spawner, &options, &judge, tiles, &mut step)?)
+}
+
+pub(crate) fn check_blocks(
+    store: &BlockStore,
+    tiles: Option<&TileStore>,
+    trust: &Trust,
+    heights: RangeInclusive<u64>,
+    runtime: &Runtime,
+    mib_per_s: u64,
+    progress: &dyn Fn(u64, u64) -> bool,
+) -> Result<AuditReport, NodeError> {
+    let checked = check_store(store, tiles, trust, heights, runtime, mib_per_s, progress)?;
     let blocks = checked.damage.iter();
     let blocks = blocks.map(|damage| block_finding(store, damage));
     let findings = blocks.chain(checked.tiles.iter().map(tile_finding));
@@ -366,6 +409,7 @@ pub(crate) fn check_blocks(
         transactions: checked.transactions,
         bytes: checked.bytes,
         findings: findings.collect(),
+        damage: checked.damage,
         ..AuditReport::default()
     })
 }
@@ -393,14 +437,11 @@ fn check_genesis(
 
 fn block_finding(store: &BlockStore, damage: &Damage) -> Finding {
     Finding {
-        part: "block",
+        part: BLOCKS,
         height: Some(damage.height),
         place: store.segment_path(damage.segment).display().to_string(),
         item: format!("offset {}", damage.offset),
-        reason: format!(
-            "{}: {}; restore the file from another copy of the ledger",
-            damage.kind, damage.detail
-        ),
+        reason: format!("{}: {}; {RESTORE}", damage.kind, damage.detail),
     }
 }
 
@@ -419,9 +460,7 @@ fn tile_finding(fault: &TileFault) -> Finding {
         height: Some(fault.height),
         place: format!("log/{}", fault.level),
         item: format!("offset {}", fault.index * 32),
-        reason: format!(
-            "{what}; stop the node, remove the folder `log` and start it again, it is then computed anew from the blocks"
-        ),
+        reason: format!("{what}; {TILES_REMEDY}"),
     }
 }
 

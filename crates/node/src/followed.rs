@@ -16,12 +16,13 @@ use stele_consensus::{DeliverError, OrderedBlock, Upstream};
 use stele_core::Hash;
 use stele_core::block::BlockView;
 use stele_core::note::{CertificateVerifier, SignedNote, SignerKey};
+use stele_core::peer::Ask;
 use stele_core::transaction::TIME_SKEW_MAX_US;
 use stele_core::trust::Trust;
 use stele_flow::Join;
 use stele_sql::SqlError;
 
-use crate::apply::BlockTransaction;
+use crate::apply::{ApplyError, BlockTransaction};
 use crate::error::NodeError;
 use crate::mempool::Waiting;
 use crate::node::{Inner, decode};
@@ -45,6 +46,12 @@ pub trait Server: Upstream {
     /// # Errors
     /// When the server refuses it, or its answer did not come.
     fn submit(&self, id: &Hash, transaction: &[u8]) -> Result<(), NodeError>;
+
+    /// A piece of the stream of kept blocks (docs/formats.md, 9.3); empty where it has none.
+    ///
+    /// # Errors
+    /// Why it does not answer, for people.
+    fn piece(&self, ask: &Ask) -> Result<Vec<u8>, String>;
 }
 
 /// What a node does about the order of blocks.
@@ -110,7 +117,7 @@ impl Followed {
         block: &OrderedBlock,
         size: u64,
         root: Hash,
-    ) -> Result<String, DeliverError> {
+    ) -> Result<String, ApplyError> {
         let height = block.header.height;
         let given = match &block.certificate {
             Some(certificate) => certificate.clone(),
@@ -131,14 +138,19 @@ impl Followed {
             .verify(&note)
             .map_err(|error| lies(error.to_string()))?;
         if (checkpoint.size(), checkpoint.root()) != (size, root) {
-            return Err(self.lie(
+            let lie = self.lie(
                 height,
                 format!(
                     "is not what the validators signed: {} leaves with root {}, executing it gives {size} with root {root}",
                     checkpoint.size(),
                     checkpoint.root()
-                ),
-            ));
+                 ),
+            );
+            // What the validators signed over as many leaves is their result.
+            return Err(match checkpoint.size() == size {
+                true => ApplyError::differs(lie.to_string()),
+                false => lie.into(),
+            });
         }
         Ok(note.to_string())
     }
@@ -265,36 +277,11 @@ impl Inner {
         followed: &Followed,
         block: &OrderedBlock,
     ) -> Result<(), DeliverError> {
-        let tip = self.tip();
-        let header = &block.header;
-        let height = tip.height + 1;
-        let lies = |what: String| Err(followed.lie(height, what));
-        if header.ledger != self.ledger {
-            return lies("is of another ledger".to_owned());
-        }
-        if header.height != height {
-            return lies(format!("says it is block {}", header.height));
-        }
-        if header.parent != tip.hash {
-            return lies("does not follow the block before: the history was changed".to_owned());
-        }
-        let transactions = match decode(self.suite, &block.bytes) {
-            Ok(transactions) => transactions,
-            Err(error) => return lies(error.to_string()),
-        };
-        let root = BlockView::parse(&block.bytes).map(|view| view.transaction_root(self.suite));
-        if root.ok() != Some(header.transaction_root) {
-            return lies("holds other transactions than its header says".to_owned());
-        }
-        for transaction in &transactions {
-            if let Err(error) = transaction.signed.verify(self.suite, &self.ledger) {
-                return lies(format!(
-                    "holds a forged transaction {}: {error}",
-                    transaction.id
-                ));
-            }
-        }
-        let applied = self.apply(block, &transactions).map_err(|error| error.0)?;
+        let height = self.tip().height + 1;
+        let transactions = self
+            .believable(block)
+            .map_err(|what| followed.lie(height, what))?;
+        let applied = self.apply_or_rebuild(block, &transactions)?;
         self.told(block, &transactions);
         let mut in_flight = followed.in_flight.lock();
         for (transaction, receipt) in transactions.iter().zip(applied.receipts) {
@@ -303,6 +290,35 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// The transactions of a block that another gave as the next one; or what is wrong with it by itself.
+    pub(crate) fn believable(&self, block: &OrderedBlock) -> Result<Vec<BlockTransaction>, String> {
+        let tip = self.tip();
+        let header = &block.header;
+        if header.ledger != self.ledger {
+            return Err("is of another ledger".to_owned());
+        }
+        if header.height != tip.height + 1 {
+            return Err(format!("says it is block {}", header.height));
+        }
+        if header.parent != tip.hash {
+            return Err("does not follow the block before: the history was changed".to_owned());
+        }
+        let transactions = decode(self.suite, &block.bytes).map_err(|error| error.to_string())?;
+        let root = BlockView::parse(&block.bytes).map(|view| view.transaction_root(self.suite));
+        if root.ok() != Some(header.transaction_root) {
+            return Err("holds other transactions than its header says".to_owned());
+        }
+        for transaction in &transactions {
+            if let Err(error) = transaction.signed.verify(self.suite, &self.ledger) {
+                return Err(format!(
+                    "holds a forged transaction {}: {error}",
+                    transaction.id
+                ));
+            }
+        }
+        Ok(transactions)
     }
 
     /// Counts a block that was applied.

@@ -1,6 +1,7 @@
 //! The handle on a running node, and what all its parts share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures::channel::oneshot;
 use parking_lot::{Mutex, RwLock};
@@ -18,7 +19,7 @@ use stele_core::trust::Trust;
 use stele_core::{AccountId, Decode, Encode, Hash, Suite};
 use stele_flow::{FileLock, Runtime};
 use stele_sql::SqlError;
-use stele_sql::engine::{Engine, Readers};
+use stele_sql::engine::{Engine, EngineConfig, Readers};
 use stele_store::{BlockStore, TileStore};
 
 use crate::apply::{Applier, BlockTransaction};
@@ -50,7 +51,7 @@ const INTERVAL_MAX_US: i64 = 20 * 1_000_000;
 pub struct Node {
     pub(crate) inner: Arc<Inner>,
     order: Arc<OrderHandle>,
-    checker: Arc<Checker>,
+    pub(crate) checker: Arc<Checker>,
     senders: Option<Arc<Senders>>,
     relay: Option<Arc<Relay>>,
 }
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) store: BlockStore,
     pub(crate) tiles: Arc<TileStore>,
     pub(crate) engine: Mutex<Engine>,
+    pub(crate) engine_config: EngineConfig,
     /// Sessions that want the executor.
     pub(crate) line: Line,
     pub(crate) readers: Arc<Readers>,
@@ -79,7 +81,9 @@ pub(crate) struct Inner {
     /// Why ordering waits or has ended.
     pub(crate) trouble: RwLock<Trouble>,
     pub(crate) started_us: u64,
-    pub(crate) last_check: Mutex<crate::status::LastCheck>,
+    pub(crate) care: Mutex<crate::care::Care>,
+    /// Whether blocks were cut off at the start that others have.
+    pub(crate) is_cut: AtomicBool,
     // Dropped last: nobody else opens the directory while anything above is open.
     pub(crate) _lock: Box<dyn FileLock>,
 }
@@ -482,7 +486,7 @@ impl Application for Inner {
     fn deliver(&self, block: &OrderedBlock) -> Result<(), DeliverError> {
         match &self.role {
             Role::Follows(followed) => return self.deliver_followed(followed, block),
-            Role::Votes(_) => return self.deliver_voted(block),
+            Role::Votes(voting) => return self.deliver_voted(voting, block),
             Role::Orders(_) => {}
         }
         if block.header.height <= self.tip().height {
@@ -512,7 +516,7 @@ impl Application for Inner {
             }
             Err(error) => {
                 *self.proposed.lock() = Some((block.hash, waiting));
-                Err(error.0)
+                Err(error.cause)
             }
         }
     }

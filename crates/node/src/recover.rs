@@ -9,6 +9,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -20,7 +21,7 @@ use stele_core::transaction::EXPIRY_AHEAD_MAX_US;
 use stele_core::trust::Trust;
 use stele_core::{Encode, Hash, Suite};
 use stele_flow::Runtime;
-use stele_sql::engine::{BlockContext, Engine, EngineConfig};
+use stele_sql::engine::{BlockContext, Engine, EngineConfig, EngineError};
 use stele_store::{BlockStore, FjallIndex, StoreConfig, TileStore};
 
 use crate::apply::{Applier, BlockTransaction};
@@ -35,7 +36,6 @@ use crate::mempool::Mempool;
 use crate::node::{Inner, Trouble, decode};
 use crate::past::StoredPast;
 use crate::recent::RecentIds;
-use crate::status::LastCheck;
 use crate::syncer::Syncer;
 use crate::tip::Tip;
 use crate::voting::Voting;
@@ -76,13 +76,25 @@ impl Inner {
         };
         let genesis = directory.genesis;
         let (suite, ledger) = (genesis.suite, genesis.ledger_id());
-        let store = open_store(&config, ledger, &genesis.encode_to_vec(), &runtime)?;
-        let (tiles, tree) = TileStore::open(runtime.files.clone(), &directory.path, suite, &store)?;
+        let others = !matches!(role, Role::Orders(_));
         let mut engine_config =
             EngineConfig::new(Some(directory.path.join(STATE_FILE)), ledger, suite);
         engine_config.limits = genesis.limits;
         engine_config.readers = config.readers;
-        let engine = open_state(engine_config, &directory.path, &store, &runtime)?;
+        let engine = open_engine(&engine_config, &directory.path, others, &runtime)?;
+        let bytes = genesis.encode_to_vec();
+        let applied = engine.meta().height;
+        let (store, is_cut) =
+            open_store(&config, ledger, &bytes, others.then_some(applied), &runtime)?;
+        let (tiles, tree) = TileStore::open(runtime.files.clone(), &directory.path, suite, &store)?;
+        let (engine, is_short) = settle_state(
+            engine,
+            engine_config.clone(),
+            &directory.path,
+            &store,
+            others,
+            &runtime,
+        )?;
         let readers = engine.readers();
         readers.set_past(Arc::new(StoredPast {
             store: store.clone(),
@@ -106,6 +118,7 @@ impl Inner {
             })),
             readers,
             engine: Mutex::new(engine),
+            engine_config,
             line: Line::default(),
             config,
             runtime,
@@ -120,7 +133,8 @@ impl Inner {
             proposed: Mutex::new(None),
             trouble: RwLock::new(Trouble::default()),
             started_us,
-            last_check: Mutex::new(LastCheck::default()),
+            care: Mutex::default(),
+            is_cut: AtomicBool::new(is_cut || is_short),
             _lock: directory.lock,
         };
         inner.catch_up()?;
@@ -181,6 +195,17 @@ impl Inner {
 
     /// Applies the kept effects of a block; the root must be the one its leaf commits to.
     fn replay(&self, engine: &mut Engine, height: u64) -> Result<(), NodeError> {
+        let (time_us, transactions) = self.replay_into(engine, height)?;
+        self.remember(time_us, &transactions);
+        Ok(())
+    }
+
+    /// As [`Self::replay`], for any state; gives the block's time and transactions.
+    pub(crate) fn replay_into(
+        &self,
+        engine: &mut Engine,
+        height: u64,
+    ) -> Result<(i64, Vec<BlockTransaction>), NodeError> {
         let (block, transactions) = self.stored(height)?;
         let effects = self.effects(height)?;
         if effects.leaf.block != block.hash || effects.leaf.height != height {
@@ -195,8 +220,7 @@ impl Inner {
         let ids: Vec<Hash> = transactions.iter().map(|tx| tx.id).collect();
         engine.apply_effects(&context, &effects, &ids)?;
         engine.commit(&[], block.hash)?;
-        self.remember(block.header.time_us, &transactions);
-        Ok(())
+        Ok((block.header.time_us, transactions))
     }
 
     /// Executes a block whose effects were not kept, and keeps them now.
@@ -221,7 +245,7 @@ impl Inner {
         let grown = log.grow(&effects.log_leaves(self.suite, &ids));
         let certificate = self
             .certify(&block, grown.size(), grown.root())
-            .map_err(|error| NodeError::Storage(error.0.to_string()))?;
+            .map_err(|error| NodeError::Storage(error.cause.to_string()))?;
         effects.certificate = certificate.clone().into_bytes();
         self.store.append_effects(&effects.encode_to_vec(), &leaf)?;
         self.store.sync()?;
@@ -395,27 +419,41 @@ pub(crate) fn stored_block(
     Ok((block, transactions))
 }
 
-/// Opens the block store of a node; a damaged one is refused by name.
+/// Opens the block store of a node. One that is damaged is refused by name; but where others have the blocks, a
+/// damaged end is cut off, which is told, and a damaged segment among others is left to the self-check, unless it is
+/// needed to begin. `others` is the height of the state then.
 fn open_store(
     config: &NodeConfig,
     ledger: Hash,
     genesis: &[u8],
+    others: Option<u64>,
     runtime: &Runtime,
-) -> Result<BlockStore, NodeError> {
-    let index = FjallIndex::open(&config.directory.join(INDEX_FOLDER))?;
-    let store_config = StoreConfig {
-        segment_len: config.segment_len_max,
-        ..StoreConfig::default()
+) -> Result<(BlockStore, bool), NodeError> {
+    let open = || -> Result<_, NodeError> {
+        let index = FjallIndex::open(&config.directory.join(INDEX_FOLDER))?;
+        let store_config = StoreConfig {
+            segment_len: config.segment_len_max,
+            ..StoreConfig::default()
+        };
+        let files = runtime.files.clone();
+        let directory = &config.directory;
+        let opened = BlockStore::open(files, directory, ledger, store_config, Arc::new(index))?;
+        Ok(opened)
     };
-    let files = runtime.files.clone();
-    let (store, report) = BlockStore::open(
-        files,
-        &config.directory,
-        ledger,
-        store_config,
-        Arc::new(index),
-    )?;
-    if let Some(damage) = report.damage {
+    let (mut store, mut report) = open()?;
+    let mut is_cut = false;
+    let damage = report.damage.clone();
+    let needed = || report.hole.clone().filter(|_| needs_hole(&store, others));
+    if let (true, Some(damage)) = (others.is_some(), damage.or_else(needed)) {
+        tracing::error!(
+            %damage,
+            "the end of the block store is damaged: it is cut off there, kept in segments/quarantine, and got from others"
+        );
+        store.cut_off(&damage)?;
+        is_cut = true;
+        (store, report) = open()?;
+    }
+    if let Some(damage) = report.damage.or(report.hole.filter(|_| others.is_none())) {
         return Err(NodeError::Storage(format!(
             "the block store is damaged: {damage}; restore {} from another copy of the ledger",
             store.segment_path(damage.segment).display()
@@ -439,24 +477,61 @@ fn open_store(
             ));
         }
     }
-    Ok(store)
+    Ok((store, is_cut))
 }
 
-/// Opens the state; one that cannot belong to the stored blocks is moved aside and begun anew.
-fn open_state(
+/// Whether the blocks of a hole are needed to bring a state of that height up to the store, or to know which transactions
+/// can still be repeated.
+fn needs_hole(store: &BlockStore, state_height: Option<u64>) -> bool {
+    let (Some((damage, to)), Some(height)) = (store.held(), state_height) else {
+        return true;
+    };
+    let time_us = |height| Some(store.meta(height).ok()??.time_us);
+    match (time_us(to + 1), time_us(height)) {
+        (Some(after), Some(newest)) => {
+            height < damage.height || newest.saturating_sub(after) <= EXPIRY_AHEAD_MAX_US * 2
+        }
+        _ => true,
+    }
+}
+
+/// Opens the state; a damaged one is moved aside where others have the blocks.
+fn open_engine(
+    config: &EngineConfig,
+    directory: &Path,
+    others: bool,
+    runtime: &Runtime,
+) -> Result<Engine, NodeError> {
+    match Engine::open(config.clone()) {
+        Err(EngineError::Corrupt { cause, .. }) if others => {
+            tracing::error!(
+                cause,
+                "the state is damaged: it is moved aside and made anew"
+            );
+            move_aside(directory, 0, runtime)?;
+            Ok(Engine::open(config.clone())?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// A state that cannot belong to the stored blocks is moved aside and begun anew. Also whether blocks are
+/// missing that it has seen.
+fn settle_state(
+    mut engine: Engine,
     config: EngineConfig,
     directory: &Path,
     store: &BlockStore,
+    others: bool,
     runtime: &Runtime,
-) -> Result<Engine, NodeError> {
-    let mut engine = Engine::open(config.clone())?;
+) -> Result<(Engine, bool), NodeError> {
     let meta = engine.meta();
     let height = meta.height;
     let stored = match height {
-        0 => return Ok(engine),
+        0 => return Ok((engine, false)),
         _ => store.meta(height)?,
     };
-    if stored.is_none() {
+    if stored.is_none() && !others {
         // The state is committed after its block is durable, so there was such a block.
         let newest = store.appended_height();
         return Err(NodeError::Storage(format!(
@@ -470,9 +545,15 @@ fn open_state(
     }
     let belongs = stored.is_some_and(|stored| stored.hash == meta.block);
     if belongs && height <= store.effects_height() {
-        return Ok(engine);
+        return Ok((engine, false));
     }
-    if belongs {
+    if stored.is_none() {
+        tracing::warn!(
+            height,
+            stored = store.appended_height(),
+            "blocks are missing that the state has seen: the state is moved aside, the blocks are got from others"
+        );
+    } else if belongs {
         // The disk kept the state of the newest block, and not yet its effects: it gave way between them.
         tracing::warn!(
             height,
@@ -487,6 +568,12 @@ fn open_state(
         );
     }
     engine.close()?;
+    move_aside(directory, height, runtime)?;
+    Ok((Engine::open(config)?, stored.is_none()))
+}
+
+/// Gives the files of the state another name.
+fn move_aside(directory: &Path, height: u64, runtime: &Runtime) -> Result<(), NodeError> {
     let aside = format!("quarantine-{height}-{}", runtime.clock.now_us());
     for ending in ["", "-wal", "-shm"] {
         let from = directory.join(format!("{STATE_FILE}{ending}"));
@@ -496,5 +583,5 @@ fn open_state(
         }
     }
     runtime.files.sync_dir(directory)?;
-    Ok(Engine::open(config)?)
+    Ok(())
 }

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 use stele_core::note::SignedNote;
+use stele_store::Damage;
 
+use crate::care::{Receiving, StoreEvent};
 use crate::followed::Role;
 use crate::node::Node;
 
-/// Most findings of checks remembered.
-const FINDINGS_MAX: usize = 1_000;
-
-/// State of the block store. Only `valid` answers reads.
+/// State of the block store. What is damaged, or on its way, is not read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreStatus {
@@ -64,6 +63,12 @@ pub struct Status {
     pub first_bad_height: Option<u64>,
     /// What was wrong there.
     pub damage: Option<String>,
+    /// Blocks that are on their way to the store, if so.
+    pub receiving: Option<Receiving>,
+    /// Which node is being given blocks, if so.
+    pub sending_to: Option<String>,
+    /// What happened to the store lately, oldest first.
+    pub store_events: Vec<StoreEvent>,
     /// Bytes in all segments.
     pub segment_bytes: u64,
     /// Number of the newest segment.
@@ -95,6 +100,9 @@ pub struct AuditReport {
     pub seconds: f64,
     /// Everything that was wrong; empty if all is well.
     pub findings: Vec<Finding>,
+    /// The first bad place among the blocks.
+    #[serde(skip)]
+    pub(crate) damage: Option<Damage>,
 }
 
 /// One thing that was wrong.
@@ -112,47 +120,20 @@ pub struct Finding {
     pub reason: String,
 }
 
-/// What the last self-check found, as the status shows it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LastCheck {
-    pub(crate) running: bool,
-    /// How often checks have found damage.
-    pub(crate) alarms: u64,
-    pub(crate) findings: Vec<Finding>,
-}
-
-impl LastCheck {
-    /// Adds findings that are not known.
-    pub(crate) fn add(&mut self, findings: &[Finding]) {
-        for finding in findings {
-            let is_known = self
-                .findings
-                .iter()
-                .any(|known| known.place == finding.place && known.item == finding.item);
-            if !is_known && self.findings.len() < FINDINGS_MAX {
-                self.findings.push(finding.clone());
-            }
-        }
-    }
-}
-
 impl Node {
     /// The node at a glance.
     #[must_use]
     pub fn status(&self) -> Status {
         let inner = &*self.inner;
         let tip = inner.tip();
-        let check = inner.last_check.lock().clone();
+        let check = inner.care.lock().clone();
         let trouble = inner.trouble.read().clone();
         let damage = inner.store.damage();
         let first = check.findings.iter().min_by_key(|finding| finding.height);
-        let store = if !check.findings.is_empty() || damage.is_some() {
-            StoreStatus::Invalid
-        } else if check.running {
-            StoreStatus::Verifying
-        } else {
-            StoreStatus::Valid
-        };
+        let now_us = inner.runtime.clock.monotonic_us();
+        let held = inner.store.held();
+        let store = check.status(damage.is_some() || held.is_some(), now_us);
+        let damage = damage.or(held.map(|(damage, _)| damage));
         let segment = inner.store.segment_number();
         let segment_bytes = (1..=segment)
             .filter_map(|number| inner.store.segment_len(number).ok().flatten())
@@ -196,6 +177,9 @@ impl Node {
             damage: first
                 .map(|finding| format!("{} {}: {}", finding.place, finding.item, finding.reason))
                 .or(damage.map(|damage| damage.to_string())),
+            receiving: check.receiving(now_us),
+            sending_to: check.sending_to(now_us),
+            store_events: check.events(),
             segment_bytes,
             segment,
             uptime_s: (inner.runtime.clock.monotonic_us() - inner.started_us) / 1_000_000,

@@ -20,10 +20,11 @@ use stele_core::transaction::SignedTransaction;
 use stele_core::validators::ValidatorSet;
 use stele_core::{Decode, Hash};
 
-use crate::apply::BlockTransaction;
+use crate::apply::{ApplyError, BlockTransaction};
 use crate::error::NodeError;
 use crate::followed::Role;
 use crate::node::{Inner, decode};
+use crate::peers::Answers;
 use crate::propose::{Parent, build_block};
 use checkpoints::Checkpoints;
 pub(crate) use relay::Relay;
@@ -40,9 +41,12 @@ const VERIFIERS: usize = 4;
 pub(crate) struct Voting {
     pub(crate) checkpoints: Checkpoints,
     verifier: CertificateVerifier,
-    messenger: Messenger,
+    pub(crate) messenger: Messenger,
     outbox: Mutex<Option<Outbox>>,
     pub(crate) queues: RelayQueues,
+    pub(crate) answers: Answers,
+    /// Held while a block is applied, from wherever it came.
+    pub(crate) applying: Mutex<()>,
     /// The certificate in a header that was found good last.
     good_certificate: Mutex<Vec<u8>>,
 }
@@ -62,6 +66,8 @@ impl Voting {
             messenger,
             outbox: Mutex::new(Some(outbox)),
             queues: RelayQueues::default(),
+            answers: Answers::default(),
+            applying: Mutex::default(),
             good_certificate: Mutex::default(),
         })
     }
@@ -75,6 +81,7 @@ impl Voting {
     pub(crate) fn stop(&self) {
         self.checkpoints.stop();
         self.queues.stop();
+        self.answers.stop();
     }
 
     /// Signs the checkpoint after a block, and waits until a quorum has signed the same.
@@ -83,16 +90,54 @@ impl Voting {
         block: &OrderedBlock,
         size: u64,
         root: Hash,
-    ) -> Result<String, DeliverError> {
+    ) -> Result<String, ApplyError> {
+        let height = block.header.height;
+        if let Some(given) = &block.certificate {
+            let note = self
+                .given(height, given, size)
+                .map_err(DeliverError::Halt)?;
+            if note.1 != root {
+                return Err(ApplyError::differs(format!(
+                    "the validators came to another result after block {height}: the log has root {} for them and {root} here; this node's state is damaged or its program another",
+                    note.1
+                )));
+            }
+            self.checkpoints.begin_at(height);
+            return Ok(note.0.to_string());
+        }
         let note = self
             .checkpoints
-            .gather(block.header.height, (size, root), &self.messenger)?;
+            .gather(height, (size, root), &self.messenger)?;
         match self.verifier.verify(&note) {
             Ok(_) => Ok(note.to_string()),
             Err(error) => Err(DeliverError::Halt(format!(
                 "a certificate that was gathered is none: {error}"
-            ))),
+            ))
+            .into()),
         }
+    }
+
+    /// The certificate that came with a block, and the root that is signed in it; or why it is none.
+    pub(crate) fn given(
+        &self,
+        height: u64,
+        given: &str,
+        size: u64,
+    ) -> Result<(SignedNote, Hash), String> {
+        let none = |why: String| format!("block {height} comes without a good certificate: {why}");
+        let note = SignedNote::parse(given.as_bytes()).map_err(|error| none(error.to_string()))?;
+        let checkpoint = self
+            .verifier
+            .verify(&note)
+            .map_err(|error| none(error.to_string()))?;
+        if checkpoint.size() != size {
+            return Err(none(format!(
+                "it is over {} leaves, with the block there are {size}",
+                checkpoint.size()
+            )));
+        }
+        let root = checkpoint.root();
+        Ok((note, root))
     }
 
     fn is_good_certificate(&self, note: &[u8]) -> bool {
@@ -111,19 +156,25 @@ impl Voting {
 
 impl Inner {
     /// Takes a block that the validators made final.
-    pub(crate) fn deliver_voted(&self, block: &OrderedBlock) -> Result<(), DeliverError> {
+    pub(crate) fn deliver_voted(
+        &self,
+        voting: &Voting,
+        block: &OrderedBlock,
+    ) -> Result<(), DeliverError> {
+        let _applying = voting.applying.lock();
         let tip = self.tip();
         let (height, header) = (block.header.height, &block.header);
         if height <= tip.height {
             return Ok(());
         }
         let halt = |what: String| Err(DeliverError::Halt(what));
-        if height != tip.height + 1 {
-            return halt(format!(
-                "the ordering engine gives block {height} and the store ends with block {}: segments were lost; restore them from a copy of the ledger",
-                tip.height
-            ));
-        }
+        let tip = match height == tip.height + 1 {
+            true => tip,
+            false => {
+                self.pull(height - 1)?;
+                self.tip()
+            }
+        };
         if header.parent != tip.hash || header.ledger != self.ledger {
             return halt(format!(
                 "the ordering engine gives a block {height} that does not follow the stored block {}: the folder `engine` is of another ledger or time",
@@ -140,7 +191,7 @@ impl Inner {
             ));
         }
         let transactions = self.transactions_of(block)?;
-        let applied = self.apply(block, &transactions).map_err(|error| error.0)?;
+        let applied = self.apply_or_rebuild(block, &transactions)?;
         self.told(block, &transactions);
         let ids: HashSet<Hash> = transactions.iter().map(|tx| tx.id).collect();
         let mut waiting = self.mempool.settle(&ids, header.time_us);

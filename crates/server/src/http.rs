@@ -138,6 +138,7 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
         .routes(routes!(block::location))
         .routes(routes!(follow::genesis))
         .routes(routes!(follow::certified_blocks))
+        .routes(routes!(follow::kept_blocks))
         .routes(routes!(record::append))
         .routes(routes!(record::find))
         .routes(routes!(record::find_at))

@@ -37,6 +37,7 @@ mod policy;
 mod preview;
 mod prune;
 mod readers;
+mod replace;
 mod row_log;
 mod rows;
 mod schema;

@@ -2,6 +2,7 @@
 
 mod append;
 mod check;
+mod cut;
 mod found;
 mod info;
 mod lookup;

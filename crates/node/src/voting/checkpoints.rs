@@ -12,6 +12,8 @@ use stele_core::peer::PeerMessage;
 use stele_core::validators::ValidatorSet;
 use stele_core::{Encode, Hash};
 
+use crate::apply::ApplyError;
+
 /// How often a signature is sent again to those who have not answered.
 const RESEND_INTERVAL: Duration = Duration::from_millis(500);
 /// Heights ahead of the newest applied for which signatures are kept.
@@ -144,8 +146,8 @@ impl Checkpoints {
         height: u64,
         (size, root): (u64, Hash),
         messenger: &Messenger,
-    ) -> Result<SignedNote, DeliverError> {
-        let halt = |error: NoteError| DeliverError::Halt(error.to_string());
+    ) -> Result<SignedNote, ApplyError> {
+        let halt = |error: NoteError| ApplyError::from(DeliverError::Halt(error.to_string()));
         let text = Checkpoint::new(&self.origin, size, root)
             .map_err(halt)?
             .to_string();
@@ -164,7 +166,7 @@ impl Checkpoints {
             }
             let mut gathered = self.gathered.lock();
             if gathered.stopping {
-                return Err(DeliverError::Later("the node is stopping".to_owned()));
+                return Err(DeliverError::Later("the node is stopping".to_owned()).into());
             }
             let empty = BTreeMap::new();
             let signed = gathered.signed.get(&height).unwrap_or(&empty);
@@ -184,7 +186,7 @@ impl Checkpoints {
                 .iter()
                 .find(|(_, count)| **count > self.keys.len() - self.quorum)
             {
-                return Err(DeliverError::Halt(format!(
+                return Err(ApplyError::differs(format!(
                     "{count} validators came to another result after block {height}: they signed {other:?}, this node has {text:?}; its state is damaged or its program another"
                 )));
             }
@@ -264,7 +266,8 @@ mod tests {
         std::thread::sleep(Duration::from_millis(300));
         assert!(!waits.is_finished());
         all[0].stop();
-        assert!(matches!(waits.join().unwrap(), Err(DeliverError::Later(_))));
+        let ended = waits.join().unwrap().map_err(|error| error.cause);
+        assert!(matches!(ended, Err(DeliverError::Later(_))));
     }
 
     #[test]
@@ -275,7 +278,7 @@ mod tests {
         assert_eq!(all[0].take(1, &note(&all[2], 2, 8)), Taken::Kept);
         let halted = all[0].gather(1, (2, Hash([7; 32])), &messenger);
         assert!(
-            matches!(halted, Err(DeliverError::Halt(why)) if why.contains("another result after block 1"))
+            matches!(halted, Err(error) if error.is_suspect && error.cause.to_string().contains("another result after block 1"))
         );
     }
 

@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use parking_lot::{Condvar, Mutex};
 use stele_consensus::bft::MESSAGE_LEN_MAX;
 use stele_core::crypto::PublicKey;
-use stele_core::peer::{PEER_TRANSACTIONS_MAX, PeerMessage};
+use stele_core::peer::{Ask, PEER_TRANSACTIONS_MAX, PeerMessage, REASON_LEN_MAX};
 use stele_core::transaction::{SignedTransaction, TIME_SKEW_MAX_US};
 use stele_core::{Decode, Encode};
 use stele_flow::Join;
@@ -29,6 +29,8 @@ const MESSAGE_BYTES: usize = MESSAGE_LEN_MAX - 64 * 1024;
 const RECEIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How often transactions that came into no block are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Questions for kept blocks that wait to be answered.
+const ASKED_MAX: usize = 64;
 /// Threads that look at messages of others.
 const RECEIVERS: usize = 2;
 
@@ -39,6 +41,8 @@ pub(crate) struct RelayQueues {
     out_changed: Condvar,
     came: Mutex<Came>,
     came_changed: Condvar,
+    asked: Mutex<Asked>,
+    asked_changed: Condvar,
 }
 
 #[derive(Default)]
@@ -51,6 +55,15 @@ struct Out {
 struct Came {
     messages: VecDeque<(PublicKey, Vec<u8>)>,
     bytes: usize,
+    stopping: bool,
+}
+
+/// A question for kept blocks: who asks, its number, and for what.
+type Question = (PublicKey, u64, Ask);
+
+#[derive(Default)]
+struct Asked {
+    questions: VecDeque<Question>,
     stopping: bool,
 }
 
@@ -77,6 +90,8 @@ impl RelayQueues {
     pub(super) fn stop(&self) {
         self.out.lock().stopping = true;
         self.came.lock().stopping = true;
+        self.asked.lock().stopping = true;
+        self.asked_changed.notify_all();
         self.out_changed.notify_all();
         self.came_changed.notify_all();
     }
@@ -95,6 +110,28 @@ impl RelayQueues {
         drop(out);
         std::thread::sleep(TOGETHER);
         Some(std::mem::take(&mut self.out.lock().transactions))
+    }
+
+    /// Takes a question of another validator; one too many is dropped, and asked again.
+    fn asked(&self, question: Question) {
+        let mut asked = self.asked.lock();
+        if asked.questions.len() < ASKED_MAX {
+            asked.questions.push_back(question);
+            self.asked_changed.notify_one();
+        }
+    }
+
+    fn next_asked(&self) -> Option<Question> {
+        let mut asked = self.asked.lock();
+        loop {
+            if asked.stopping {
+                return None;
+            }
+            if let Some(question) = asked.questions.pop_front() {
+                return Some(question);
+            }
+            self.asked_changed.wait(&mut asked);
+        }
     }
 
     fn next_came(&self) -> Option<(PublicKey, Vec<u8>)> {
@@ -137,6 +174,8 @@ impl Relay {
             let receiving = inner.clone();
             spawn("stele-received", Box::new(move || receive(&receiving)))?;
         }
+        let giving = inner.clone();
+        spawn("stele-give", Box::new(move || give(&giving)))?;
         Ok(Some(Self {
             inner: inner.clone(),
             threads: Mutex::new(threads),
@@ -190,6 +229,30 @@ fn flush(voting: &Voting, together: &mut Vec<Vec<u8>>) {
     voting.messenger.send(None, message);
 }
 
+/// Answers questions for kept blocks.
+fn give(inner: &Inner) {
+    let Role::Votes(voting) = &inner.role else {
+        return;
+    };
+    while let Some((from, number, ask)) = voting.queues.next_asked() {
+        let (reason, bytes) = match inner.piece(&ask, &inner.name_of(&from)) {
+            Ok(bytes) => (String::new(), bytes),
+            Err(error) => {
+                let mut reason = error.to_string();
+                let end = reason.floor_char_boundary(REASON_LEN_MAX);
+                reason.truncate(end);
+                (reason, Vec::new())
+            }
+        };
+        let message = PeerMessage::Piece {
+            number,
+            reason,
+            bytes,
+        };
+        voting.messenger.send(Some(from), message.encode_to_vec());
+    }
+}
+
 fn receive(inner: &Inner) {
     let Role::Votes(voting) = &inner.role else {
         return;
@@ -220,6 +283,18 @@ fn receive(inner: &Inner) {
                         );
                     }
                 }
+            }
+            Ok(PeerMessage::Ask { number, ask }) => voting.queues.asked((from, number, ask)),
+            Ok(PeerMessage::Piece {
+                number,
+                reason,
+                bytes,
+            }) => {
+                let answer = match reason.is_empty() {
+                    true => Ok(bytes),
+                    false => Err(reason),
+                };
+                voting.answers.take(from, number, answer);
             }
             Err(error) => {
                 tracing::warn!(from = from.to_hex(), %error, "a message of another validator does not decode");

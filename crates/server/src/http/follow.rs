@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::time::Duration;
 use stele_core::Encode;
+use stele_core::peer::Ask;
 use stele_node::NodeError;
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -64,6 +65,42 @@ pub(super) async fn certified_blocks(
             let blocks = node.certified_blocks(after, BLOCKS_BYTES_MAX)?;
             Ok::<_, NodeError>(blocks.encode_to_vec())
         })
+        .await?;
+    Ok(([(header::CONTENT_TYPE, OCTET_STREAM)], bytes).into_response())
+}
+
+/// Query parameters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct KeptParams {
+    /// First height.
+    from: u64,
+    /// Last height; the newest when absent.
+    to: Option<u64>,
+    /// Bytes at the beginning that are there already: less than the first block takes; 0 when absent.
+    skip: Option<u64>,
+}
+
+/// A piece of the stream of blocks with their effects (docs/formats.md, 9.3), for a node whose store is damaged.
+#[utoipa::path(
+    get,
+    path = "/v1/kept-blocks",
+    tag = "blocks",
+    params(KeptParams),
+    responses((status = 200, description = "The stream from there on, as much as fits into a piece; nothing where there is none", body = Vec<u8>, content_type = "application/octet-stream"), Refusals)
+)]
+pub(super) async fn kept_blocks(
+    State(app): State<App>,
+    Params(params): Params<KeptParams>,
+) -> Result<Response, ApiError> {
+    let ask = Ask {
+        from: params.from,
+        to: params.to.unwrap_or(u64::MAX),
+        skip: params.skip.unwrap_or(0),
+    };
+    let bytes = app
+        .blocking(move |node| node.piece(&ask, "a follower"))
         .await?;
     Ok(([(header::CONTENT_TYPE, OCTET_STREAM)], bytes).into_response())
 }

@@ -212,7 +212,7 @@ impl Engine {
         Ok(self.writer.query_row(sql, [], |row| row.get(0))?)
     }
 
-    fn load(&mut self) -> Result<(), EngineError> {
+    pub(super) fn load(&mut self) -> Result<(), EngineError> {
         let Some(stored) = meta::read_meta(&self.writer)? else {
             return Err(EngineError::Corrupt {
                 path: String::new(),

@@ -115,6 +115,11 @@ impl Readers {
         *self.published.write() = published;
     }
 
+    /// Forgets what was bound, as after the state was replaced.
+    pub(super) fn forget_statements(&self) {
+        self.statements.lock().1 = StatementCache::default();
+    }
+
     pub(super) fn published(&self) -> Published {
         self.published.read().clone()
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 use stele_consensus::Upstream;
 use stele_core::certified::{CertifiedBlock, CertifiedBlocks};
+use stele_core::peer::{Ask, PIECE_LEN_MAX};
 use stele_core::{Decode, Hash};
 use stele_node::{NodeError, Server};
 use stele_sql::SqlError;
@@ -133,5 +134,13 @@ impl Server for Remote {
         let code = field("code").map_or_else(String::new, |code| format!(" {code}"));
         let why = format!("it says that it refuses it ({status}{code}): {message}");
         Err(unknown(why).into())
+    }
+
+    fn piece(&self, ask: &Ask) -> Result<Vec<u8>, String> {
+        let Ask { from, to, skip } = ask;
+        let path = format!("/v1/kept-blocks?from={from}&to={to}&skip={skip}");
+        // One more: at the bound itself it is refused.
+        self.get(&path, PIECE_LEN_MAX as u64 + 1)
+            .map_err(|error| error.to_string())
     }
 }

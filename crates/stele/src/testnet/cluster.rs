@@ -34,6 +34,9 @@ const DATA: &str = "data";
 const LOG: &str = "log";
 /// Its process, while it runs.
 const PID: &str = "pid";
+/// Longest wait for the testnet to see that a node was killed, and how often it is looked.
+const SEEN_WAIT: Duration = Duration::from_secs(5);
+const SEEN_POLL: Duration = Duration::from_millis(20);
 /// There while a node is to stay dead.
 const DOWN: &str = "down";
 
@@ -370,7 +373,13 @@ pub(super) fn kill(directory: &Path, name: &str) -> Result<()> {
     let process = process(directory, name)?;
     fs::write(directory.join(name).join(DOWN), "")
         .context("cannot note that the node is to stay dead")?;
-    signal("KILL", process)
+    signal("KILL", process)?;
+    // Until the testnet has seen it, so that it may be revived at once.
+    let seen = Instant::now() + SEEN_WAIT;
+    while directory.join(name).join(PID).exists() && Instant::now() < seen {
+        std::thread::sleep(SEEN_POLL);
+    }
+    Ok(())
 }
 
 /// Halts a node.

@@ -29,7 +29,7 @@ use crate::segment::{
 use stele_core::{Encode, Hash};
 
 /// Folder of damaged files, beside the segments.
-const QUARANTINE_FOLDER: &str = "quarantine";
+pub(super) const QUARANTINE_FOLDER: &str = "quarantine";
 /// Ending of a segment under way.
 const MEND_ENDING: &str = "mend";
 /// A file that names a segment whose places in the index may be old, because it was mended.
@@ -247,6 +247,12 @@ impl BlockStore {
 }
 
 impl Mending {
+    /// The newest block that is there with its effects.
+    #[must_use]
+    pub fn effects_height(&self) -> u64 {
+        self.effects_height
+    }
+
     /// Height of the next block that is needed; none when all are there.
     #[must_use]
     pub fn next_height(&self) -> Option<u64> {
@@ -517,7 +523,7 @@ impl Inner {
 }
 
 /// Copies a file durably.
-fn copy(inner: &Inner, from: &Path, to: &Path) -> Result<(), StoreError> {
+pub(super) fn copy(inner: &Inner, from: &Path, to: &Path) -> Result<(), StoreError> {
     let source = inner.files.open(from, OpenMode::Read)?;
     let target = inner.files.open(to, OpenMode::Create)?;
     target.truncate(0)?;

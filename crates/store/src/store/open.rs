@@ -24,7 +24,7 @@ const SEGMENTS_FOLDER: &str = "segments";
 /// The lock file, inside the folder of the segments.
 const LOCK_FILE: &str = "lock";
 /// The mark file, inside the folder of the segments.
-const MARK_FILE: &str = "mark";
+pub(super) const MARK_FILE: &str = "mark";
 
 impl BlockStore {
     /// Opens the store in `directory` (its segments are in the folder `segments` there), making it

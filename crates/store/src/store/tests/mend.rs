@@ -16,6 +16,8 @@ const BLOCKS: [(usize, usize); 9] = [
     (4, 120),
 ];
 
+type Damaging = fn(&MemoryFiles, &Path);
+
 fn check(store: &BlockStore) -> CheckReport {
     let judge = Arc::new(AcceptAll) as Arc<dyn Judge>;
     let options = CheckOptions::default();
@@ -122,7 +124,7 @@ fn b5_any_flipped_byte_is_mended_while_the_store_goes_on() {
 fn b5_lost_and_cut_segments_are_mended() {
     let chain = Chain::new(1, &BLOCKS);
     let last = BLOCKS.len() as u64 - 1;
-    let damages: [(&str, fn(&MemoryFiles, &Path)); 3] = [
+    let damages: [(&str, Damaging); 3] = [
         ("lost", |files, path| files.remove(path).unwrap()),
         ("empty", |files, path| files.corrupt(path, Vec::clear)),
         ("cut", |files, path| {
