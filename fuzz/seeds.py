@@ -57,6 +57,7 @@ def inputs():
     yield "core_decoders", bytes([29]) + b"\x01\x02" + (7).to_bytes(8, "big") + b"\0\0\0\x05note\n"
     yield "core_decoders", bytes([29]) + b"\x01\x03" + bytes(range(32))
     yield "core_decoders", bytes([29]) + b"\x01\x04" + bytes(8) + b"\0\0\0\x02no\0\0\0\x01x"
+    yield "core_decoders", bytes([29]) + b"\x01\x05" + bytes(8)
     yield "core_decoders", bytes([30]) + b"\0\0\0\x01a\0\0\0\x02bcd"
     for path in ("tree/row-proofs.txt", "tree/table-proofs.txt"):
         for line in lines(path):

@@ -67,7 +67,16 @@ class Testnet:
         return self.out.read_text()
 
     def log(self):
-        return "".join(f"--- {name}\n{(self.directory / name / 'log').read_text()[-1500:]}" for name in self.members)
+        def seen(name):
+            try:
+                status = self.status(name)
+            except OSError as error:
+                return str(error)
+            return {key: status[key] for key in ("height", "store", "halted", "mempool", "damage")}
+
+        return "".join(
+            f"--- {name}: {seen(name)}\n{(self.directory / name / 'log').read_text()[-3000:]}" for name in self.members
+        )
 
     def until(self, is_so, seconds, what):
         deadline = time.monotonic() + seconds

@@ -300,6 +300,46 @@ class Care(DirectoryCase):
         self.whole()
 
 
+class Keys(DirectoryCase):
+    """A key that has signed more than its directory knows must not sign again."""
+
+    def test_a15_an_older_copy_of_a_directory_is_refused(self):
+        net = Testnet(self).start()
+        net.query("one", "CREATE TABLE t (id INT PRIMARY KEY, v TEXT)")
+        net.equal()
+        net.play("--kill", "two")
+        data = net.directory / "two" / "data"
+        shutil.copytree(data, self.home / "old")
+        net.play("--revive", "two")
+        net.equal()
+        for number in range(12):
+            net.query("two", f"INSERT INTO t VALUES ({number}, 'x')")
+        net.equal()
+        net.play("--kill", "two")
+        shutil.move(data, self.home / "new")
+        shutil.move(self.home / "old", data)
+        net.play("--revive", "two")
+
+        def halted():
+            try:
+                return net.status("two")["halted"] or ""
+            except OSError:
+                return ""
+
+        net.until(lambda: "older copy" in halted(), 60, "the older copy is refused")
+        self.assertIn("docs/operations.md", halted())
+        # The others go on; with the newest directory so does this one.
+        net.query("three", "INSERT INTO t VALUES (100, 'y')")
+        net.play("--kill", "two")
+        shutil.move(data, self.home / "refused")
+        shutil.move(self.home / "new", data)
+        net.play("--revive", "two")
+        net.equal()
+        net.query("two", "INSERT INTO t VALUES (101, 'z')")
+        net.equal()
+        self.assertEqual([net.status(name)["evidence"] for name in net.members], [0, 0, 0, 0])
+
+
 class Followers(ProxyCase):
     def test_a15_a_follower_gets_it_from_its_server_and_names_one_that_lies(self):
         self.origin.query("CREATE TABLE t (id INT PRIMARY KEY, v TEXT)")

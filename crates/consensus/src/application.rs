@@ -89,6 +89,19 @@ pub enum Verdict {
     Invalid(String),
 }
 
+/// Two votes of a validator that no honest one gives together, both validly signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Whose.
+    pub validator: PublicKey,
+    /// The engine's number of the attempt at a block.
+    pub view: u64,
+    /// What they are.
+    pub what: &'static str,
+    /// Both votes, in the engine's encoding.
+    pub votes: Vec<u8>,
+}
+
 /// The node of a validator, as an engine of several sees it. These methods are called from several threads.
 pub trait Voter: Application {
     /// Height of the newest block delivered.
@@ -104,6 +117,9 @@ pub trait Voter: Application {
 
     /// Checks a block that `leader` proposed on `parent`.
     fn check(&self, parent: Link, block: &OrderedBlock, leader: PublicKey) -> Verdict;
+
+    /// Takes two votes of a validator that contradict each other.
+    fn conflict(&self, conflict: Conflict);
 
     /// Takes a message of another validator. Must not block.
     fn received(&self, from: PublicKey, message: Vec<u8>);

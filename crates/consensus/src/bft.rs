@@ -8,6 +8,7 @@
 
 mod automaton;
 mod block;
+mod conflicts;
 mod deliver;
 mod engine;
 mod messages;

@@ -11,6 +11,8 @@ pub mod follow;
 pub mod handle;
 pub mod solo;
 
-pub use application::{Application, DeliverError, Due, Link, OrderedBlock, Verdict, Voter};
+pub use application::{
+    Application, Conflict, DeliverError, Due, Link, OrderedBlock, Verdict, Voter,
+};
 pub use follow::{Follow, Upstream};
 pub use handle::{OrderError, OrderHandle};

@@ -3,7 +3,8 @@
 //! Encoded as version `1`, a kind, and the content: kind `1` a counted list (20,000) of signed transactions as length-prefixed
 //! bytes; kind `2` a height (`u64`) and a checkpoint note as length-prefixed bytes; kind `3` a question for kept blocks: its number,
 //! the first and last height, and bytes to leave out (`u64` each); kind `4` the answer: that number, why not (text, empty if it is
-//! answered) and a piece of the stream as length-prefixed bytes.
+//! answered) and a piece of the stream as length-prefixed bytes; kind `5` a number: the question for the newest checkpoint that the
+//! asker is known to have signed, which kind `4` answers with its height (`u64`) and the note, or nothing.
 
 use crate::block::CERTIFICATE_LEN_MAX;
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_len};
@@ -17,6 +18,7 @@ const TRANSACTIONS: u8 = 1;
 const CHECKPOINT: u8 = 2;
 const ASK: u8 = 3;
 const PIECE: u8 = 4;
+const SIGNED: u8 = 5;
 
 /// Longest piece of a stream of kept blocks in a message, in bytes.
 pub const PIECE_LEN_MAX: usize = 448 * 1024;
@@ -53,6 +55,11 @@ pub enum PeerMessage {
         /// What is asked for.
         ask: Ask,
     },
+    /// Asks one validator for the newest checkpoint that it knows the asker to have signed.
+    Signed {
+        /// Number of the question, chosen by who asks.
+        number: u64,
+    },
     /// Answers a question.
     Piece {
         /// Number of the question.
@@ -85,6 +92,10 @@ impl Encode for PeerMessage {
                 for value in [*number, ask.from, ask.to, ask.skip] {
                     out.extend_from_slice(&value.to_be_bytes());
                 }
+            }
+            Self::Signed { number } => {
+                out.push(SIGNED);
+                out.extend_from_slice(&number.to_be_bytes());
             }
             Self::Piece {
                 number,
@@ -126,6 +137,9 @@ impl Decode for PeerMessage {
                     skip: reader.u64()?,
                 },
             }),
+            SIGNED => Ok(Self::Signed {
+                number: reader.u64()?,
+            }),
             PIECE => Ok(Self::Piece {
                 number: reader.u64()?,
                 reason: reader.text("reason", REASON_LEN_MAX)?,
@@ -156,6 +170,7 @@ mod tests {
                     skip: 4,
                 },
             },
+            PeerMessage::Signed { number: 9 },
             PeerMessage::Piece {
                 number: 1,
                 reason: "no".to_owned(),
@@ -168,7 +183,7 @@ mod tests {
                 assert!(PeerMessage::decode_all(&bytes[..len]).is_err());
             }
         }
-        assert!(PeerMessage::decode_all(&[1, 5]).is_err());
+        assert!(PeerMessage::decode_all(&[1, 6]).is_err());
         assert!(PeerMessage::decode_all(&[2, 1, 0]).is_err());
     }
 }

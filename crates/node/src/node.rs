@@ -26,6 +26,7 @@ use crate::apply::{Applier, BlockTransaction};
 use crate::checker::Checker;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
+use crate::evidence::EvidenceStore;
 use crate::followed::{Role, Senders, Server};
 use crate::keys::{KeyStore, LocalKey};
 use crate::line::Line;
@@ -82,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) trouble: RwLock<Trouble>,
     pub(crate) started_us: u64,
     pub(crate) care: Mutex<crate::care::Care>,
+    pub(crate) evidence: EvidenceStore,
     /// Whether blocks were cut off at the start that others have.
     pub(crate) is_cut: AtomicBool,
     // Dropped last: nobody else opens the directory while anything above is open.

@@ -118,7 +118,7 @@ struct Waited {
 
 impl Answers {
     /// A number for a question to one peer.
-    fn expect(&self, from: PublicKey) -> u64 {
+    pub(crate) fn expect(&self, from: PublicKey) -> u64 {
         let mut waited = self.waited.lock();
         waited.last += 1;
         let number = waited.last;
@@ -138,7 +138,7 @@ impl Answers {
     }
 
     /// Waits for an answer; none when it does not come.
-    fn wait(&self, number: u64, limit: Duration) -> Option<Answer> {
+    pub(crate) fn wait(&self, number: u64, limit: Duration) -> Option<Answer> {
         let end = Instant::now() + limit;
         let mut waited = self.waited.lock();
         loop {

@@ -29,6 +29,7 @@ use crate::blocks::not_stored;
 use crate::config::NodeConfig;
 use crate::directory::Directory;
 use crate::error::NodeError;
+use crate::evidence::EvidenceStore;
 use crate::followed::{Followed, Role, Server};
 use crate::ledger_log::LedgerLog;
 use crate::line::Line;
@@ -38,7 +39,7 @@ use crate::past::StoredPast;
 use crate::recent::RecentIds;
 use crate::syncer::Syncer;
 use crate::tip::Tip;
-use crate::voting::Voting;
+use crate::voting::{OwnSignatures, Voting};
 
 /// File of the state in the data directory.
 pub(crate) const STATE_FILE: &str = "state.db";
@@ -64,7 +65,7 @@ impl Inner {
             None => {
                 let (directory, signer) =
                     Directory::open(&config.directory, &config.origin, &runtime)?;
-                let role = own_role(&config, &directory, signer)?;
+                let role = own_role(&config, &directory, signer, &runtime)?;
                 (directory, role)
             }
             Some((trust, server)) => {
@@ -100,6 +101,7 @@ impl Inner {
             store: store.clone(),
             suite,
         }));
+        let evidence = EvidenceStore::open(&runtime.files, &directory.path)?;
         let started_us = runtime.clock.monotonic_us();
         let inner = Self {
             applier: Mutex::new(Applier {
@@ -133,6 +135,7 @@ impl Inner {
             proposed: Mutex::new(None),
             trouble: RwLock::new(Trouble::default()),
             started_us,
+            evidence,
             care: Mutex::default(),
             is_cut: AtomicBool::new(is_cut || is_short),
             _lock: directory.lock,
@@ -184,6 +187,7 @@ impl Inner {
         applier.log = replayed.log;
         if let Role::Votes(voting) = &self.role {
             voting.checkpoints.begin_at(stored);
+            voting.own.known(stored);
         }
         self.publish(
             stored,
@@ -344,6 +348,7 @@ fn own_role(
     config: &NodeConfig,
     directory: &Directory,
     signer: SignerKey,
+    runtime: &Runtime,
 ) -> Result<Role, NodeError> {
     let genesis = &directory.genesis;
     let count = genesis.validators.validators().len();
@@ -353,7 +358,8 @@ fn own_role(
             "the ledger has {count} validators, and where they listen is not known: write a section [cluster] into the configuration"
         ))),
         (Some(_), _) => {
-            let voting = Voting::new(signer, &genesis.origin, &genesis.validators)?;
+            let own = OwnSignatures::open(&runtime.files, &directory.path)?;
+            let voting = Voting::new(signer, &genesis.origin, &genesis.validators, own)?;
             Ok(Role::Votes(Box::new(voting)))
         }
     }

@@ -5,6 +5,7 @@ use stele_core::note::SignedNote;
 use stele_store::Damage;
 
 use crate::care::{Receiving, StoreEvent};
+use crate::evidence::Evidence;
 use crate::followed::Role;
 use crate::node::Node;
 
@@ -69,6 +70,8 @@ pub struct Status {
     pub sending_to: Option<String>,
     /// What happened to the store lately, oldest first.
     pub store_events: Vec<StoreEvent>,
+    /// How many times validators were seen to contradict themselves, see [`Node::evidence`].
+    pub evidence: usize,
     /// Bytes in all segments.
     pub segment_bytes: u64,
     /// Number of the newest segment.
@@ -121,6 +124,12 @@ pub struct Finding {
 }
 
 impl Node {
+    /// What validators signed that contradicts itself, oldest first.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.inner.evidence.all()
+    }
+
     /// The node at a glance.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -180,6 +189,7 @@ impl Node {
             receiving: check.receiving(now_us),
             sending_to: check.sending_to(now_us),
             store_events: check.events(),
+            evidence: inner.evidence.all().len(),
             segment_bytes,
             segment,
             uptime_s: (inner.runtime.clock.monotonic_us() - inner.started_us) / 1_000_000,

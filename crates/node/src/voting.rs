@@ -5,6 +5,7 @@
 //! and a validator whose own result differs from the others' stops before anybody sees it.
 
 mod checkpoints;
+mod own;
 mod relay;
 
 use std::collections::HashSet;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use stele_consensus::bft::{Messenger, Outbox, messages};
-use stele_consensus::{DeliverError, Link, OrderedBlock, Verdict, Voter};
+use stele_consensus::{Conflict, DeliverError, Link, OrderedBlock, Verdict, Voter};
 use stele_core::block::{BLOCK_LEN_MAX, BLOCK_TRANSACTIONS_MAX, BlockView, Header};
 use stele_core::crypto::PublicKey;
 use stele_core::note::{CertificateVerifier, SignedNote, SignerKey};
@@ -22,11 +23,13 @@ use stele_core::{Decode, Hash};
 
 use crate::apply::{ApplyError, BlockTransaction};
 use crate::error::NodeError;
+use crate::evidence::Evidence;
 use crate::followed::Role;
 use crate::node::{Inner, decode};
 use crate::peers::Answers;
 use crate::propose::{Parent, build_block};
 use checkpoints::Checkpoints;
+pub(crate) use own::OwnSignatures;
 pub(crate) use relay::Relay;
 use relay::RelayQueues;
 
@@ -45,6 +48,7 @@ pub(crate) struct Voting {
     outbox: Mutex<Option<Outbox>>,
     pub(crate) queues: RelayQueues,
     pub(crate) answers: Answers,
+    pub(crate) own: OwnSignatures,
     /// Held while a block is applied, from wherever it came.
     pub(crate) applying: Mutex<()>,
     /// The certificate in a header that was found good last.
@@ -56,6 +60,7 @@ impl Voting {
         signer: SignerKey,
         origin: &str,
         set: &ValidatorSet,
+        own: OwnSignatures,
     ) -> Result<Self, NodeError> {
         let invalid = |error: stele_core::note::NoteError| NodeError::Invalid(error.to_string());
         let (messenger, outbox) = messages();
@@ -67,6 +72,7 @@ impl Voting {
             outbox: Mutex::new(Some(outbox)),
             queues: RelayQueues::default(),
             answers: Answers::default(),
+            own,
             applying: Mutex::default(),
             good_certificate: Mutex::default(),
         })
@@ -105,6 +111,16 @@ impl Voting {
             self.checkpoints.begin_at(height);
             return Ok(note.0.to_string());
         }
+        if !self.own.is_confirmed() {
+            return Err(DeliverError::Later(
+                "the other validators have not told yet what they have seen of this one's key"
+                    .to_owned(),
+            )
+            .into());
+        }
+        self.own
+            .note(height)
+            .map_err(|error| DeliverError::Halt(error.to_string()))?;
         let note = self
             .checkpoints
             .gather(height, (size, root), &self.messenger)?;
@@ -285,6 +301,35 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Keeps what a validator signed that contradicts itself.
+    fn keep_evidence(&self, validator: String, what: &str, height: u64, signed: Vec<String>) {
+        let evidence = Evidence {
+            validator: validator.clone(),
+            what: what.to_owned(),
+            height,
+            time_us: self.runtime.clock.now_us(),
+            signed,
+        };
+        match self.evidence.keep(evidence) {
+            Ok(true) => {
+                metrics::counter!("stele_evidence_total", "validator" => validator.clone())
+                    .increment(1);
+                tracing::error!(
+                    validator,
+                    what,
+                    height,
+                    "a validator contradicts itself: both signed things are kept in the folder `evidence`"
+                );
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, validator, what, height, "evidence could not be kept")
+            }
+        }
+    }
+}
+
 impl Voter for Inner {
     fn height(&self) -> u64 {
         self.tip().height
@@ -298,6 +343,9 @@ impl Voter for Inner {
         let Role::Votes(voting) = &self.role else {
             return None;
         };
+        if !voting.own.is_confirmed() {
+            return None;
+        }
         let now_us = self.runtime.clock.now_us();
         let transactions = self.mempool.pick(ordered, now_us);
         if transactions.is_empty() {
@@ -324,6 +372,9 @@ impl Voter for Inner {
         let Role::Votes(voting) = &self.role else {
             return Verdict::Invalid("this node does not vote".to_owned());
         };
+        if !voting.own.is_confirmed() {
+            return Verdict::NotYet;
+        }
         if block.header.time_us
             > self
                 .runtime
@@ -337,6 +388,15 @@ impl Voter for Inner {
             Ok(()) => Verdict::Valid,
             Err(reason) => Verdict::Invalid(reason),
         }
+    }
+
+    fn conflict(&self, conflict: Conflict) {
+        self.keep_evidence(
+            self.name_of(&conflict.validator),
+            conflict.what,
+            conflict.view,
+            vec![format!("{}\n", hex::encode(&conflict.votes))],
+        );
     }
 
     fn received(&self, from: PublicKey, message: Vec<u8>) {

@@ -125,6 +125,7 @@ pub fn router(node: Node, config: HttpConfig) -> Router {
     let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(page::page))
         .routes(routes!(status::status))
+        .routes(routes!(status::evidence))
         .routes(routes!(status::chain))
         .routes(routes!(status::state_root))
         .routes(routes!(transaction::submit))

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<ExitCode> {
 fn is_well(status: &Value) -> bool {
     let store = status.get("store").and_then(Value::as_str);
     let halted = status.get("halted").is_some_and(|why| !why.is_null());
-    !halted && matches!(store, Some("valid" | "verifying"))
+    !halted && matches!(store, Some("valid" | "verifying" | "sending"))
 }
 
 fn describe(status: &Value, address: &str, paint: Paint) -> String {
@@ -80,7 +80,7 @@ fn describe(status: &Value, address: &str, paint: Paint) -> String {
         None => paint.good("yes"),
     };
     let store = match text("store") {
-        good if good == "valid" || good == "verifying" => paint.good(good),
+        good if matches!(good.as_str(), "valid" | "verifying" | "sending") => paint.good(good),
         bad => paint.bad(bad),
     };
     let names = |name: &str| {
@@ -116,6 +116,31 @@ fn describe(status: &Value, address: &str, paint: Paint) -> String {
                 "first at height {}: {}",
                 text("first_bad_height"),
                 text("damage")
+            )),
+        ));
+    }
+    if let Some(receiving) = status.get("receiving").filter(|one| !one.is_null()) {
+        let part = |name: &str| receiving.get(name).cloned().unwrap_or_default();
+        lines.push((
+            "receiving",
+            format!(
+                "block {} of {} to {}, from {}",
+                part("next"),
+                part("first"),
+                part("last"),
+                printable(part("from").as_str().unwrap_or_default())
+            ),
+        ));
+    }
+    if let Some(to) = status.get("sending_to").and_then(Value::as_str) {
+        lines.push(("sending to", printable(to)));
+    }
+    if number("evidence") > 0 {
+        lines.push((
+            "evidence",
+            paint.bad(format!(
+                "{} times a validator signed two things of which one is a lie: see {address}/v1/evidence",
+                number("evidence")
             )),
         ));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use commonware_broadcast::buffered;
 use commonware_codec::{Copying, DecodeExt as _};
+use commonware_consensus::Reporters;
 use commonware_consensus::marshal::core::Actor;
 use commonware_consensus::marshal::resolver::p2p as resolver;
 use commonware_consensus::marshal::standard::{Inline, Standard};
@@ -33,9 +34,11 @@ use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
 use commonware_utils::{NZDuration, NZU16, NZU32, NZU64, NZUsize, ordered};
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 
 use super::automaton::{Automaton, engine_key, plain_key};
 use super::block::{CARRIED_LEN_MAX, Carried, Origin};
+use super::conflicts::Conflicts;
 use super::deliver::{Inbox, Sink};
 use super::messages::Outbox;
 use super::{BftConfig, INTERVAL_MIN};
@@ -237,6 +240,11 @@ async fn order(
     };
     let inline = Inline::new(context.child("inline"), automaton, mailbox, epocher);
     marshal.start(Sink(inbox), buffer, resolver);
+    let conflicts = Conflicts {
+        scheme: scheme.clone(),
+        random: Arc::new(Mutex::new(context.child("conflicts"))),
+        voter: voter.clone(),
+    };
     let leader_timeout = interval + LEADER_PATIENCE;
     let certification_timeout = leader_timeout + LEADER_PATIENCE;
     let engine = simplex::Engine::new(
@@ -247,7 +255,7 @@ async fn order(
             blocker: oracle.clone(),
             automaton: inline.clone(),
             relay: inline.clone(),
-            reporter: inline,
+            reporter: Reporters::from((inline, conflicts)),
             track_historical_votes: true,
             strategy: Sequential,
             partition: "simplex".to_owned(),

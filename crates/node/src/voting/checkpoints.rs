@@ -19,6 +19,9 @@ const RESEND_INTERVAL: Duration = Duration::from_millis(500);
 /// Heights ahead of the newest applied for which signatures are kept.
 const AHEAD_MAX: u64 = 1_000;
 
+/// Certificates kept for comparison with notes that come late.
+const RECENT: usize = 1_000;
+
 /// A validator's signature under a checkpoint.
 struct Signed {
     text: String,
@@ -29,9 +32,25 @@ struct Signed {
 struct Gathered {
     /// By height, then by validator.
     signed: BTreeMap<u64, BTreeMap<usize, Signed>>,
+    /// Certificates of the newest heights.
+    recent: BTreeMap<u64, SignedNote>,
+    /// The newest note of each validator, with its height.
+    newest: BTreeMap<usize, (u64, String)>,
     /// The newest height that is certified here.
     certified: u64,
     stopping: bool,
+}
+
+impl Gathered {
+    fn saw(&mut self, place: usize, height: u64, text: &str, signature: &NoteSignature) {
+        let is_newer = self
+            .newest
+            .get(&place)
+            .is_none_or(|(known, _)| *known < height);
+        if is_newer && let Ok(note) = SignedNote::new(text.to_owned(), vec![signature.clone()]) {
+            self.newest.insert(place, (height, note.to_string()));
+        }
+    }
 }
 
 /// Signatures of heights that are not certified here yet.
@@ -54,6 +73,17 @@ pub(super) enum Taken {
     Late,
     /// It is nothing, and why.
     Refused(String),
+    /// It is another than that validator signed before.
+    Contradicts(Contradiction),
+}
+
+/// Two checkpoints of one height that a validator signed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Contradiction {
+    /// Its name.
+    pub(super) validator: String,
+    /// Signed notes.
+    pub(super) signed: [String; 2],
 }
 
 impl Checkpoints {
@@ -80,6 +110,27 @@ impl Checkpoints {
         self.signer.verifier().key()
     }
 
+    /// This node's key, by which its signatures are found.
+    pub(super) fn own_key(&self) -> &VerifierKey {
+        self.signer.verifier()
+    }
+
+    /// The key of a validator, by which its signatures are found.
+    pub(super) fn verifier_of(&self, key: &PublicKey) -> Option<&VerifierKey> {
+        self.keys.iter().find(|one| one.key() == *key)
+    }
+
+    /// Signatures that make a certificate.
+    pub(super) fn quorum(&self) -> usize {
+        self.quorum
+    }
+
+    /// The newest checkpoint that a validator was seen to sign, with its height.
+    pub(super) fn newest_of(&self, key: &PublicKey) -> Option<(u64, String)> {
+        let place = self.keys.iter().position(|one| one.key() == *key)?;
+        self.gathered.lock().newest.get(&place).cloned()
+    }
+
     /// This node's secret, for the engine.
     pub(crate) fn secret(&self) -> SecretKey {
         self.signer.secret()
@@ -94,7 +145,7 @@ impl Checkpoints {
     pub(super) fn take(&self, height: u64, note: &[u8]) -> Taken {
         let certified = self.gathered.lock().certified;
         if height <= certified {
-            return Taken::Late;
+            return self.take_late(height, note);
         }
         if height > certified + AHEAD_MAX {
             return Taken::Refused(format!("it is of height {height}, far ahead"));
@@ -116,28 +167,67 @@ impl Checkpoints {
             }
             found.push((place, signature.clone()));
         }
+        let mut contradiction = None;
         let mut gathered = self.gathered.lock();
-        let signed = gathered.signed.entry(height).or_default();
         for (place, signature) in found {
             let text = note.text().to_owned();
+            gathered.saw(place, height, &text, &signature);
+            let signed = gathered.signed.entry(height).or_default();
             let before = signed.entry(place).or_insert_with(|| Signed {
                 text: text.clone(),
-                signature,
+                signature: signature.clone(),
             });
             if before.text != text {
-                let name = self.keys.get(place).map_or("", VerifierKey::name);
-                tracing::error!(
-                    validator = name,
-                    height,
-                    one = before.text,
-                    other = text,
-                    "a validator signed two different checkpoints of one height"
-                );
+                let note = |text: &str, signature: &NoteSignature| {
+                    SignedNote::new(text.to_owned(), vec![signature.clone()])
+                        .map_or_else(|error| error.to_string(), |note| note.to_string())
+                };
+                contradiction = Some(Contradiction {
+                    validator: self.plain_name(place),
+                    signed: [
+                        note(&before.text, &before.signature),
+                        note(&text, &signature),
+                    ],
+                });
             }
         }
         drop(gathered);
         self.changed.notify_all();
-        Taken::Kept
+        contradiction.map_or(Taken::Kept, Taken::Contradicts)
+    }
+
+    /// A note of a height that is certified here, by one that lags behind; or one that contradicts the certificate.
+    fn take_late(&self, height: u64, note: &[u8]) -> Taken {
+        let certified = {
+            let gathered = self.gathered.lock();
+            gathered.recent.get(&height).cloned()
+        };
+        let (Some(certified), Ok(note)) = (certified, SignedNote::parse(note)) else {
+            return Taken::Late;
+        };
+        if certified.text() == note.text() {
+            return Taken::Late;
+        }
+        for signature in note.signatures() {
+            let place = self.keys.iter().position(|key| key.is_named_by(signature));
+            let key = place.and_then(|place| self.keys.get(place));
+            if let (Some(place), Some(key)) = (place, key)
+                && signature.verify(note.text(), key).is_ok()
+            {
+                return Taken::Contradicts(Contradiction {
+                    validator: self.plain_name(place),
+                    signed: [certified.to_string(), note.to_string()],
+                });
+            }
+        }
+        Taken::Late
+    }
+
+    /// Name of a validator without the ledger's.
+    fn plain_name(&self, place: usize) -> String {
+        let name = self.keys.get(place).map_or("", VerifierKey::name);
+        let prefix = format!("{}/v/", self.origin);
+        name.strip_prefix(&prefix).unwrap_or(name).to_owned()
     }
 
     /// Signs a checkpoint, tells all, and waits until a quorum has signed the same.
@@ -173,9 +263,14 @@ impl Checkpoints {
             let agree = signed.values().filter(|one| one.text == text);
             let agree: Vec<NoteSignature> = agree.map(|one| one.signature.clone()).collect();
             if agree.len() >= self.quorum {
+                let certificate = SignedNote::new(text, agree).map_err(halt)?;
                 gathered.certified = height;
                 gathered.signed = gathered.signed.split_off(&(height + 1));
-                return SignedNote::new(text, agree).map_err(halt);
+                gathered.recent.insert(height, certificate.clone());
+                if gathered.recent.len() > RECENT {
+                    gathered.recent.pop_first();
+                }
+                return Ok(certificate);
             }
             let mut others: BTreeMap<&str, usize> = BTreeMap::new();
             for one in signed.values().filter(|one| one.text != text) {

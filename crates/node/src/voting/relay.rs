@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use parking_lot::{Condvar, Mutex};
+use stele_consensus::Application as _;
 use stele_consensus::bft::MESSAGE_LEN_MAX;
 use stele_core::crypto::PublicKey;
+use stele_core::note::SignedNote;
 use stele_core::peer::{Ask, PEER_TRANSACTIONS_MAX, PeerMessage, REASON_LEN_MAX};
 use stele_core::transaction::{SignedTransaction, TIME_SKEW_MAX_US};
 use stele_core::{Decode, Encode};
@@ -31,6 +33,8 @@ const RECEIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Questions for kept blocks that wait to be answered.
 const ASKED_MAX: usize = 64;
+/// Kept certificates that are searched for a validator's newest signature.
+const CERTIFICATES_SEARCHED: u64 = 200;
 /// Threads that look at messages of others.
 const RECEIVERS: usize = 2;
 
@@ -59,7 +63,15 @@ struct Came {
 }
 
 /// A question for kept blocks: who asks, its number, and for what.
-type Question = (PublicKey, u64, Ask);
+type Question = (PublicKey, u64, Matter);
+
+/// What is asked.
+enum Matter {
+    /// Kept blocks.
+    Blocks(Ask),
+    /// The newest checkpoint of the asker that is known here.
+    Signed,
+}
 
 #[derive(Default)]
 struct Asked {
@@ -121,6 +133,10 @@ impl RelayQueues {
         }
     }
 
+    fn stopping(&self) -> bool {
+        self.asked.lock().stopping
+    }
+
     fn next_asked(&self) -> Option<Question> {
         let mut asked = self.asked.lock();
         loop {
@@ -174,6 +190,8 @@ impl Relay {
             let receiving = inner.clone();
             spawn("stele-received", Box::new(move || receive(&receiving)))?;
         }
+        let asking = inner.clone();
+        spawn("stele-confirm", Box::new(move || confirm(&asking)))?;
         let giving = inner.clone();
         spawn("stele-give", Box::new(move || give(&giving)))?;
         Ok(Some(Self {
@@ -229,13 +247,33 @@ fn flush(voting: &Voting, together: &mut Vec<Vec<u8>>) {
     voting.messenger.send(None, message);
 }
 
+/// Finds out whether this node may vote and sign.
+fn confirm(inner: &Inner) {
+    let Role::Votes(voting) = &inner.role else {
+        return;
+    };
+    let own = voting.checkpoints.key();
+    let validators = inner.genesis.validators.validators().iter();
+    let others: Vec<PublicKey> = validators
+        .map(|one| one.key)
+        .filter(|key| *key != own)
+        .collect();
+    if let Err(reason) = voting.confirm(&others, &|| voting.queues.stopping()) {
+        inner.halted(&reason);
+    }
+}
+
 /// Answers questions for kept blocks.
 fn give(inner: &Inner) {
     let Role::Votes(voting) = &inner.role else {
         return;
     };
-    while let Some((from, number, ask)) = voting.queues.next_asked() {
-        let (reason, bytes) = match inner.piece(&ask, &inner.name_of(&from)) {
+    while let Some((from, number, matter)) = voting.queues.next_asked() {
+        let answer = match matter {
+            Matter::Blocks(ask) => inner.piece(&ask, &inner.name_of(&from)),
+            Matter::Signed => inner.newest_signed_by(voting, &from),
+        };
+        let (reason, bytes) = match answer {
             Ok(bytes) => (String::new(), bytes),
             Err(error) => {
                 let mut reason = error.to_string();
@@ -274,6 +312,14 @@ fn receive(inner: &Inner) {
                 match voting.checkpoints.take(height, &note) {
                     Taken::Kept => {}
                     Taken::Late => inner.answer_late(voting, from, height, &note),
+                    Taken::Contradicts(two) => {
+                        inner.keep_evidence(
+                            two.validator,
+                            "checkpoint",
+                            height,
+                            two.signed.to_vec(),
+                        );
+                    }
                     Taken::Refused(reason) => {
                         tracing::warn!(
                             from = from.to_hex(),
@@ -284,7 +330,12 @@ fn receive(inner: &Inner) {
                     }
                 }
             }
-            Ok(PeerMessage::Ask { number, ask }) => voting.queues.asked((from, number, ask)),
+            Ok(PeerMessage::Ask { number, ask }) => {
+                voting.queues.asked((from, number, Matter::Blocks(ask)));
+            }
+            Ok(PeerMessage::Signed { number }) => {
+                voting.queues.asked((from, number, Matter::Signed));
+            }
             Ok(PeerMessage::Piece {
                 number,
                 reason,
@@ -304,6 +355,30 @@ fn receive(inner: &Inner) {
 }
 
 impl Inner {
+    /// Height and note of the newest checkpoint that a validator is known to have signed; nothing if none is.
+    fn newest_signed_by(&self, voting: &Voting, key: &PublicKey) -> Result<Vec<u8>, NodeError> {
+        let seen = voting.checkpoints.newest_of(key);
+        let seen_height = seen.as_ref().map_or(0, |(height, _)| *height);
+        let verifier = voting.checkpoints.verifier_of(key);
+        let tip = self.tip().height;
+        let oldest = tip.saturating_sub(CERTIFICATES_SEARCHED).max(seen_height);
+        let mut found = seen.map(|(height, note)| (height, note.into_bytes()));
+        for height in (oldest + 1..=tip).rev() {
+            let note = self.effects(height)?.certificate;
+            let names = |note: &SignedNote| {
+                let mut signatures = note.signatures().iter();
+                signatures.any(|one| verifier.as_ref().is_some_and(|key| key.is_named_by(one)))
+            };
+            if SignedNote::parse(&note).is_ok_and(|note| names(&note)) {
+                found = Some((height, note));
+                break;
+            }
+        }
+        Ok(found.map_or_else(Vec::new, |(height, note)| {
+            [&height.to_be_bytes()[..], &note].concat()
+        }))
+    }
+
     /// Answers those whose transaction came into no block for long after it has expired: too few validators answer.
     fn give_up_late(&self) {
         let late_us = self.runtime.clock.now_us() - 2 * TIME_SKEW_MAX_US;
@@ -352,8 +427,7 @@ impl Inner {
 
     /// Sends the certificate of a height to one that still gathers signatures for it.
     fn answer_late(&self, voting: &Voting, to: PublicKey, height: u64, note: &[u8]) {
-        let alone = stele_core::note::SignedNote::parse(note)
-            .is_ok_and(|note| note.signatures().len() == 1);
+        let alone = SignedNote::parse(note).is_ok_and(|note| note.signatures().len() == 1);
         if !alone || height > self.tip().height {
             return;
         }

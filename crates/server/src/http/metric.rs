@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use stele_node::{NodeError, Status};
 use stele_pipeline::{Phase, Replicas};
 
 use super::context::App;
@@ -27,11 +28,27 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
             "this node records no metrics",
         ));
     };
+    let status = app
+        .blocking(|node| Ok::<_, NodeError>(node.status()))
+        .await?;
+    tell_store(&status);
     if let Some(replicas) = &app.config().replicas {
         tell_replicas(replicas, app.node().height());
     }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((kind, handle.render()).into_response())
+}
+
+/// Sets the gauges of the block store: one of its statuses is 1, and the first bad height is 0 where there is none.
+fn tell_store(status: &Status) {
+    let now = format!("{:?}", status.store).to_lowercase();
+    for one in ["valid", "verifying", "invalid", "sending", "receiving"] {
+        let is_now = f64::from(u8::from(one == now));
+        metrics::gauge!("stele_store_status", "status" => one).set(is_now);
+    }
+    metrics::gauge!("stele_store_first_bad_height")
+        .set(status.first_bad_height.unwrap_or(0) as f64);
+    metrics::gauge!("stele_evidence").set(status.evidence as f64);
 }
 
 /// Sets the gauges of replicas: where each stands, how far behind, whether something is in its way, and whether its

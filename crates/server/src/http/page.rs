@@ -69,6 +69,15 @@ fn render(status: &Status, node_name: &str) -> String {
         ("Writes", writes),
         ("Store", format!("{:?}", status.store).to_lowercase()),
         ("Damage", damage),
+        (
+            "Contradictions",
+            match status.evidence {
+                0 => "none seen".to_owned(),
+                count => format!(
+                    "{count}: a validator signed two things of which one is a lie, see /v1/evidence"
+                ),
+            },
+        ),
     ];
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\

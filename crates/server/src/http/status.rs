@@ -112,6 +112,20 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
     Ok(([(HEIGHT, HeaderValue::from(status.height))], Json(status)).into_response())
 }
 
+/// What validators signed that contradicts itself, oldest first: two checkpoints of one height, or two votes for one view.
+#[utoipa::path(
+    get,
+    path = "/v1/evidence",
+    tag = "node",
+    responses((status = 200, description = "Evidence: validator, what, height, time_us, signed", body = serde_json::Value), Refusals)
+)]
+pub(super) async fn evidence(State(app): State<App>) -> Result<Response, ApiError> {
+    let evidence = app
+        .blocking(|node| Ok::<_, NodeError>(node.evidence()))
+        .await?;
+    Ok(Json(evidence).into_response())
+}
+
 /// The chain: names, height, totals, hashes, root and files.
 #[utoipa::path(
     get,

@@ -29,7 +29,7 @@ pub(super) fn draw(seen: &[Seen], paint: Paint) -> String {
         };
         let store = format!("{:<10}", one.store);
         let store = match one.store.as_str() {
-            "valid" | "verifying" => paint.good(store),
+            "valid" | "verifying" | "sending" => paint.good(store),
             _ => paint.bad(store),
         };
         let _ = write!(

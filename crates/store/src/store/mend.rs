@@ -374,10 +374,16 @@ impl Mending {
         }
         let mended = inner.directory.join(MENDED_FILE);
         files.replace(&mended, &self.number.to_be_bytes())?;
+        // The mark may say that more was durable than this one holds.
+        inner.durable.unmark(self.number)?;
         files.rename(&self.path, &damaged)?;
         files.sync_dir(&quarantine)?;
         files.sync_dir(&inner.directory)?;
         inner.readers.clear();
+        inner.durable.moved(Position {
+            segment: self.number,
+            offset: self.written,
+        })?;
         self.place()?;
         files.remove(&mended)?;
         let mut held = inner.held.write();

@@ -57,6 +57,25 @@ impl Durable {
         self.height.store(height, Ordering::Release);
     }
 
+    /// Lowers the mark to the beginning of a segment, if that is the newest.
+    pub(super) fn unmark(&self, segment: u64) -> Result<(), StoreError> {
+        let known = self.position.lock();
+        if known.segment == segment {
+            return self.lower_mark(Position { segment, offset: 0 });
+        }
+        Ok(())
+    }
+
+    /// Notes that a sealed segment has another length now, if nothing was appended after it.
+    pub(super) fn moved(&self, end: Position) -> Result<(), StoreError> {
+        let mut known = self.position.lock();
+        if known.segment == end.segment {
+            *known = end;
+            return self.lower_mark(end);
+        }
+        Ok(())
+    }
+
     /// Lowers the mark durably, before records are removed.
     pub(super) fn lower_mark(&self, position: Position) -> Result<(), StoreError> {
         match &self.mark {

@@ -1,5 +1,8 @@
 //! Row B5: a damaged segment is made whole from blocks that come from elsewhere.
 
+use stele_core::outcome::BlockEffects;
+use stele_core::{Decode, Encode};
+
 use super::*;
 use crate::damage::DamageKind;
 use crate::store::{AcceptAll, CheckOptions, CheckReport, Judge, Mending, RestoreError};
@@ -253,6 +256,42 @@ fn b5_power_lost_at_every_operation_of_a_mend() {
         assert_holds(&store, &chain, last);
         if completed {
             return;
+        }
+    }
+}
+
+/// The certificate among a node's effects is another than that among its neighbour's.
+#[test]
+fn b5_what_comes_from_others_may_be_longer_or_shorter() {
+    let chain = Chain::new(1, &BLOCKS);
+    let last = BLOCKS.len() as u64 - 1;
+    let mut other = Chain::new(1, &BLOCKS);
+    for block in &mut other.blocks {
+        let mut effects = BlockEffects::decode_all(&block.effects).unwrap();
+        effects.certificate = vec![b'x'; 90];
+        block.effects = effects.encode_to_vec();
+    }
+    for (stored, given) in [(&chain, &other), (&other, &chain)] {
+        let (_, _, store) = filled(stored, true);
+        let segments = store.segment_number();
+        drop(store);
+        for number in 1..=segments {
+            let (files, index, store) = filled(stored, true);
+            files.flip_bit(&segment_path(number), 80, 3);
+            assert_eq!(mend(&store, given), 1, "{number}");
+            for height in 1..=last {
+                let bytes = store.block(height).unwrap().unwrap().bytes;
+                assert_eq!(bytes, stored.block(height).bytes);
+                assert!(store.effects(height).unwrap().is_some());
+            }
+            drop(store);
+            files.crash();
+            let (store, report) = open(&files, chain.ledger, &index, config(1_500)).unwrap();
+            assert_eq!((report.damage, report.hole), (None, None), "{number}");
+            assert_eq!(check(&store).damage, None);
+            chain.append(&store, last + 1..=last + 1);
+            store.flush().unwrap();
+            assert_eq!(check(&store).damage, None);
         }
     }
 }
