@@ -26,7 +26,7 @@ use crate::endorse::endorse;
 use crate::error::NodeError;
 use crate::node::{Inner, Node};
 use crate::recover::STATE_FILE;
-use crate::status::{AuditReport, Finding};
+use crate::status::{AuditReport, Damaged, Finding};
 
 /// Threads that check.
 const CHECK_THREADS: usize = 2;
@@ -138,7 +138,7 @@ impl Inner {
                 care.add(&report.findings, time_us);
             }
             match &report.damage {
-                Some(damage) => self.store.hold(damage.clone()),
+                Some(damaged) => self.store.hold(damaged.damage.clone()),
                 None if everything && report.findings.is_empty() => self.store.release(),
                 None => {}
             }
@@ -409,7 +409,10 @@ pub(crate) fn check_blocks(
         transactions: checked.transactions,
         bytes: checked.bytes,
         findings: findings.collect(),
-        damage: checked.damage,
+        damage: checked.damage.map(|damage| Damaged {
+            damage,
+            log: checked.tree.map(|tree| (checked.effects_height, tree)),
+        }),
         ..AuditReport::default()
     })
 }
@@ -508,7 +511,9 @@ fn check_state(
     };
     let leaf_root = match audited.height {
         0 => None,
-        height => Some(effects(height)?.leaf.state_root),
+        // The block that says so may be the damaged one.
+        height if are_blocks_good(report) => Some(effects(height)?.leaf.state_root),
+        height => effects(height).ok().map(|effects| effects.leaf.state_root),
     };
     add_state(report, &audited, leaf_root);
     Ok(())

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use stele_flow::Join;
-use stele_store::Damage;
 
 use crate::audit::TILES;
 use crate::error::NodeError;
 use crate::node::Inner;
-use crate::status::AuditReport;
+use crate::status::{AuditReport, Damaged};
 
 /// How long after a repair that did not come to its end it is tried again.
 const REPAIR_RETRY: Duration = Duration::from_secs(10);
@@ -38,7 +37,7 @@ struct State {
 
 /// What is to be made whole.
 enum Trouble {
-    Blocks(Damage),
+    Blocks(Box<Damaged>),
     Tiles,
     State,
 }
@@ -47,7 +46,7 @@ impl Trouble {
     /// The first of what a check found: the rest is made from it.
     fn of(report: &AuditReport) -> Option<Self> {
         if let Some(damage) = &report.damage {
-            return Some(Self::Blocks(damage.clone()));
+            return Some(Self::Blocks(Box::new(damage.clone())));
         }
         let first = report.findings.first()?;
         Some(match first.part {
@@ -130,7 +129,12 @@ fn run(inner: &Inner, schedule: &Schedule) {
             match inner.checked(1..=u64::MAX, true, rate, &|_, _| keep_on()) {
                 Ok(report) => known = Trouble::of(&report),
                 Err(NodeError::Stopping) => {}
-                Err(error) => tracing::error!(%error, "the self-check could not be finished"),
+                Err(error) => {
+                    tracing::error!(%error, "the self-check could not be finished");
+                    if inner.store.held().is_some() {
+                        wait = Some(interval.map_or(REPAIR_RETRY, |every| every.min(REPAIR_RETRY)));
+                    }
+                }
             }
             rate = inner.config.self_check_mib_per_s;
         }
@@ -164,7 +168,7 @@ fn run(inner: &Inner, schedule: &Schedule) {
             }
         }
         was_derived = false;
-        due = interval.is_some();
+        due = interval.is_some() || inner.store.held().is_some();
         if !keep_on() {
             return;
         }

@@ -24,6 +24,7 @@ use crate::followed::Role;
 use crate::node::Inner;
 use crate::peers::Peers;
 use crate::pieces::Stream;
+use crate::status::Damaged;
 
 /// How often earlier damage may turn up while a segment is made whole.
 const EARLIER_MAX: usize = 100;
@@ -39,12 +40,12 @@ impl Inner {
     ///
     /// # Errors
     /// When nobody gives what is missing, or files cannot be read or written; it can be tried again.
-    pub(crate) fn repair(&self, damage: &Damage, keep_on: KeepOn<'_>) -> Result<(), NodeError> {
+    pub(crate) fn repair(&self, damaged: &Damaged, keep_on: KeepOn<'_>) -> Result<(), NodeError> {
         let peers = self.peers().ok_or_else(|| {
             NodeError::Storage("this node has nobody to get blocks from".to_owned())
         })?;
         let genesis = self.genesis.encode_to_vec();
-        let mut damage = damage.clone();
+        let mut damage = damaged.damage.clone();
         for _ in 0..EARLIER_MAX {
             self.store.hold(damage.clone());
             let mut mending = match self.store.begin_mend(&damage, &genesis) {
@@ -55,12 +56,15 @@ impl Inner {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let log = match self.log_after(mending.effects_height(), keep_on)? {
-                Ok(log) => log,
-                Err(earlier) => {
-                    damage = earlier;
-                    continue;
-                }
+            let log = match &damaged.log {
+                Some((height, log)) if *height == mending.effects_height() => log.clone(),
+                _ => match self.log_after(mending.effects_height(), keep_on)? {
+                    Ok(log) => log,
+                    Err(earlier) => {
+                        damage = earlier;
+                        continue;
+                    }
+                },
             };
             let mended = self.mend(&mut mending, log, &*peers, keep_on);
             self.care.lock().received();

@@ -1,6 +1,7 @@
 //! What an operator sees.
 
 use serde::Serialize;
+use stele_core::log::LogTree;
 use stele_core::note::SignedNote;
 use stele_store::Damage;
 
@@ -105,7 +106,15 @@ pub struct AuditReport {
     pub findings: Vec<Finding>,
     /// The first bad place among the blocks.
     #[serde(skip)]
-    pub(crate) damage: Option<Damage>,
+    pub(crate) damage: Option<Damaged>,
+}
+
+/// The first bad place among the blocks, and the log up to there.
+#[derive(Clone, Debug)]
+pub(crate) struct Damaged {
+    pub(crate) damage: Damage,
+    /// Height of the newest block whose effects were found good, and the log after it.
+    pub(crate) log: Option<(u64, LogTree)>,
 }
 
 /// One thing that was wrong.

@@ -5,6 +5,7 @@
 //! it, with history, proofs and fsync on.
 
 mod bare;
+mod cluster;
 mod core_time;
 mod evidence;
 mod execution;
@@ -20,12 +21,13 @@ mod workload;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use plan::{Effort, MEASURES, Measure};
+use plan::{CLUSTER_MEASURES, Effort, MEASURES, Measure};
 
 const ABOUT: &str = "\
 Measure this machine: the ledger beside PostgreSQL and bare SQLite, in one run.
@@ -39,6 +41,7 @@ Examples:
   stele bench --quick                                        a minute, for a first impression
   stele bench --postgres postgres://me@127.0.0.1:5432/bench  everything, side by side
   stele bench insert select                                  only measures whose names start so
+  stele bench --cluster                                      four and five validators on this machine
   stele bench --connect postgres://operator@127.0.0.1:5433/stele insert-30
   scripts/bench.sh                                           with a PostgreSQL started for it
 
@@ -52,6 +55,12 @@ pub(crate) struct BenchArgs {
     /// Only measures whose names start with one of these [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// Measure several validators on this machine instead
+    #[arg(long, conflicts_with_all = ["connect", "postgres", "mysql"])]
+    cluster: bool,
+    /// Length of each measure of --cluster, in seconds [default: 120]
+    #[arg(long, value_name = "SECONDS", requires = "cluster")]
+    seconds: Option<u64>,
     /// Short rounds and small tables; figures waver, and no bars are judged
     #[arg(long)]
     quick: bool,
@@ -82,12 +91,16 @@ pub(crate) struct BenchArgs {
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     if args.list {
-        for (measure, about) in &MEASURES {
+        for (measure, about) in MEASURES.iter().chain(&CLUSTER_MEASURES) {
             writeln!(out, "{:<18} {about}", measure.name())?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let measures = chosen(&args.names)?;
+    let known: &[(Measure, &str)] = match args.cluster {
+        true => &CLUSTER_MEASURES,
+        false => &MEASURES,
+    };
+    let measures = chosen(&args.names, known)?;
     let base = match &args.dir {
         Some(dir) => dir.clone(),
         None => std::env::current_dir()?,
@@ -96,11 +109,14 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         .prefix("stele-bench-")
         .tempdir_in(&base)
         .with_context(|| format!("cannot make a directory in {}", base.display()))?;
-    let effort = if args.quick {
+    let mut effort = if args.quick {
         Effort::QUICK
     } else {
         Effort::FULL
     };
+    if let Some(seconds) = args.seconds {
+        effort.cluster_round = Duration::from_secs(seconds.max(1));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -137,13 +153,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(if missed { 2 } else { 0 }))
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Measure>> {
+fn chosen(names: &[String], known: &[(Measure, &str)]) -> Result<Vec<Measure>> {
     for name in names {
-        if !MEASURES
+        if !known
             .iter()
             .any(|(measure, _)| measure.name().starts_with(name.as_str()))
         {
-            let known: Vec<&str> = MEASURES.iter().map(|(measure, _)| measure.name()).collect();
+            let known: Vec<&str> = known.iter().map(|(measure, _)| measure.name()).collect();
             bail!(
                 "no measure is called {name:?}: there are {}",
                 known.join(", ")
@@ -156,7 +172,7 @@ fn chosen(names: &[String]) -> Result<Vec<Measure>> {
                 .iter()
                 .any(|name| measure.name().starts_with(name.as_str()))
     };
-    Ok(MEASURES
+    Ok(known
         .iter()
         .map(|(measure, _)| *measure)
         .filter(wanted)
@@ -171,10 +187,14 @@ mod tests {
     fn measures_are_chosen_by_the_start_of_their_names() {
         let names = |names: &[&str]| -> Vec<&str> {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            chosen(&names).unwrap().iter().map(Measure::name).collect()
+            chosen(&names, &MEASURES)
+                .unwrap()
+                .iter()
+                .map(Measure::name)
+                .collect()
         };
         assert_eq!(names(&["insert"]), ["insert-1", "insert-30", "insert-100"]);
         assert_eq!(names(&[]).len(), MEASURES.len());
-        assert!(chosen(&["inserts".to_owned()]).is_err());
+        assert!(chosen(&["inserts".to_owned()], &MEASURES).is_err());
     }
 }

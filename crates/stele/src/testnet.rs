@@ -15,7 +15,7 @@ use clap::Args;
 
 use crate::config::{CLUSTER_PORT, HTTP_PORT, POSTGRES_PORT};
 use crate::paint::Paint;
-use cluster::{Cluster, Ports};
+pub(crate) use cluster::{Cluster, Ports};
 
 /// How often the table is drawn.
 const DRAW_INTERVAL: Duration = Duration::from_secs(1);

@@ -136,7 +136,7 @@ pub(super) fn segments(directory: &Path) -> Result<Vec<PathBuf>> {
         .with_context(|| format!("cannot list {}", directory.display()))?
     {
         let path = entry?.path();
-        if path.is_file() {
+        if path.extension().is_some_and(|ending| ending == "seg") {
             files.push(path);
         }
     }
@@ -145,7 +145,7 @@ pub(super) fn segments(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// A sample whose rate is MiB/s.
-fn mebibytes(bytes: u64, time: Duration) -> Sample {
+pub(super) fn mebibytes(bytes: u64, time: Duration) -> Sample {
     // Samples count whole things: bytes over as many times the time give the rate exactly.
     Sample::round(bytes, time.mul_f64(MIB), Vec::new())
 }

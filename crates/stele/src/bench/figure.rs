@@ -16,6 +16,8 @@ pub(super) enum Bar {
     Below(f64),
     /// Half of the operations take less than so many milliseconds.
     MedianMs(f64),
+    /// All but one in a hundred take less than so many milliseconds.
+    P99Ms(f64),
     /// At least this share of the peer of that name, when it was measured in the same run.
     Share(&'static str, f64),
 }
@@ -63,6 +65,7 @@ impl Figure {
             Bar::AtLeast(least) => Some(ours >= least),
             Bar::Below(limit) => Some(ours < limit),
             Bar::MedianMs(limit) => self.ours.percentile_ms(0.5).map(|median| median < limit),
+            Bar::P99Ms(limit) => self.ours.percentile_ms(0.99).map(|slow| slow < limit),
             Bar::Share(peer, share) => self.peer(peer).map(|peer| self.ratio(peer) >= share),
         }
     }
@@ -74,6 +77,7 @@ impl Figure {
                 Bar::AtLeast(least) => (of_peer.is_none(), format!("≥ {}", number(*least))),
                 Bar::Below(limit) => (of_peer.is_none(), format!("< {}", number(*limit))),
                 Bar::MedianMs(limit) => (of_peer.is_none(), format!("p50 < {limit} ms")),
+                Bar::P99Ms(limit) => (of_peer.is_none(), format!("p99 < {limit} ms")),
                 Bar::Share(peer, share) => (of_peer == Some(peer), format!("≥ {share} of {peer}")),
             };
             if belongs {
@@ -142,6 +146,7 @@ impl Figure {
                 Bar::MedianMs(limit) => {
                     json!({ "median_below_ms": limit, "met": self.meets(*bar) })
                 }
+                Bar::P99Ms(limit) => json!({ "p99_below_ms": limit, "met": self.meets(*bar) }),
                 Bar::Share(peer, share) => {
                     json!({ "share": share, "of": peer, "met": self.meets(*bar) })
                 }

@@ -14,6 +14,7 @@ pub(super) const OWNER: &str = "owner";
 pub(super) const COPY: &str = "COPY";
 pub(super) const LOAD_DATA: &str = "LOAD DATA";
 pub(super) const LEDGER: &str = "the ledger";
+pub(super) const ONE_NODE: &str = "one node alone";
 
 /// Clients of the 100-row measures.
 const BATCH_CLIENTS: u64 = 8;
@@ -41,6 +42,8 @@ pub(super) enum Measure {
     ProofSql,
     /// Replicas and restores of a table of many rows.
     Replica(&'static str),
+    /// Several validators on this machine.
+    Cluster(&'static str),
 }
 
 impl Measure {
@@ -55,7 +58,7 @@ impl Measure {
             Self::SelfCheck => "self-check",
             Self::Memory => "memory",
             Self::ProofSql => "proof-sql",
-            Self::Replica(name) => name,
+            Self::Replica(name) | Self::Cluster(name) => name,
         }
     }
 
@@ -79,6 +82,13 @@ impl Measure {
             "audit-postgres" | "audit-mysql" | "audit-sqlite" | "restore-sqlite" => {
                 vec![Bar::AtLeast(50_000.0)]
             }
+            "cluster-insert" => vec![Bar::AtLeast(3_000.0)],
+            "cluster-half" => vec![Bar::P99Ms(800.0)],
+            "cluster-batch" => vec![Bar::AtLeast(12_000.0)],
+            "cluster-memory" => vec![Bar::Below(300.0)],
+            "cluster-kill" => vec![Bar::Below(10.0)],
+            "cluster-five" => vec![Bar::AtLeast(1_000.0), Bar::P99Ms(1_500.0)],
+            "cluster-repair" => vec![Bar::Share(SHA256SUM, 0.5)],
             _ => Vec::new(),
         }
     }
@@ -232,6 +242,39 @@ pub(super) const MEASURES: [(Measure, &str); 28] = [
     ),
 ];
 
+/// Measures of `--cluster`, in the order they run, and what they are. Everything is on one machine: validators and clients
+/// share its cores.
+pub(super) const CLUSTER_MEASURES: [(Measure, &str); 7] = [
+    (
+        Measure::Cluster("cluster-insert"),
+        "single-row INSERTs through four validators, 200 ms blocks, 800 clients, until all have them; beside one node alone",
+    ),
+    (
+        Measure::Cluster("cluster-half"),
+        "the same at about half of that load, 300 clients",
+    ),
+    (
+        Measure::Cluster("cluster-batch"),
+        "INSERTs of 100 rows through four validators, keys ascending, 48 clients",
+    ),
+    (
+        Measure::Cluster("cluster-memory"),
+        "resident memory of the largest of the four after that",
+    ),
+    (
+        Measure::Cluster("cluster-kill"),
+        "seconds from kill -9 of one of four until the others carry 0.8 of the rate before",
+    ),
+    (
+        Measure::Cluster("cluster-five"),
+        "single-row INSERTs through five validators, 400 clients",
+    ),
+    (
+        Measure::Cluster("cluster-repair"),
+        "a damaged store of one of four, from the check to valid again, beside sha256sum of its files",
+    ),
+];
+
 /// How much work a run is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
@@ -247,6 +290,10 @@ pub(super) struct Effort {
     pub(super) transactions: u64,
     /// Rows after which memory is measured.
     pub(super) memory_rows: u64,
+    /// Length of a measure of several validators.
+    pub(super) cluster_round: Duration,
+    /// Bytes of segments that are damaged and repaired, at least.
+    pub(super) repair_bytes: u64,
 }
 
 impl Effort {
@@ -257,6 +304,8 @@ impl Effort {
         filled: 10_000,
         transactions: 2_000,
         memory_rows: 50_000,
+        cluster_round: Duration::from_secs(4),
+        repair_bytes: 32 * 1024 * 1024,
     };
 
     pub(super) const FULL: Self = Self {
@@ -266,5 +315,7 @@ impl Effort {
         filled: 200_000,
         transactions: 30_000,
         memory_rows: 1_000_000,
+        cluster_round: Duration::from_secs(120),
+        repair_bytes: 1024 * 1024 * 1024,
     };
 }

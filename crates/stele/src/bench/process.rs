@@ -108,16 +108,7 @@ impl NodeProcess {
 
     /// Memory it holds now, in MiB (VmRSS).
     pub(super) fn resident_mib(&self) -> Result<u64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {path}: memory is measured on Linux only"))?;
-        let kib = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kib
-            .with_context(|| format!("{path} has no VmRSS"))?
-            .div_ceil(1024))
+        resident_mib(self.child.id())
     }
 
     /// Stops it as a user would; gives its data directory.
@@ -141,6 +132,20 @@ impl Drop for NodeProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Memory a process holds now, in MiB (VmRSS).
+pub(super) fn resident_mib(process: u32) -> Result<u64> {
+    let path = format!("/proc/{process}/status");
+    let status = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {path}: memory is measured on Linux only"))?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kib
+        .with_context(|| format!("{path} has no VmRSS"))?
+        .div_ceil(1024))
 }
 
 /// An address nobody listens on now.

@@ -8,6 +8,7 @@ use stele_flow::Runtime;
 use stele_node::{Node, NodeConfig};
 
 use super::bare::Bare;
+use super::cluster;
 use super::evidence::{self, Subject};
 use super::execution::{BareExecution, Execution};
 use super::figure::Figure;
@@ -122,6 +123,11 @@ pub(super) async fn run(
     let of_replicas: Vec<Measure> = measures.iter().filter(of_replicas).copied().collect();
     if connect.is_none() && !of_replicas.is_empty() {
         figures.extend(of_replica(base, effort, of_replicas, databases).await?);
+    }
+    let of_cluster = |measure: &&Measure| matches!(measure, Measure::Cluster(_));
+    let of_cluster: Vec<&Measure> = measures.iter().filter(of_cluster).collect();
+    if connect.is_none() && !of_cluster.is_empty() {
+        figures.extend(cluster::figures(base, effort, &of_cluster, &announce).await?);
     }
     Ok(figures)
 }

@@ -116,8 +116,18 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Connects the clients of a workload to a table that holds `filled` rows.
     pub(super) async fn open(target: &Target, workload: &Workload, filled: u64) -> Result<Self> {
+        Self::open_all(std::slice::from_ref(target), workload, filled).await
+    }
+
+    /// As [`Self::open`], the clients spread over several servers with one table.
+    pub(super) async fn open_all(
+        targets: &[Target],
+        workload: &Workload,
+        filled: u64,
+    ) -> Result<Self> {
+        let name = targets.first().map_or("", |target| target.name);
         let mut clients = Vec::new();
-        for _ in 0..workload.clients {
+        for (_, target) in (0..workload.clients).zip(targets.iter().cycle()) {
             let client = target.connect().await?;
             let sql = workload.statement();
             let statement = client
@@ -127,7 +137,7 @@ impl Fleet {
             clients.push(Arc::new((client, statement)));
         }
         Ok(Self {
-            name: target.name,
+            name,
             workload: *workload,
             clients,
             numbers: Arc::new(Numbers::after(filled)),

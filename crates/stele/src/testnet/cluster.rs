@@ -41,10 +41,10 @@ const SEEN_POLL: Duration = Duration::from_millis(20);
 const DOWN: &str = "down";
 
 /// First ports; 0 for free ones.
-pub(super) struct Ports {
-    pub(super) postgres: u16,
-    pub(super) http: u16,
-    pub(super) cluster: u16,
+pub(crate) struct Ports {
+    pub(crate) postgres: u16,
+    pub(crate) http: u16,
+    pub(crate) cluster: u16,
 }
 
 /// A node.
@@ -56,7 +56,7 @@ struct Member {
 }
 
 /// All of them.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     directory: PathBuf,
     members: Vec<Member>,
 }
@@ -80,7 +80,7 @@ pub(super) struct Seen {
 
 impl Cluster {
     /// Opens the nodes of a directory, or makes them.
-    pub(super) fn open(
+    pub(crate) fn open(
         directory: &Path,
         count: u16,
         origin: &str,
@@ -116,7 +116,7 @@ impl Cluster {
     }
 
     /// Starts all nodes.
-    pub(super) fn start(&mut self) -> Result<()> {
+    pub(crate) fn start(&mut self) -> Result<()> {
         for member in &mut self.members {
             let down = member.directory.join(DOWN);
             if down.exists() {
@@ -162,6 +162,28 @@ impl Cluster {
         Ok(told)
     }
 
+    /// Configurations of the nodes, in order.
+    pub(crate) fn configs(&self) -> Vec<Config> {
+        let members = self.members.iter();
+        members.map(|member| member.config.clone()).collect()
+    }
+
+    /// Processes that run, in order.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let children = self.members.iter().filter_map(|one| one.child.as_ref());
+        children.map(Child::id).collect()
+    }
+
+    /// Kills a node for good (kill -9).
+    pub(crate) fn kill(&mut self, number: usize) -> Result<()> {
+        let member = self.members.get_mut(number).context("no such node")?;
+        if let Some(mut child) = member.child.take() {
+            child.kill().context("cannot kill a node")?;
+            child.wait().context("cannot wait for a node")?;
+        }
+        Ok(())
+    }
+
     /// Asks all nodes how they are.
     pub(super) fn look(&self) -> Vec<Seen> {
         let looks: Vec<_> = self
@@ -179,7 +201,7 @@ impl Cluster {
     }
 
     /// Stops all nodes, and waits for them.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         for member in &self.members {
             if let Some(child) = &member.child {
                 // One that was halted hears nothing else before it is woken.
