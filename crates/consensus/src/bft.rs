@@ -12,6 +12,7 @@ mod conflicts;
 mod deliver;
 mod engine;
 mod messages;
+pub mod simulated;
 
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -40,7 +40,8 @@ use crate::tip::Tip;
 /// What only the apply loop touches.
 pub(crate) struct Applier {
     pub(crate) log: LedgerLog,
-    pub(crate) syncer: Syncer,
+    /// Of a node that orders alone.
+    pub(crate) syncer: Option<Syncer>,
 }
 
 /// A transaction of a block under way.
@@ -124,19 +125,16 @@ impl Inner {
             transaction_ids: transactions.iter().map(|tx| tx.id).collect(),
         };
         // A block that others ordered is kept only once it is known to be what they signed.
-        let alone = matches!(self.role, Role::Orders(_));
-        if alone {
+        let alone = applier.syncer.is_some();
+        if let Some(syncer) = &applier.syncer {
             self.keep(&record)?;
             let handle = self.store.sync_handle();
-            applier.syncer.begin(Box::new(move || {
+            syncer.begin(Box::new(move || {
                 handle.sync().map_err(|error| error.to_string())
             }));
         }
         let executed = self.execute(&mut engine, block, transactions);
-        let synced = match alone {
-            true => applier.syncer.wait(),
-            false => Ok(()),
-        };
+        let synced = applier.syncer.as_ref().map_or(Ok(()), Syncer::wait);
         let executed = match (executed, synced) {
             (Ok(executed), Ok(())) => executed,
             (executed, synced) => {

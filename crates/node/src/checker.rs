@@ -36,7 +36,7 @@ struct State {
 }
 
 /// What is to be made whole.
-enum Trouble {
+pub(crate) enum Trouble {
     Blocks(Box<Damaged>),
     Tiles,
     State,
@@ -44,7 +44,7 @@ enum Trouble {
 
 impl Trouble {
     /// The first of what a check found: the rest is made from it.
-    fn of(report: &AuditReport) -> Option<Self> {
+    pub(crate) fn of(report: &AuditReport) -> Option<Self> {
         if let Some(damage) = &report.damage {
             return Some(Self::Blocks(Box::new(damage.clone())));
         }

@@ -144,6 +144,14 @@ impl Directory {
         Ok((directory, signer))
     }
 
+    /// The key a directory signs with.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn validator_secret(path: &Path, runtime: &Runtime) -> Result<SecretKey, NodeError> {
+        validator_key(&runtime.files, path, runtime)
+    }
+
     /// Makes a ledger that several validators order, in an empty directory for each. All of them know the operator's key.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod changes;
 mod checker;
 pub mod config;
 pub mod directory;
+pub mod driven;
 mod endorse;
 pub mod error;
 mod evidence;

@@ -34,6 +34,7 @@ use crate::mempool::{Mempool, Waiting};
 use crate::propose::{Parent, build_block};
 use crate::receipt::Pending;
 use crate::recent::RecentIds;
+use crate::recover::Parts;
 use crate::tip::Tip;
 use crate::voting::Relay;
 
@@ -116,7 +117,7 @@ impl Node {
     /// # Errors
     /// When the directory is in use, of another version, damaged, or cannot be read or written.
     pub fn start(config: NodeConfig, runtime: Runtime) -> Result<Self, NodeError> {
-        Self::run(Inner::open(config, runtime, None)?)
+        Self::run(Inner::open(config, runtime, None, Parts::default())?)
     }
 
     /// Opens or begins a copy of a ledger that others order, and follows it by what a server gives:
@@ -131,7 +132,12 @@ impl Node {
         trust: Trust,
         server: Arc<dyn Server>,
     ) -> Result<Self, NodeError> {
-        Self::run(Inner::open(config, runtime, Some((trust, server)))?)
+        Self::run(Inner::open(
+            config,
+            runtime,
+            Some((trust, server)),
+            Parts::default(),
+        )?)
     }
 
     fn run(inner: Inner) -> Result<Self, NodeError> {
@@ -333,39 +339,11 @@ impl Node {
     }
 
     fn enqueue(&self, id: Hash, signed: SignedTransaction) -> Result<Pending, NodeError> {
-        if let Some(reason) = self.inner.trouble.read().reason() {
-            return Err(NodeError::Halted(reason.clone()));
+        let pending = self.inner.enqueue(id, signed)?;
+        if matches!(self.inner.role, Role::Orders(_)) {
+            self.order.wake();
         }
-        let bytes = signed.encode_to_vec();
-        if bytes.len() > TRANSACTION_LEN_MAX {
-            return Err(NodeError::Sql(
-                SqlError::new(
-                    "54000",
-                    format!(
-                        "the transaction takes {} bytes, the bound is {TRANSACTION_LEN_MAX}",
-                        bytes.len()
-                    ),
-                )
-                .hint("split it into several transactions"),
-            ));
-        }
-        let told = matches!(self.inner.role, Role::Votes(_)).then(|| bytes.clone());
-        let (sender, receipt) = oneshot::channel();
-        let waiting = Waiting {
-            id,
-            signed: Arc::new(signed),
-            bytes,
-            sender,
-        };
-        self.inner
-            .mempool
-            .push(waiting, self.inner.runtime.clock.monotonic_us())?;
-        match &self.inner.role {
-            Role::Orders(_) => self.order.wake(),
-            Role::Follows(followed) => followed.wake(),
-            Role::Votes(voting) => voting.queues.tell(told.unwrap_or_default()),
-        }
-        Ok(Pending { id, receipt })
+        Ok(pending)
     }
 
     /// A transaction that waits for its block or is being applied.
@@ -381,11 +359,51 @@ impl Inner {
         self.tip.read().clone()
     }
 
+    /// Takes a transaction of a client; whoever orders is told by the caller.
+    pub(crate) fn enqueue(
+        &self,
+        id: Hash,
+        signed: SignedTransaction,
+    ) -> Result<Pending, NodeError> {
+        if let Some(reason) = self.trouble.read().reason() {
+            return Err(NodeError::Halted(reason.clone()));
+        }
+        let bytes = signed.encode_to_vec();
+        if bytes.len() > TRANSACTION_LEN_MAX {
+            return Err(NodeError::Sql(
+                SqlError::new(
+                    "54000",
+                    format!(
+                        "the transaction takes {} bytes, the bound is {TRANSACTION_LEN_MAX}",
+                        bytes.len()
+                    ),
+                )
+                .hint("split it into several transactions"),
+            ));
+        }
+        let told = matches!(self.role, Role::Votes(_)).then(|| bytes.clone());
+        let (sender, receipt) = oneshot::channel();
+        let waiting = Waiting {
+            id,
+            signed: Arc::new(signed),
+            bytes,
+            sender,
+        };
+        self.mempool
+            .push(waiting, self.runtime.clock.monotonic_us())?;
+        match &self.role {
+            Role::Orders(_) => {}
+            Role::Follows(followed) => followed.wake(),
+            Role::Votes(voting) => voting.queues.tell(told.unwrap_or_default()),
+        }
+        Ok(Pending { id, receipt })
+    }
+
     pub(crate) fn set_tip(&self, tip: Tip) {
         *self.tip.write() = Arc::new(tip);
     }
 
-    fn sign(
+    pub(crate) fn sign(
         &self,
         key: &LocalKey,
         payload: Payload,

@@ -39,7 +39,9 @@ impl Inner {
     pub(crate) fn rebuild_state(&self) -> Result<(), NodeError> {
         self.remove_rebuilt()?;
         let mut config = self.engine_config.clone();
-        config.path = Some(self.config.directory.join(REBUILT_FILE));
+        if config.path.is_some() {
+            config.path = Some(self.config.directory.join(REBUILT_FILE));
+        }
         config.readers = 1;
         let mut fresh = Engine::open(config)?;
         let mut height = 0;

@@ -22,7 +22,7 @@ use stele_core::trust::Trust;
 use stele_core::{Encode, Hash, Suite};
 use stele_flow::Runtime;
 use stele_sql::engine::{BlockContext, Engine, EngineConfig, EngineError};
-use stele_store::{BlockStore, FjallIndex, StoreConfig, TileStore};
+use stele_store::{BlockStore, FjallIndex, Index, StoreConfig, TileStore};
 
 use crate::apply::{Applier, BlockTransaction};
 use crate::blocks::not_stored;
@@ -48,6 +48,15 @@ const ENGINE_FOLDER: &str = "engine";
 /// Folder of the index in the data directory.
 pub(crate) const INDEX_FOLDER: &str = "index";
 
+/// What a simulation puts in the place of files that libraries write.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// The index; that in the data directory otherwise.
+    pub(crate) index: Option<Arc<dyn Index>>,
+    /// Whether the state lies in memory.
+    pub(crate) is_state_in_memory: bool,
+}
+
 /// What replaying gave.
 struct Replayed {
     log: LedgerLog,
@@ -60,6 +69,7 @@ impl Inner {
         config: NodeConfig,
         runtime: Runtime,
         followed: Option<(Trust, Arc<dyn Server>)>,
+        parts: Parts,
     ) -> Result<Self, NodeError> {
         let (directory, role) = match followed {
             None => {
@@ -78,15 +88,21 @@ impl Inner {
         let genesis = directory.genesis;
         let (suite, ledger) = (genesis.suite, genesis.ledger_id());
         let others = !matches!(role, Role::Orders(_));
-        let mut engine_config =
-            EngineConfig::new(Some(directory.path.join(STATE_FILE)), ledger, suite);
+        let state = (!parts.is_state_in_memory).then(|| directory.path.join(STATE_FILE));
+        let mut engine_config = EngineConfig::new(state, ledger, suite);
         engine_config.limits = genesis.limits;
         engine_config.readers = config.readers;
         let engine = open_engine(&engine_config, &directory.path, others, &runtime)?;
         let bytes = genesis.encode_to_vec();
         let applied = engine.meta().height;
-        let (store, is_cut) =
-            open_store(&config, ledger, &bytes, others.then_some(applied), &runtime)?;
+        let (store, is_cut) = open_store(
+            &config,
+            ledger,
+            &bytes,
+            others.then_some(applied),
+            &parts,
+            &runtime,
+        )?;
         let (tiles, tree) = TileStore::open(runtime.files.clone(), &directory.path, suite, &store)?;
         let (engine, is_short) = settle_state(
             engine,
@@ -106,7 +122,10 @@ impl Inner {
         let inner = Self {
             applier: Mutex::new(Applier {
                 log: LedgerLog::new(tree),
-                syncer: Syncer::start(&runtime)?,
+                syncer: match &role {
+                    Role::Orders(_) => Some(Syncer::start(&runtime)?),
+                    _ => None,
+                },
             }),
             mempool: Mempool::new(config.mempool, config.block),
             tip: RwLock::new(Arc::new(Tip {
@@ -433,17 +452,21 @@ fn open_store(
     ledger: Hash,
     genesis: &[u8],
     others: Option<u64>,
+    parts: &Parts,
     runtime: &Runtime,
 ) -> Result<(BlockStore, bool), NodeError> {
     let open = || -> Result<_, NodeError> {
-        let index = FjallIndex::open(&config.directory.join(INDEX_FOLDER))?;
+        let index: Arc<dyn Index> = match &parts.index {
+            Some(index) => index.clone(),
+            None => Arc::new(FjallIndex::open(&config.directory.join(INDEX_FOLDER))?),
+        };
         let store_config = StoreConfig {
             segment_len: config.segment_len_max,
             ..StoreConfig::default()
         };
         let files = runtime.files.clone();
         let directory = &config.directory;
-        let opened = BlockStore::open(files, directory, ledger, store_config, Arc::new(index))?;
+        let opened = BlockStore::open(files, directory, ledger, store_config, index)?;
         Ok(opened)
     };
     let (mut store, mut report) = open()?;

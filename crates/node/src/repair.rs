@@ -19,12 +19,13 @@ use stele_store::{Damage, StoreError};
 
 use crate::audit::check_store;
 use crate::care::Receiving;
+use crate::checker::Trouble;
 use crate::error::NodeError;
 use crate::followed::Role;
 use crate::node::Inner;
 use crate::peers::Peers;
 use crate::pieces::Stream;
-use crate::status::Damaged;
+use crate::status::{AuditReport, Damaged};
 
 /// How often earlier damage may turn up while a segment is made whole.
 const EARLIER_MAX: usize = 100;
@@ -220,6 +221,37 @@ impl Inner {
                 _ => std::thread::sleep(PULL_RETRY),
             }
         }
+    }
+
+    /// As [`Self::pull_back`], tried once; for one that was cut at the start.
+    pub(crate) fn pull_back_once(&self) {
+        if let Role::Votes(voting) = &self.role
+            && self.is_cut.swap(false, std::sync::atomic::Ordering::AcqRel)
+        {
+            let _applying = voting.applying.lock();
+            let before = self.tip().height;
+            if let Err(error) = self.pull(u64::MAX)
+                && self.tip().height == before
+            {
+                tracing::debug!(%error, "nobody gives what was cut off");
+                self.is_cut
+                    .store(true, std::sync::atomic::Ordering::Release);
+            }
+        }
+    }
+
+    /// Makes whole what a check found first; whether there was something.
+    ///
+    /// # Errors
+    /// When it cannot be made whole now.
+    pub(crate) fn make_whole(&self, report: &AuditReport) -> Result<bool, NodeError> {
+        match Trouble::of(report) {
+            None => return Ok(false),
+            Some(Trouble::Blocks(damaged)) => self.repair(&damaged, &|| true)?,
+            Some(Trouble::Tiles) => self.rebuild_tiles()?,
+            Some(Trouble::State) => self.rebuild_state()?,
+        }
+        Ok(true)
     }
 
     /// Asks one after another for blocks until all are there.

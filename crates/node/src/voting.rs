@@ -6,10 +6,10 @@
 
 mod checkpoints;
 mod own;
-mod relay;
+pub(crate) mod relay;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use stele_consensus::bft::{Messenger, Outbox, messages};
@@ -22,6 +22,7 @@ use stele_core::validators::ValidatorSet;
 use stele_core::{Decode, Hash};
 
 use crate::apply::{ApplyError, BlockTransaction};
+use crate::driven::AskFn;
 use crate::error::NodeError;
 use crate::evidence::Evidence;
 use crate::followed::Role;
@@ -49,6 +50,8 @@ pub(crate) struct Voting {
     pub(crate) queues: RelayQueues,
     pub(crate) answers: Answers,
     pub(crate) own: OwnSignatures,
+    /// How others are asked in a simulation.
+    asker: OnceLock<Arc<AskFn>>,
     /// Held while a block is applied, from wherever it came.
     pub(crate) applying: Mutex<()>,
     /// The certificate in a header that was found good last.
@@ -73,6 +76,7 @@ impl Voting {
             queues: RelayQueues::default(),
             answers: Answers::default(),
             own,
+            asker: OnceLock::new(),
             applying: Mutex::default(),
             good_certificate: Mutex::default(),
         })
@@ -81,6 +85,25 @@ impl Voting {
     /// What the engine carries; the first time.
     pub(crate) fn take_outbox(&self) -> Option<Outbox> {
         self.outbox.lock().take()
+    }
+
+    /// Makes it one that is moved step by step, and never waits.
+    pub(crate) fn drive(&self, ask: Arc<AskFn>) {
+        self.checkpoints.be_impatient();
+        self.own.trust();
+        let _ = self.asker.set(ask);
+    }
+
+    /// Tells all a signed checkpoint that is not so, for simulations.
+    pub(crate) fn sign_wrongly(&self, height: u64, size: u64) {
+        if let Ok(message) = self.checkpoints.wrong(height, size) {
+            self.messenger.send(None, message);
+        }
+    }
+
+    /// How others are asked, if not by messages.
+    pub(crate) fn asker(&self) -> Option<&Arc<AskFn>> {
+        self.asker.get()
     }
 
     /// Ends whatever waits for others.

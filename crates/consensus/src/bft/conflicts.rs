@@ -10,22 +10,31 @@ use commonware_consensus::{Reporter, Viewable as _};
 use commonware_cryptography::certificate::Scheme as _;
 use commonware_cryptography::sha256::Digest;
 use commonware_parallel::Sequential;
-use commonware_runtime::tokio;
 use commonware_utils::ordered::Quorum as _;
 use parking_lot::Mutex;
+use rand_core::CryptoRng;
 
 use super::automaton::plain_key;
 use crate::application::{Conflict, Voter};
 
 /// Takes what the engine noticed of votes.
-#[derive(Clone)]
-pub(super) struct Conflicts {
+pub(super) struct Conflicts<E> {
     pub(super) scheme: Scheme,
-    pub(super) random: Arc<Mutex<tokio::Context>>,
+    pub(super) random: Arc<Mutex<E>>,
     pub(super) voter: Arc<dyn Voter>,
 }
 
-impl Reporter for Conflicts {
+impl<E> Clone for Conflicts<E> {
+    fn clone(&self) -> Self {
+        Self {
+            scheme: self.scheme.clone(),
+            random: self.random.clone(),
+            voter: self.voter.clone(),
+        }
+    }
+}
+
+impl<E: CryptoRng + Send + 'static> Reporter for Conflicts<E> {
     type Activity = Activity<Scheme, Digest>;
 
     fn report(&mut self, activity: Self::Activity) -> Feedback {

@@ -16,7 +16,14 @@ use crate::handle::Signal;
 use crate::solo::RETRY_INTERVAL;
 
 /// A final block, and how the engine learns that it was taken.
-type Final = (Arc<OrderedBlock>, Exact);
+pub(super) struct Final(pub(super) Arc<OrderedBlock>, Exact);
+
+impl Final {
+    /// Tells the engine that it was applied.
+    pub(super) fn taken(self) {
+        self.1.acknowledge();
+    }
+}
 
 /// Final blocks that are not applied yet: as many as the engine gives without an answer.
 #[derive(Default)]
@@ -40,6 +47,11 @@ impl Inbox {
     pub(super) fn close(&self) {
         self.queue.lock().closed = true;
         self.changed.notify_all();
+    }
+
+    /// The next block, if it is there.
+    pub(super) fn try_take(&self) -> Option<Final> {
+        self.queue.lock().blocks.pop_front()
     }
 
     fn take(&self) -> Option<Final> {
@@ -66,7 +78,7 @@ impl Reporter for Sink {
     fn report(&mut self, update: Self::Activity) -> Feedback {
         if let Update::Block(carried, taken) = update {
             match carried.inner().ordered() {
-                Some(block) => self.0.put((block.clone(), taken)),
+                Some(block) => self.0.put(Final(block.clone(), taken)),
                 None => taken.acknowledge(),
             }
         }
@@ -76,10 +88,10 @@ impl Reporter for Sink {
 
 /// Applies final blocks until the engine ends.
 pub(super) fn run(inbox: &Inbox, voter: &Arc<dyn Voter>, signal: &Signal) {
-    while let Some((block, taken)) = inbox.take() {
+    while let Some(block) = inbox.take() {
         let mut stalled = false;
         loop {
-            match voter.deliver(&block) {
+            match voter.deliver(&block.0) {
                 Ok(()) => break,
                 Err(DeliverError::Later(reason)) => {
                     stalled = true;
@@ -98,6 +110,6 @@ pub(super) fn run(inbox: &Inbox, voter: &Arc<dyn Voter>, signal: &Signal) {
         if stalled {
             voter.stalled(None);
         }
-        taken.acknowledge();
+        block.taken();
     }
 }

@@ -22,11 +22,13 @@ use commonware_cryptography::certificate::{ConstantProvider, Verifier as _};
 use commonware_cryptography::sha256::Sha256;
 use commonware_cryptography::{ChaCha20Poly1305, Digested, Digestible as _, Signer as _, ed25519};
 use commonware_p2p::authenticated::lookup::{self, Network};
-use commonware_p2p::{Address, AddressableManager as _, Receiver as _, Recipients, Sender as _};
+use commonware_p2p::{
+    Address, AddressableManager as _, Blocker, Provider, Receiver, Recipients, Sender,
+};
 use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{
-    Clock as _, IoBuf, Quota, Runner as _, Spawner as _, Supervisor as _, tokio,
+    Clock, IoBuf, Metrics, Quota, Runner as _, Spawner, Storage, Supervisor as _, tokio,
 };
 use commonware_storage::archive::prunable;
 use commonware_storage::translator::EightCap;
@@ -35,6 +37,7 @@ use commonware_stream::sake::{self, Sake};
 use commonware_utils::{NZDuration, NZU16, NZU32, NZU64, NZUsize, ordered};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
+use rand_core::CryptoRng;
 
 use super::automaton::{Automaton, engine_key, plain_key};
 use super::block::{CARRIED_LEN_MAX, Carried, Origin};
@@ -51,7 +54,7 @@ const THREADS: usize = 2;
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
 const HANDSHAKE_AGE_MAX: Duration = Duration::from_secs(10);
 /// Longest message between peers: a block with what the engine puts around it.
-const WIRE_LEN_MAX: u32 = CARRIED_LEN_MAX as u32 + 64 * 1024;
+pub(super) const WIRE_LEN_MAX: u32 = CARRIED_LEN_MAX as u32 + 64 * 1024;
 /// What a leader is waited for beyond the time between two blocks.
 const LEADER_PATIENCE: Duration = Duration::from_secs(1);
 /// Blocks of one engine: more than there will be.
@@ -102,6 +105,57 @@ pub(super) fn run(
     });
 }
 
+/// Who this node is among the validators.
+pub(super) struct Identity {
+    pub(super) secret: ed25519::PrivateKey,
+    pub(super) me: ed25519::PublicKey,
+    pub(super) namespace: Vec<u8>,
+    pub(super) scheme: Scheme,
+}
+
+fn unfit(what: &str) -> String {
+    format!("the ordering engine cannot be started: {what}")
+}
+
+impl Identity {
+    pub(super) fn of(config: &BftConfig) -> Result<Self, String> {
+        let secret = ed25519::PrivateKey::decode(Copying(&config.secret.seed()))
+            .map_err(|error| unfit(&error.to_string()))?;
+        let mut namespace = b"stele/1/".to_vec();
+        namespace.extend_from_slice(&config.ledger.0);
+        namespace.extend_from_slice(&config.base.height.to_be_bytes());
+        let mut keys = Vec::new();
+        for peer in &config.validators {
+            keys.push(engine_key(&peer.key).ok_or_else(|| unfit("a validator's key is none"))?);
+        }
+        let keys: ordered::Set<ed25519::PublicKey> = keys
+            .try_into()
+            .map_err(|_| unfit("two validators have one key"))?;
+        let scheme = Scheme::signer(&namespace, keys, secret.clone())
+            .ok_or_else(|| unfit("this node's key is no validator's"))?;
+        Ok(Self {
+            me: secret.public_key(),
+            secret,
+            namespace,
+            scheme,
+        })
+    }
+}
+
+/// The channels to the others, each a sender and a receiver.
+pub(super) struct Channels<S, R> {
+    pub(super) votes: (S, R),
+    pub(super) certificates: (S, R),
+    pub(super) resolving: (S, R),
+    pub(super) backfill: (S, R),
+    pub(super) blocks: (S, R),
+    pub(super) messages: (S, R),
+}
+
+/// Numbers of the channels, and messages a second of a peer, in the order of [`Channels`].
+pub(super) const CHANNELS: [(u64, Quota); 6] =
+    [VOTES, CERTIFICATES, RESOLVER, BACKFILL, BLOCKS, MESSAGES];
+
 async fn order(
     context: &tokio::Context,
     config: BftConfig,
@@ -109,34 +163,20 @@ async fn order(
     outbox: Outbox,
     inbox: Arc<Inbox>,
 ) -> Result<(), String> {
-    let unfit = |what: &str| format!("the ordering engine cannot be started: {what}");
-    let secret = ed25519::PrivateKey::decode(Copying(&config.secret.seed()))
-        .map_err(|error| unfit(&error.to_string()))?;
-    let me = secret.public_key();
-    let mut namespace = b"stele/1/".to_vec();
-    namespace.extend_from_slice(&config.ledger.0);
-    namespace.extend_from_slice(&config.base.height.to_be_bytes());
-
+    let identity = Identity::of(&config)?;
     let mut peers: Vec<(ed25519::PublicKey, Address)> = Vec::new();
     for peer in &config.validators {
         let key = engine_key(&peer.key).ok_or_else(|| unfit("a validator's key is none"))?;
         peers.push((key, peer.address.into()));
     }
-    let keys: Vec<ed25519::PublicKey> = peers.iter().map(|(key, _)| key.clone()).collect();
-    let keys: ordered::Set<ed25519::PublicKey> = keys
-        .try_into()
-        .map_err(|_| unfit("two validators have one key"))?;
     let peers: ordered::Map<ed25519::PublicKey, Address> = peers
         .try_into()
         .map_err(|_| unfit("two validators have one key"))?;
     let count =
         NonZeroUsize::new(config.validators.len()).ok_or_else(|| unfit("there is no validator"))?;
-    let scheme = Scheme::signer(&namespace, keys, secret.clone())
-        .ok_or_else(|| unfit("this node's key is no validator's"))?;
-
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {
-            signer: secret,
+            signer: identity.secret.clone(),
             synchrony_bound: CLOCK_SKEW_MAX,
             max_handshake_age: HANDSHAKE_AGE_MAX,
             version: sake::Version::V1,
@@ -145,7 +185,7 @@ async fn order(
     );
     let mut network_config = lookup::Config::local(
         handshake,
-        &namespace,
+        &identity.namespace,
         config.listen,
         count,
         WIRE_LEN_MAX,
@@ -155,13 +195,64 @@ async fn order(
     network_config.bypass_ip_check = true;
     let (mut network, mut oracle) = Network::new(context.child("network"), network_config);
     oracle.track(0, peers);
-    let votes = network.register(VOTES.0, VOTES.1);
-    let certificates = network.register(CERTIFICATES.0, CERTIFICATES.1);
-    let resolving = network.register(RESOLVER.0, RESOLVER.1);
-    let backfill = network.register(BACKFILL.0, BACKFILL.1);
-    let blocks = network.register(BLOCKS.0, BLOCKS.1);
-    let (mut message_sender, mut message_receiver) = network.register(MESSAGES.0, MESSAGES.1);
+    let [votes, certificates, resolving, backfill, blocks, messages] =
+        CHANNELS.map(|(number, quota)| network.register(number, quota));
+    let channels = Channels {
+        votes,
+        certificates,
+        resolving,
+        backfill,
+        blocks,
+        messages,
+    };
+    let outside = Outside {
+        peers: oracle.clone(),
+        blocker: oracle,
+        channels,
+        voter: voter.clone(),
+        outbox,
+        sink: Sink(inbox),
+    };
+    assemble(context, &config, "", identity, outside).await?;
+    network.start();
+    Ok(())
+}
 
+/// What the parts are connected to.
+pub(super) struct Outside<S, R, P, B> {
+    pub(super) peers: P,
+    pub(super) blocker: B,
+    pub(super) channels: Channels<S, R>,
+    pub(super) voter: Arc<dyn Voter>,
+    pub(super) outbox: Outbox,
+    pub(super) sink: Sink,
+}
+
+/// Starts the parts of an engine on any runtime and network. Their files have names that begin with `prefix`.
+pub(super) async fn assemble<E, S, R, P, B>(
+    context: &E,
+    config: &BftConfig,
+    prefix: &str,
+    identity: Identity,
+    outside: Outside<S, R, P, B>,
+) -> Result<(), String>
+where
+    E: Clock + CryptoRng + Spawner + Storage + Metrics,
+    S: Sender<PublicKey = ed25519::PublicKey>,
+    R: Receiver<PublicKey = ed25519::PublicKey>,
+    P: Provider<PublicKey = ed25519::PublicKey>,
+    B: Blocker<PublicKey = ed25519::PublicKey>,
+{
+    let Identity { me, scheme, .. } = identity;
+    let Outside {
+        peers,
+        blocker,
+        channels,
+        voter,
+        outbox,
+        sink,
+    } = outside;
+    let (mut message_sender, mut message_receiver) = channels.messages;
     let origin = Origin {
         suite: config.suite,
         base: config.base,
@@ -177,34 +268,34 @@ async fn order(
             deque_size: 16,
             priority: true,
             codec_config: origin,
-            peer_provider: oracle.clone(),
+            peer_provider: peers.clone(),
             strategy: Sequential,
         },
     );
-    buffer_engine.start(blocks);
+    buffer_engine.start(channels.blocks);
     let resolver = resolver::init(
         context.child("backfill"),
         resolver::Config {
             public_key: me.clone(),
-            peer_provider: oracle.clone(),
-            blocker: oracle.clone(),
+            peer_provider: peers.clone(),
+            blocker: blocker.clone(),
             mailbox_size: MAILBOX,
             fetch_timeout: NZDuration!(Duration::from_secs(1)),
             fetch_retry_delay: Duration::from_millis(100),
             priority_requests: false,
             priority_responses: false,
         },
-        backfill,
+        channels.backfill,
     );
     let finalizations = archive(
-        "finalizations",
+        &format!("{prefix}finalizations"),
         &cache,
         Scheme::certificate_codec_config_unbounded(),
     );
     let finalizations = prunable::Archive::init(context.child("finalizations"), finalizations)
         .await
         .map_err(|error| unfit(&error.to_string()))?;
-    let finals = archive("blocks", &cache, origin);
+    let finals = archive(&format!("{prefix}blocks"), &cache, origin);
     let finals = prunable::Archive::init(context.child("blocks"), finals)
         .await
         .map_err(|error| unfit(&error.to_string()))?;
@@ -217,7 +308,7 @@ async fn order(
             provider: ConstantProvider::<Scheme, Epoch>::new(scheme.clone()),
             epocher: epocher.clone(),
             start: Start::Genesis(Digested::precomputed(base, base_digest)),
-            partition_prefix: "marshal".to_owned(),
+            partition_prefix: format!("{prefix}marshal"),
             mailbox_size: MAILBOX,
             view_retention: ViewDelta::new(VIEWS_KEPT),
             prunable_items_per_section: SECTION,
@@ -239,7 +330,7 @@ async fn order(
         interval,
     };
     let inline = Inline::new(context.child("inline"), automaton, mailbox, epocher);
-    marshal.start(Sink(inbox), buffer, resolver);
+    marshal.start(sink, buffer, resolver);
     let conflicts = Conflicts {
         scheme: scheme.clone(),
         random: Arc::new(Mutex::new(context.child("conflicts"))),
@@ -252,13 +343,13 @@ async fn order(
         SimplexConfig {
             scheme,
             elector: RoundRobin::<Sha256>::default(),
-            blocker: oracle.clone(),
+            blocker: blocker.clone(),
             automaton: inline.clone(),
             relay: inline.clone(),
             reporter: Reporters::from((inline, conflicts)),
             track_historical_votes: true,
             strategy: Sequential,
-            partition: "simplex".to_owned(),
+            partition: format!("{prefix}simplex"),
             mailbox_size: MAILBOX,
             epoch: Epoch::zero(),
             floor: Floor::Genesis(base_digest),
@@ -278,7 +369,7 @@ async fn order(
             forward: ForwardPolicy::SilentVoters,
         },
     );
-    engine.start(votes, certificates, resolving);
+    engine.start(channels.votes, channels.certificates, channels.resolving);
     let told = voter.clone();
     context.child("received").spawn(move |_| async move {
         while let Ok((from, message)) = message_receiver.recv().await {
@@ -298,7 +389,6 @@ async fn order(
             message_sender.send(to, IoBuf::from(message), false);
         }
     });
-    network.start();
     Ok(())
 }
 

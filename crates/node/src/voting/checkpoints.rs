@@ -1,6 +1,7 @@
 //! Checkpoint signatures of all validators, gathered until a quorum agrees.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -62,6 +63,8 @@ pub(crate) struct Checkpoints {
     quorum: usize,
     gathered: Mutex<Gathered>,
     changed: Condvar,
+    /// Set where nobody may be kept waiting: the engine asks again.
+    is_impatient: AtomicBool,
 }
 
 /// What a note of a validator is good for.
@@ -102,12 +105,29 @@ impl Checkpoints {
             quorum: set.quorum(),
             gathered: Mutex::default(),
             changed: Condvar::new(),
+            is_impatient: AtomicBool::new(false),
         })
     }
 
     /// This node's key.
     pub(crate) fn key(&self) -> PublicKey {
         self.signer.verifier().key()
+    }
+
+    /// A message with a signed checkpoint of a log that nobody has, for simulations.
+    pub(super) fn wrong(&self, height: u64, size: u64) -> Result<Vec<u8>, NoteError> {
+        let text = Checkpoint::new(&self.origin, size, Hash([0xee; 32]))?.to_string();
+        let note = SignedNote::sign(text, &[&self.signer])?;
+        let message = PeerMessage::Checkpoint {
+            height,
+            note: note.to_string().into_bytes(),
+        };
+        Ok(message.encode_to_vec())
+    }
+
+    /// Never waits from now on.
+    pub(super) fn be_impatient(&self) {
+        self.is_impatient.store(true, Ordering::Relaxed);
     }
 
     /// This node's key, by which its signatures are found.
@@ -284,6 +304,10 @@ impl Checkpoints {
                 return Err(ApplyError::differs(format!(
                     "{count} validators came to another result after block {height}: they signed {other:?}, this node has {text:?}; its state is damaged or its program another"
                 )));
+            }
+            if self.is_impatient.load(Ordering::Relaxed) {
+                let reason = format!("signatures of block {height} are to come");
+                return Err(DeliverError::Later(reason).into());
             }
             self.changed.wait_for(&mut gathered, RESEND_INTERVAL / 5);
         }

@@ -65,6 +65,11 @@ impl OwnSignatures {
         Ok(())
     }
 
+    /// Votes without asking others.
+    pub(super) fn trust(&self) {
+        self.confirmed.store(true, Ordering::Release);
+    }
+
     /// Whether others have confirmed that this directory is the newest with its key.
     pub(super) fn is_confirmed(&self) -> bool {
         self.confirmed.load(Ordering::Acquire)

@@ -62,6 +62,14 @@ struct Came {
     stopping: bool,
 }
 
+impl Came {
+    fn pop(&mut self) -> Option<(PublicKey, Vec<u8>)> {
+        let (from, message) = self.messages.pop_front()?;
+        self.bytes -= message.len();
+        Some((from, message))
+    }
+}
+
 /// A question for kept blocks: who asks, its number, and for what.
 type Question = (PublicKey, u64, Matter);
 
@@ -156,9 +164,8 @@ impl RelayQueues {
             if came.stopping {
                 return None;
             }
-            if let Some((from, message)) = came.messages.pop_front() {
-                came.bytes -= message.len();
-                return Some((from, message));
+            if let Some(message) = came.pop() {
+                return Some(message);
             }
             self.came_changed.wait(&mut came);
         }
@@ -213,29 +220,53 @@ impl Relay {
     }
 }
 
+/// Sends and looks at what waits, without waiting for more.
+pub(crate) fn pump(inner: &Inner) {
+    let Role::Votes(voting) = &inner.role else {
+        return;
+    };
+    let out = std::mem::take(&mut voting.queues.out.lock().transactions);
+    tell(voting, out);
+    inner.give_up_late();
+    loop {
+        let came = voting.queues.came.lock().pop();
+        let Some((from, message)) = came else { break };
+        inner.look_at(voting, from, &message);
+    }
+    loop {
+        let asked = voting.queues.asked.lock().questions.pop_front();
+        let Some(question) = asked else { break };
+        inner.answer(voting, question);
+    }
+}
+
 fn send(inner: &Inner) {
     let Role::Votes(voting) = &inner.role else {
         return;
     };
     let mut looked = Instant::now();
     while let Some(transactions) = voting.queues.next_out() {
-        let mut together = Vec::new();
-        let mut bytes = 0;
-        for transaction in transactions {
-            if bytes + transaction.len() > MESSAGE_BYTES || together.len() >= PEER_TRANSACTIONS_MAX
-            {
-                flush(voting, &mut together);
-                bytes = 0;
-            }
-            bytes += transaction.len() + 4;
-            together.push(transaction);
-        }
-        flush(voting, &mut together);
+        tell(voting, transactions);
         if looked.elapsed() >= EXPIRY_INTERVAL {
             inner.give_up_late();
             looked = Instant::now();
         }
     }
+}
+
+/// Sends transactions, as many together as a message takes.
+fn tell(voting: &Voting, transactions: Vec<Vec<u8>>) {
+    let mut together = Vec::new();
+    let mut bytes = 0;
+    for transaction in transactions {
+        if bytes + transaction.len() > MESSAGE_BYTES || together.len() >= PEER_TRANSACTIONS_MAX {
+            flush(voting, &mut together);
+            bytes = 0;
+        }
+        bytes += transaction.len() + 4;
+        together.push(transaction);
+    }
+    flush(voting, &mut together);
 }
 
 fn flush(voting: &Voting, together: &mut Vec<Vec<u8>>) {
@@ -268,10 +299,26 @@ fn give(inner: &Inner) {
     let Role::Votes(voting) = &inner.role else {
         return;
     };
-    while let Some((from, number, matter)) = voting.queues.next_asked() {
+    while let Some(question) = voting.queues.next_asked() {
+        inner.answer(voting, question);
+    }
+}
+
+fn receive(inner: &Inner) {
+    let Role::Votes(voting) = &inner.role else {
+        return;
+    };
+    while let Some((from, message)) = voting.queues.next_came() {
+        inner.look_at(voting, from, &message);
+    }
+}
+
+impl Inner {
+    /// Answers a question of another validator.
+    fn answer(&self, voting: &Voting, (from, number, matter): Question) {
         let answer = match matter {
-            Matter::Blocks(ask) => inner.piece(&ask, &inner.name_of(&from)),
-            Matter::Signed => inner.newest_signed_by(voting, &from),
+            Matter::Blocks(ask) => self.piece(&ask, &self.name_of(&from)),
+            Matter::Signed => self.newest_signed_by(voting, &from),
         };
         let (reason, bytes) = match answer {
             Ok(bytes) => (String::new(), bytes),
@@ -289,17 +336,13 @@ fn give(inner: &Inner) {
         };
         voting.messenger.send(Some(from), message.encode_to_vec());
     }
-}
 
-fn receive(inner: &Inner) {
-    let Role::Votes(voting) = &inner.role else {
-        return;
-    };
-    while let Some((from, message)) = voting.queues.next_came() {
-        match PeerMessage::decode_all(&message) {
+    /// Looks at a message of another validator.
+    fn look_at(&self, voting: &Voting, from: PublicKey, message: &[u8]) {
+        match PeerMessage::decode_all(message) {
             Ok(PeerMessage::Transactions(transactions)) => {
                 for bytes in transactions {
-                    if let Err(reason) = inner.take_transaction(&bytes) {
+                    if let Err(reason) = self.take_transaction(&bytes) {
                         tracing::debug!(
                             from = from.to_hex(),
                             reason,
@@ -311,9 +354,9 @@ fn receive(inner: &Inner) {
             Ok(PeerMessage::Checkpoint { height, note }) => {
                 match voting.checkpoints.take(height, &note) {
                     Taken::Kept => {}
-                    Taken::Late => inner.answer_late(voting, from, height, &note),
+                    Taken::Late => self.answer_late(voting, from, height, &note),
                     Taken::Contradicts(two) => {
-                        inner.keep_evidence(
+                        self.keep_evidence(
                             two.validator,
                             "checkpoint",
                             height,
@@ -352,9 +395,7 @@ fn receive(inner: &Inner) {
             }
         }
     }
-}
 
-impl Inner {
     /// Height and note of the newest checkpoint that a validator is known to have signed; nothing if none is.
     fn newest_signed_by(&self, voting: &Voting, key: &PublicKey) -> Result<Vec<u8>, NodeError> {
         let seen = voting.checkpoints.newest_of(key);

@@ -271,7 +271,7 @@ pub(super) const CLUSTER_MEASURES: [(Measure, &str); 7] = [
     ),
     (
         Measure::Cluster("cluster-repair"),
-        "a damaged store of one of four, from the check to valid again, beside sha256sum of its files",
+        "a damaged store of 1 GiB of one of two, from the check to valid again, beside sha256sum of its files (takes some 10 GiB of disk)",
     ),
 ];
 
