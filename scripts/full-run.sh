@@ -5,12 +5,13 @@
 #   scripts/full-run.sh store test_crash         these parts only
 #   OUT=/tmp/run.md scripts/full-run.sh test_psql
 #
-# Parts: rust, store, verifier, fuzz, demo, and each tests/test_*.py by its name.
+# Parts: rust, store, sim, verifier, fuzz, demo, and each tests/test_*.py by its name.
 #
 # Environment:
 #   OUT                 summary file [docs/full-run.md]
 #   LOGS                folder for the complete output of each part [target/full-run]
 #   STELE_SEEDS         seeds of the block store's crash tests [2000]
+#   STELE_SIM_SEEDS     seeds of the simulation [1000]
 #   STELE_FUZZ_SECONDS  seconds a fuzz target [300]
 #   STELE_SEED          repeats the Python tests with one seed
 #   STELE_FULL          0 for the counts of CI, to try this script [1]
@@ -20,6 +21,7 @@ cd "$(dirname "$0")/.."
 out=${OUT:-docs/full-run.md}
 export STELE_FULL=${STELE_FULL:-1}
 export STELE_SEEDS=${STELE_SEEDS:-2000}
+export STELE_SIM_SEEDS=${STELE_SIM_SEEDS:-1000}
 export STELE_FUZZ_SECONDS=${STELE_FUZZ_SECONDS:-300}
 target=${CARGO_TARGET_DIR:-target}
 logs=${LOGS:-$target/full-run}
@@ -39,6 +41,7 @@ run_part() {
     case $1 in
     rust) cargo test --workspace --release ;;
     store) cargo test --release -p stele-store crash ;;
+    sim) cargo run --release -p sim -- --seeds "$STELE_SIM_SEEDS" ;;
     verifier) scripts/test.sh verifier ;;
     fuzz) scripts/test.sh fuzz ;;
     demo) "$program" demo ;;
@@ -57,13 +60,14 @@ counts_of() {
         grep -hE '^Ran [0-9]+ tests?' "$1" | sed 's/ in .*//' || true
         grep -hoE '^(OK|FAILED) \(.*\)' "$1" || true
         awk '/^test result:/ { passed += $4; failed += $6 } END { if (NR && passed + failed) print passed " passed, " failed " failed" }' "$1"
+        grep -hE '^[0-9]+ runs, .*' "$1" || true
         grep -hoE '(kill_loop|flipped_byte|flipped_proof_byte|replica_kills): [0-9{].*' "$1" || true
         grep -hoE '[a-z_]+: STELE_SEED=[0-9]+' "$1" | sed 's/: STELE_SEED=/ seed /' || true
     } | sed 's/|/\\|/g' | paste -sd';' | sed 's/;/; /g'
 }
 
 if [[ $# -eq 0 ]]; then
-    set -- rust store verifier
+    set -- rust store sim verifier
     for file in tests/test_*.py; do set -- "$@" "$(basename "$file" .py)"; done
     set -- "$@" demo fuzz
 fi

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stele_flow::sim::MemoryFiles;
 use stele_flow::{FileError, Files, OpenMode};
 
-use crate::random::Random;
+use sim::random::Random;
 
 /// Copies a folder of files from one disk to another, durably.
 pub(crate) fn copy(from: &dyn Files, to: &dyn Files, folder: &Path) -> Result<(), FileError> {

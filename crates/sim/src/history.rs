@@ -7,24 +7,29 @@ use std::collections::{BTreeMap, HashMap};
 
 /// A client's write.
 #[derive(Clone, Debug)]
-pub(crate) struct Write {
+pub struct Write {
     /// The number it appends.
-    pub(crate) number: u64,
+    pub number: u64,
     /// Lists it appends to.
-    pub(crate) lists: Vec<u64>,
+    pub lists: Vec<u64>,
     /// When it was handed over, in simulated microseconds.
-    pub(crate) begun_us: i64,
+    pub begun_us: i64,
     /// What became of it, and when.
-    pub(crate) told: Told,
+    pub told: Told,
 }
 
 /// What a client was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub enum Told {
     /// Nothing yet.
     Waits,
     /// It took effect, at that place of the ledger.
-    Applied { at_us: i64, place: (u64, u32) },
+    Applied {
+        /// When it was told, in simulated microseconds.
+        at_us: i64,
+        /// Height of its block, and its place there.
+        place: (u64, u32),
+    },
     /// It has no effect.
     Refused,
     /// Nobody knows: its node was killed, or gave up.
@@ -33,11 +38,12 @@ pub(crate) enum Told {
 
 /// Everything that all clients did.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct History(pub(crate) Vec<Write>);
+pub struct History(pub Vec<Write>);
 
 impl History {
     /// What does not fit the lists at the end.
-    pub(crate) fn violations(&self, lists: &BTreeMap<u64, Vec<u64>>) -> Vec<String> {
+    #[must_use]
+    pub fn violations(&self, lists: &BTreeMap<u64, Vec<u64>>) -> Vec<String> {
         let mut found = Vec::new();
         let writes: HashMap<u64, &Write> = self.0.iter().map(|one| (one.number, one)).collect();
         let mut counted: HashMap<(u64, u64), usize> = HashMap::new();
@@ -113,7 +119,9 @@ impl History {
         }
     }
 
-    pub(crate) fn acknowledged(&self) -> usize {
+    /// How many writes were acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> usize {
         let applied = |write: &&Write| matches!(write.told, Told::Applied { .. });
         self.0.iter().filter(applied).count()
     }

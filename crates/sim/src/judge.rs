@@ -1,8 +1,8 @@
 //! What must hold in every run.
 //!
 //! - **Agreement**: two nodes never have different blocks of one height, nor certified logs of one size with different roots.
-//! - **Nothing lost, nothing twice**: what was acknowledged is there at the end, once ([`crate::history`]).
-//! - **One order** explains what clients saw ([`crate::history`]).
+//! - **Nothing lost, nothing twice**: what was acknowledged is there at the end, once ([`sim::history`]).
+//! - **One order** explains what clients saw ([`sim::history`]).
 //! - **Liveness**: once nothing goes wrong any more, writes through every node are acknowledged, and all have the same blocks.
 //! - **Whole stores**: in the end a check of every node finds nothing.
 //! - **No false evidence**: only those that signed wrongly are accused.

@@ -5,10 +5,8 @@
 
 mod cluster;
 mod disk;
-mod history;
 mod judge;
 mod plan;
-mod random;
 mod run;
 
 use std::io::Write as _;
@@ -61,27 +59,30 @@ fn main() -> ExitCode {
         if arguments.twice && run::run(seed, false).digest != outcome.digest {
             violations.push("the same seed gave another run".to_owned());
         }
-        let mut out = std::io::stdout();
-        // A closed output loses nothing.
-        let _ = match violations.is_empty() {
-            true => writeln!(out, "seed {seed}: {outcome}"),
-            false => writeln!(out, "seed {seed}: VIOLATED\n  {}", violations.join("\n  ")),
-        };
+        say(&match violations.is_empty() {
+            true => format!("seed {seed}: {outcome}"),
+            false => format!("seed {seed}: VIOLATED\n  {}", violations.join("\n  ")),
+        });
         if !violations.is_empty() {
             bad.push(seed);
         }
         total.add(&outcome);
     }
-    println!(
+    say(&format!(
         "{total}; {:.1} s\n{}",
         begun.elapsed().as_secs_f64(),
         match bad.is_empty() {
             true => "everything held".to_owned(),
             false => format!("VIOLATED by seeds {bad:?}: `--seed N --verbose` shows one again"),
         }
-    );
+    ));
     match bad.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// Prints a line. A closed output loses nothing.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

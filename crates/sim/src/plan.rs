@@ -2,7 +2,7 @@
 
 use stele_consensus::bft::simulated::Quality;
 
-use crate::random::Random;
+use sim::random::Random;
 
 /// Simulated time in which things go wrong, in milliseconds.
 pub(crate) const TROUBLE_MS: u64 = 20_000;
@@ -64,6 +64,10 @@ impl Plan {
         for _ in 0..random.between(2, 8) {
             plan.add_trouble(&mut random, liars);
         }
+        // What mends may come late.
+        plan.actions.retain(|(at, action)| {
+            *at <= TROUBLE_MS || matches!(action, Action::Start { .. } | Action::Join { .. })
+        });
         plan.actions.sort_by_key(|(at, _)| *at);
         plan
     }

@@ -15,10 +15,10 @@ use stele_node::receipt::Pending;
 
 use crate::cluster::Cluster;
 use crate::disk;
-use crate::history::{History, Told, Write};
 use crate::judge::Judge;
 use crate::plan::{Action, HEALED_MS, Plan, TROUBLE_MS};
-use crate::random::Random;
+use sim::history::{History, Told, Write};
+use sim::random::Random;
 
 /// Lists that clients append to.
 const LISTS: u64 = 5;
@@ -97,7 +97,7 @@ struct Run {
 pub(crate) fn run(seed: u64, is_verbose: bool) -> Outcome {
     let plan = Plan::new(seed);
     if is_verbose {
-        println!("{plan:#?}");
+        crate::say(&format!("{plan:#?}"));
     }
     let cluster = match Cluster::make(seed, &plan) {
         Ok(cluster) => cluster,
@@ -179,9 +179,7 @@ impl Scenario for Run {
             since if since < TROUBLE_MS => self.clients(since_us),
             since => {
                 self.clients_end(since_us);
-                if since == TROUBLE_MS || (since < TROUBLE_MS + 6) {
-                    self.all_well(since_ms, steering);
-                }
+                self.all_well(since, steering);
                 self.last(since_us);
             }
         }
@@ -192,7 +190,7 @@ impl Scenario for Run {
 impl Run {
     fn tell(&self, since_ms: u64, what: &str) {
         if self.is_verbose {
-            println!("{since_ms:>6} ms  {what}");
+            crate::say(&format!("{since_ms:>6} ms  {what}"));
         }
     }
 

@@ -12,7 +12,7 @@ const SOURCE_LINES_MAX: usize = 600;
 const FILE_LEN_MAX: u64 = 1024 * 1024;
 
 /// Crates in the order of the layers: each may use those before it only.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 11] = [
     "core",
     "flow",
     "store",
@@ -23,6 +23,7 @@ const LAYERS: [&str; 10] = [
     "pipeline",
     "server",
     "stele",
+    "sim",
 ];
 /// Crates that speak to the network or a person: the only ones that may use tokio.
 const ASYNC_LAYERS: [&str; 3] = ["sinks", "server", "stele"];
