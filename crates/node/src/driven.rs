@@ -24,8 +24,8 @@ use crate::followed::Role;
 use crate::keys::OPERATOR;
 use crate::node::Inner;
 use crate::receipt::{Answer, Pending};
-use crate::recover::Parts;
 use crate::status::AuditReport;
+use crate::stored::Parts;
 use crate::voting::relay;
 
 /// How often a check and the repair of what it finds are made, at most.

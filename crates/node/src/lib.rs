@@ -39,6 +39,7 @@ mod recover;
 mod repair;
 mod snapshot;
 pub mod status;
+mod stored;
 mod syncer;
 mod tip;
 mod users;

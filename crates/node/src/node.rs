@@ -34,7 +34,7 @@ use crate::mempool::{Mempool, Waiting};
 use crate::propose::{Parent, build_block};
 use crate::receipt::Pending;
 use crate::recent::RecentIds;
-use crate::recover::Parts;
+use crate::stored::Parts;
 use crate::tip::Tip;
 use crate::voting::Relay;
 

@@ -16,6 +16,10 @@ pub(crate) enum Action {
     Kill { node: usize, power: bool },
     /// It starts again.
     Start { node: usize },
+    /// Its disk has no more room; or it has again.
+    Full { node: usize, full: bool },
+    /// Its next sync fails: it must be started again.
+    FailSync { node: usize },
     /// A bit on its disk changes.
     Rot { node: usize },
     /// It checks what it stores, and mends it.
@@ -76,7 +80,7 @@ impl Plan {
         let at = random.between(1_000, TROUBLE_MS);
         let later = at + random.between(300, 8_000);
         let node = random.below(self.nodes as u64) as usize;
-        match random.below(8) {
+        match random.below(10) {
             0 | 1 => {
                 let power = random.chance(50);
                 self.actions.push((at, Action::Kill { node, power }));
@@ -109,6 +113,23 @@ impl Plan {
                     self.actions.push((at + 50, Action::Kill { node, power }));
                     self.actions.push((later, Action::Start { node }));
                 }
+            }
+            7 => {
+                self.actions.push((at, Action::Full { node, full: true }));
+                self.actions
+                    .push((later.min(TROUBLE_MS), Action::Full { node, full: false }));
+            }
+            8 => {
+                self.actions.push((at, Action::FailSync { node }));
+                let end = (at + 1_000).min(TROUBLE_MS);
+                self.actions.push((
+                    end,
+                    Action::Kill {
+                        node,
+                        power: random.chance(50),
+                    },
+                ));
+                self.actions.push((later.max(end), Action::Start { node }));
             }
             _ => {
                 let node = random.below(liars.max(1) as u64) as usize;

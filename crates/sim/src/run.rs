@@ -10,6 +10,8 @@ use stele_consensus::bft::simulated::{self, Scenario, SimulatedConfig, Steering}
 use stele_core::crypto::SecretKey;
 use stele_core::transaction::{Payload, Statement};
 use stele_core::{Hash, Value};
+use stele_flow::Operation;
+use stele_flow::sim::{Fault, FaultKind};
 use stele_node::NodeError;
 use stele_node::receipt::Pending;
 
@@ -22,6 +24,8 @@ use sim::random::Random;
 
 /// Lists that clients append to.
 const LISTS: u64 = 5;
+/// What a disk still takes when it is said to be full, in bytes.
+const FULL_ROOM: usize = 3_000;
 /// Writes of a client, at most.
 const WRITES_MAX: usize = 60;
 
@@ -233,6 +237,21 @@ impl Run {
                     steering.stop(*node);
                 }
             }
+            Action::Full { node, full } => {
+                if let Some(machine) = self.cluster.machines.get(*node) {
+                    let room = full.then(|| machine.files.used_len() + FULL_ROOM);
+                    machine.files.set_capacity(room);
+                }
+            }
+            Action::FailSync { node } => {
+                if let Some(machine) = self.cluster.machines.get(*node) {
+                    machine.files.fail(Fault {
+                        operation: Operation::Sync,
+                        nth: 1,
+                        kind: FaultKind::Error(std::io::ErrorKind::Other),
+                    });
+                }
+            }
             Action::Start { node } => self.starting.push(*node),
             Action::Rot { node } => {
                 let Some(machine) = self.cluster.machines.get(*node) else {
@@ -301,6 +320,7 @@ impl Run {
             self.act(&Action::Join { quality }, since_ms, steering);
             for node in 0..self.plan.nodes {
                 self.act(&Action::Lie { node, lies: false }, since_ms, steering);
+                self.act(&Action::Full { node, full: false }, since_ms, steering);
                 self.starting.push(node);
             }
         }
