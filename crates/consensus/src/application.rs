@@ -118,6 +118,9 @@ pub trait Voter: Application {
     /// Checks a block that `leader` proposed on `parent`.
     fn check(&self, parent: Link, block: &OrderedBlock, leader: PublicKey) -> Verdict;
 
+    /// Whether this node may vote yet. Messages of others are taken and sent before.
+    fn may_vote(&self) -> bool;
+
     /// Takes two votes of a validator that contradict each other.
     fn conflict(&self, conflict: Conflict);
 

@@ -4,7 +4,7 @@
 //! bytes; kind `2` a height (`u64`) and a checkpoint note as length-prefixed bytes; kind `3` a question for kept blocks: its number,
 //! the first and last height, and bytes to leave out (`u64` each); kind `4` the answer: that number, why not (text, empty if it is
 //! answered) and a piece of the stream as length-prefixed bytes; kind `5` a number: the question for the newest checkpoint that the
-//! asker is known to have signed, which kind `4` answers with its height (`u64`) and the note, or nothing.
+//! asker is known to have signed, which kind `4` answers with the note, or nothing. The height beside a note is a hint only.
 
 use crate::block::CERTIFICATE_LEN_MAX;
 use crate::codec::{Decode, DecodeError, Encode, Reader, put_bytes, put_len};

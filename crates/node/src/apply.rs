@@ -91,7 +91,7 @@ pub(crate) struct ApplyError {
 
 impl ApplyError {
     /// Executing gives another result than the validators signed.
-    pub(crate) fn differs(reason: String) -> Self {
+    pub(crate) fn suspect(reason: String) -> Self {
         Self {
             cause: DeliverError::Halt(reason),
             is_suspect: true,

@@ -183,6 +183,7 @@ impl Inner {
         mib_per_s: u64,
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<AuditReport, NodeError> {
+        let (heights_checked, tip) = (heights.clone(), self.tip().height);
         let begun = self.runtime.clock.monotonic_us();
         let trust = Trust::of_genesis(&self.genesis);
         let mut report = check_blocks(
@@ -206,7 +207,13 @@ impl Inner {
                 pace.keep(read);
                 self.effects(height)
             };
-            check_state(&self.readers, &self.runtime, effects, &mut report)?;
+            let is_all = *heights_checked.start() <= 1 && *heights_checked.end() >= report.height;
+            if is_all && report.damage.is_none() && report.height >= tip {
+                // What was held is good again.
+                self.store.release();
+            }
+            let whole = self.store.held().is_none();
+            check_state(&self.readers, &self.runtime, effects, whole, &mut report)?;
         }
         if let Some(peers) = self.peers() {
             let own = format!(
@@ -292,7 +299,7 @@ pub fn verify_directory(
                     let (height, kept) = (engine.meta().height, report.effects_height);
                     report.findings.push(ahead(height, kept));
                 }
-                Ok(engine) => check_state(&engine.readers(), runtime, effects, &mut report)?,
+                Ok(engine) => check_state(&engine.readers(), runtime, effects, true, &mut report)?,
                 Err(EngineError::Corrupt { cause, .. }) => report.findings.push(unusable(&cause)),
                 Err(error) => return Err(error.into()),
             }
@@ -482,17 +489,19 @@ impl From<EngineError> for Ended {
 }
 
 /// Compares the state with the newest block it has, and its history with all blocks; with damaged blocks
-/// there is nothing to compare the history with.
+/// there is nothing to compare the history with. `whole` is false where some are known to be damaged.
 fn check_state(
     readers: &Arc<Readers>,
     runtime: &Runtime,
     mut effects: impl FnMut(u64) -> Result<BlockEffects, NodeError>,
+    whole: bool,
     report: &mut AuditReport,
 ) -> Result<(), NodeError> {
+    let whole = whole && are_blocks_good(report);
     let mut secret = [0; SECRET_LEN];
     runtime.random.fill(&mut secret);
     let mut given = |height| effects(height).map_err(Ended::Node);
-    let history = are_blocks_good(report).then_some(HistorySource {
+    let history = whole.then_some(HistorySource {
         secret,
         effects: &mut given,
     });
@@ -512,7 +521,7 @@ fn check_state(
     let leaf_root = match audited.height {
         0 => None,
         // The block that says so may be the damaged one.
-        height if are_blocks_good(report) => Some(effects(height)?.leaf.state_root),
+        height if whole => Some(effects(height)?.leaf.state_root),
         height => effects(height).ok().map(|effects| effects.leaf.state_root),
     };
     add_state(report, &audited, leaf_root);

@@ -41,7 +41,10 @@ pub struct StoredBlock {
 
 impl From<StoreError> for NodeError {
     fn from(error: StoreError) -> Self {
-        Self::Storage(error.to_string())
+        match error {
+            StoreError::Damaged(damage) => Self::Damaged(damage),
+            other => Self::Storage(other.to_string()),
+        }
     }
 }
 

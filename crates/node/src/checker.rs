@@ -118,7 +118,8 @@ fn run(inner: &Inner, schedule: &Schedule) {
     let keep_on = || !schedule.stopping();
     let mut rate = inner.config.self_check_mib_per_s;
     let mut known: Option<Trouble> = None;
-    let mut was_derived = false;
+    // What was made whole last, where nothing was found in order since.
+    let mut mended_last: Option<Option<(u64, u64)>> = None;
     let mut due = interval.is_some() || inner.store.held().is_some();
     if inner.is_cut.load(Ordering::Acquire) {
         inner.pull_back(&keep_on);
@@ -152,8 +153,13 @@ fn run(inner: &Inner, schedule: &Schedule) {
                     // There may be more, and the store is not valid before it is found good.
                     rate = 0;
                     due = true;
-                    let is_derived = !matches!(trouble, Trouble::Blocks(_));
-                    if std::mem::replace(&mut was_derived, is_derived) && is_derived {
+                    let place = match &trouble {
+                        Trouble::Blocks(damaged) => {
+                            Some((damaged.damage.segment, damaged.damage.offset))
+                        }
+                        _ => None,
+                    };
+                    if mended_last.replace(place) == Some(place) {
                         // It does not help, or something goes on changing it.
                         schedule.wait(Some(REPAIR_RETRY));
                     }
@@ -167,7 +173,7 @@ fn run(inner: &Inner, schedule: &Schedule) {
                 }
             }
         }
-        was_derived = false;
+        mended_last = None;
         due = interval.is_some() || inner.store.held().is_some();
         if !keep_on() {
             return;

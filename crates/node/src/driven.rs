@@ -191,6 +191,6 @@ impl Driven {
     /// How much evidence against others it has.
     #[must_use]
     pub fn evidence(&self) -> usize {
-        self.inner.evidence.all().len()
+        self.inner.evidence.len()
     }
 }

@@ -3,6 +3,7 @@
 use stele_core::Hash;
 use stele_core::transaction::TransactionError;
 use stele_sql::SqlError;
+use stele_store::{Damage, StoreError};
 use thiserror::Error;
 
 /// Why the node refused or failed.
@@ -59,6 +60,9 @@ pub enum NodeError {
         /// What was in the way.
         reason: String,
     },
+    /// A part of the block store that is needed is damaged.
+    #[error("{}", StoreError::Damaged(.0.clone()))]
+    Damaged(Damage),
     /// The store or the state cannot be read or written.
     #[error("{0}")]
     Storage(String),

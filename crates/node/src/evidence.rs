@@ -18,6 +18,8 @@ const EVIDENCE_FOLDER: &str = "evidence";
 const ENDING: &str = ".evidence";
 /// Most pieces kept: more of the same tell no more.
 const EVIDENCE_MAX: usize = 1_000;
+/// Of them, those of one validator.
+const OF_ONE_MAX: usize = 20;
 /// Longest file read, in bytes.
 const FILE_LEN_MAX: usize = 64 * 1024;
 /// First line of each file.
@@ -30,8 +32,8 @@ pub struct Evidence {
     pub validator: String,
     /// `checkpoint`, or what two votes they are.
     pub what: String,
-    /// Height of the block; for votes the engine's number of the attempt.
-    pub height: u64,
+    /// Size of the log in both; for votes the engine's number of the attempt.
+    pub number: u64,
     /// When it was noticed, microseconds since 1970 UTC.
     pub time_us: i64,
     /// One and the other: signed notes, or both votes in one as hexadecimal digits.
@@ -40,13 +42,13 @@ pub struct Evidence {
 
 impl Evidence {
     fn is_of(&self, other: &Self) -> bool {
-        (&self.validator, &self.what, self.height) == (&other.validator, &other.what, other.height)
+        (&self.validator, &self.what, self.number) == (&other.validator, &other.what, other.number)
     }
 
     fn to_text(&self) -> String {
         let head = format!(
-            "{FIRST_LINE}\nvalidator {}\nwhat {}\nheight {}\ntime_us {}\n",
-            self.validator, self.what, self.height, self.time_us
+            "{FIRST_LINE}\nvalidator {}\nwhat {}\nnumber {}\ntime_us {}\n",
+            self.validator, self.what, self.number, self.time_us
         );
         let signed = self.signed.iter();
         signed.fold(head, |text, one| format!("{text}----\n{one}"))
@@ -65,7 +67,7 @@ impl Evidence {
         Some(Self {
             validator: field("validator")?,
             what: field("what")?,
-            height: field("height")?.parse().ok()?,
+            number: field("number")?.parse().ok()?,
             time_us: field("time_us")?.parse().ok()?,
             signed: parts.map(str::to_owned).collect(),
         })
@@ -97,7 +99,7 @@ impl EvidenceStore {
                 }
             }
         }
-        known.sort_by_key(|one| (one.time_us, one.height));
+        known.sort_by_key(|one| (one.time_us, one.number));
         Ok(Self {
             files: files.clone(),
             folder,
@@ -108,19 +110,31 @@ impl EvidenceStore {
     /// Keeps a piece; whether it is news.
     pub(crate) fn keep(&self, evidence: Evidence) -> Result<bool, NodeError> {
         let mut known = self.known.lock();
-        if known.len() >= EVIDENCE_MAX || known.iter().any(|one| one.is_of(&evidence)) {
+        let of_one = known
+            .iter()
+            .filter(|one| one.validator == evidence.validator);
+        let is_enough = known.len() >= EVIDENCE_MAX || of_one.count() >= OF_ONE_MAX;
+        if is_enough || known.iter().any(|one| one.is_of(&evidence)) {
             return Ok(false);
         }
         let number = known.len();
         self.files.create_dir(&self.folder)?;
+        if let Some(above) = self.folder.parent() {
+            self.files.sync_dir(above)?;
+        }
         let name = format!(
             "{}-{number:04}-{}{ENDING}",
-            evidence.validator, evidence.height
+            evidence.validator, evidence.number
         );
         self.files
             .replace(&self.folder.join(name), evidence.to_text().as_bytes())?;
         known.push(evidence);
         Ok(true)
+    }
+
+    /// How much is kept.
+    pub(crate) fn len(&self) -> usize {
+        self.known.lock().len()
     }
 
     /// Everything that is kept, oldest first.
@@ -137,7 +151,7 @@ mod tests {
         Evidence {
             validator: "four".to_owned(),
             what: "checkpoint".to_owned(),
-            height,
+            number: height,
             time_us: 7,
             signed: vec![
                 "a\n1\n\n\u{2014} x y\n".to_owned(),
@@ -151,6 +165,7 @@ mod tests {
         let (runtime, files, _) = stele_flow::sim::runtime(1);
         let path = Path::new("/data");
         files.create_dir(path).unwrap();
+        files.sync_dir(Path::new("/")).unwrap();
         let store = EvidenceStore::open(&runtime.files, path).unwrap();
         assert!(store.keep(one(3)).unwrap());
         assert!(!store.keep(one(3)).unwrap());

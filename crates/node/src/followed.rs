@@ -148,7 +148,7 @@ impl Followed {
             );
             // What the validators signed over as many leaves is their result.
             return Err(match checkpoint.size() == size {
-                true => ApplyError::differs(lie.to_string()),
+                true => ApplyError::suspect(lie.to_string()),
                 false => lie.into(),
             });
         }

@@ -19,6 +19,10 @@ impl LedgerLog {
         Self(tree)
     }
 
+    pub(crate) fn tree(&self) -> &LogTree {
+        &self.0
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.0.size()
     }

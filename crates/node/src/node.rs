@@ -85,6 +85,8 @@ pub(crate) struct Inner {
     pub(crate) started_us: u64,
     pub(crate) care: Mutex<crate::care::Care>,
     pub(crate) evidence: EvidenceStore,
+    /// Held while the state is made anew.
+    pub(crate) rebuilding: Mutex<()>,
     /// Whether blocks were cut off at the start that others have.
     pub(crate) is_cut: AtomicBool,
     // Dropped last: nobody else opens the directory while anything above is open.

@@ -28,8 +28,9 @@ impl Inner {
         };
         self.happened("damaged", format!("the state: {}", error.cause));
         self.stalled(Some("the state is being made anew from the blocks"));
+        // Blocks it needs may be on their way, or the disk full: then it is tried again.
         self.rebuild_state()
-            .map_err(|error| DeliverError::Halt(error.to_string()))?;
+            .map_err(|error| DeliverError::Later(error.to_string()))?;
         self.stalled(None);
         self.apply(block, transactions).map_err(|error| error.cause)
     }
@@ -37,6 +38,7 @@ impl Inner {
     /// Makes the state anew from the kept effects; each block's root is compared with what its leaf commits to. Reads
     /// go on; only the last blocks and the exchange itself keep new blocks waiting.
     pub(crate) fn rebuild_state(&self) -> Result<(), NodeError> {
+        let _rebuilding = self.rebuilding.lock();
         self.remove_rebuilt()?;
         let mut config = self.engine_config.clone();
         if config.path.is_some() {

@@ -26,7 +26,7 @@ use stele_store::{BlockStore, TileStore};
 use crate::apply::{Applier, BlockTransaction};
 use crate::blocks::not_stored;
 use crate::config::NodeConfig;
-use crate::directory::Directory;
+use crate::directory::{Directory, read_genesis};
 use crate::error::NodeError;
 use crate::evidence::EvidenceStore;
 use crate::followed::{Followed, Role, Server};
@@ -36,7 +36,7 @@ use crate::mempool::Mempool;
 use crate::node::{Inner, Trouble, decode};
 use crate::past::StoredPast;
 use crate::recent::RecentIds;
-use crate::stored::{Parts, open_engine, open_store, settle_state};
+use crate::stored::{Parts, cut_store, open_engine, open_store, settle_state};
 use crate::syncer::Syncer;
 use crate::tip::Tip;
 use crate::voting::{OwnSignatures, Voting};
@@ -48,6 +48,9 @@ const ENGINE_FOLDER: &str = "engine";
 /// Folder of the index in the data directory.
 pub(crate) const INDEX_FOLDER: &str = "index";
 
+/// How often a store is cut at the start, at most: each time some of it is given up.
+const CUTS_MAX: usize = 5;
+
 /// What replaying gave.
 struct Replayed {
     log: LedgerLog,
@@ -56,11 +59,41 @@ struct Replayed {
 
 impl Inner {
     /// Opens the parts and brings them up to the newest stored block.
+    ///
+    /// Where others have the blocks, a store whose damage is in the way is cut off there.
     pub(crate) fn open(
         config: NodeConfig,
         runtime: Runtime,
         followed: Option<(Trust, Arc<dyn Server>)>,
         parts: Parts,
+    ) -> Result<Self, NodeError> {
+        let others = config.cluster.is_some() || followed.is_some();
+        let mut was_cut = false;
+        for _ in 0..CUTS_MAX {
+            let opened = Self::try_open(
+                config.clone(),
+                runtime.clone(),
+                followed.clone(),
+                &parts,
+                was_cut,
+            );
+            let damage = match opened {
+                Err(NodeError::Damaged(damage)) if others => damage,
+                opened => return opened,
+            };
+            let genesis = read_genesis(&runtime.files, &config.directory)?;
+            cut_store(&config, genesis.ledger_id(), &parts, &runtime, &damage)?;
+            was_cut = true;
+        }
+        Self::try_open(config, runtime, followed, &parts, was_cut)
+    }
+
+    fn try_open(
+        config: NodeConfig,
+        runtime: Runtime,
+        followed: Option<(Trust, Arc<dyn Server>)>,
+        parts: &Parts,
+        was_cut: bool,
     ) -> Result<Self, NodeError> {
         let (directory, role) = match followed {
             None => {
@@ -91,7 +124,7 @@ impl Inner {
             ledger,
             &bytes,
             others.then_some(applied),
-            &parts,
+            parts,
             &runtime,
         )?;
         let (tiles, tree) = TileStore::open(runtime.files.clone(), &directory.path, suite, &store)?;
@@ -146,8 +179,9 @@ impl Inner {
             trouble: RwLock::new(Trouble::default()),
             started_us,
             evidence,
+            rebuilding: Mutex::default(),
             care: Mutex::default(),
-            is_cut: AtomicBool::new(is_cut || is_short),
+            is_cut: AtomicBool::new(is_cut || is_short || was_cut),
             _lock: directory.lock,
         };
         inner.catch_up()?;
@@ -196,8 +230,8 @@ impl Inner {
         }
         applier.log = replayed.log;
         if let Role::Votes(voting) = &self.role {
-            voting.checkpoints.begin_at(stored);
-            voting.own.known(stored);
+            voting.checkpoints.begin_at(applier.log.size());
+            voting.own.known(applier.log.size());
         }
         self.publish(
             stored,

@@ -4,6 +4,7 @@
 //! is kept: so whoever sends can be late, and is found out if it lies. One that lies, or does not answer, is named, and
 //! the next is asked. Blocks that are ordered meanwhile go into another segment, and into the state.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stele_consensus::{Application as _, DeliverError, OrderedBlock};
@@ -12,10 +13,10 @@ use stele_core::certified::KeptBlock;
 use stele_core::log::{LogTree, leaf_hash};
 use stele_core::note::{CertificateVerifier, SignedNote};
 use stele_core::outcome::BlockEffects;
-use stele_core::peer::Ask;
+use stele_core::peer::{Ask, PIECE_LEN_MAX};
 use stele_core::{Decode, Encode};
 use stele_store::store::{Mending, RestoreError, VerifiedLink};
-use stele_store::{Damage, StoreError};
+use stele_store::{BlockRecord, Damage, StoreError};
 
 use crate::audit::check_store;
 use crate::care::Receiving;
@@ -139,6 +140,7 @@ impl Inner {
             first,
             next: Some(first),
             last: mending.last_height(),
+            is_at_end: false,
         };
         self.gather(&mut wanted, peers, keep_on, &mut |kept, wanted| {
             let taken = mending.take(&kept.block, &kept.effects, &mut |link| {
@@ -157,28 +159,50 @@ impl Inner {
     }
 
     /// Gets the blocks that are ordered and missing here, up to a height, and applies them.
-    pub(crate) fn pull(&self, to: u64) -> Result<(), DeliverError> {
+    ///
+    /// True when all that somebody has is there.
+    pub(crate) fn pull(&self, to: u64) -> Result<bool, DeliverError> {
         let Some(peers) = self.peers() else {
-            return Ok(());
+            return Ok(true);
         };
         let first = self.tip().height + 1;
         let mut wanted = Wanted {
             first,
             next: Some(first),
             last: to,
+            is_at_end: false,
+        };
+        let verifier = CertificateVerifier::new(&self.genesis.origin, &self.genesis.validators)
+            .map_err(|error| DeliverError::Halt(error.to_string()))?
+            .prepared();
+        let keep_on = || match &self.role {
+            Role::Votes(voting) => !voting.queues.stopping(),
+            _ => true,
         };
         let mut failed = None;
-        let pulled = self.gather(&mut wanted, &*peers, &|| true, &mut |kept, wanted| {
-            let block = ordered(self.suite, kept).map_err(Refusal::Lie)?;
+        let pulled = self.gather(&mut wanted, &*peers, &keep_on, &mut |kept, wanted| {
+            let effects = BlockEffects::decode_all(&kept.effects)
+                .map_err(|error| Refusal::Lie(error.to_string()))?;
+            let block = ordered(self.suite, kept.block, &effects).map_err(Refusal::Lie)?;
             let transactions = self.believable(&block).map_err(Refusal::Lie)?;
-            if let (Role::Votes(voting), Some(given)) = (&self.role, &block.certificate) {
-                // Before it is executed: what differs then is this node's.
-                let size = self.tip().log_size + transactions.len() as u64 + 1;
-                voting
-                    .given(block.header.height, given, size)
-                    .map_err(Refusal::Lie)?;
+            // Before it is executed: what differs then is this node's.
+            let record = BlockRecord {
+                bytes: &block.bytes,
+                header: block.header.clone(),
+                hash: block.hash,
+                transaction_ids: transactions.iter().map(|tx| tx.id).collect(),
+            };
+            if effects.leaf.block != block.hash {
+                return Err(Refusal::Lie("the effects are of another block".to_owned()));
             }
-            match self.apply(&block, &transactions) {
+            let link = VerifiedLink {
+                block: &record,
+                effects: Some(&effects),
+                certificate: Some(&effects.certificate),
+            };
+            let log = self.applier.lock().log.tree().clone();
+            proven(&link, &log, &verifier).map_err(Refusal::Lie)?;
+            match self.apply_or_rebuild(&block, &transactions) {
                 Ok(_) => {
                     self.told(&block, &transactions);
                     let next = block.header.height + 1;
@@ -186,7 +210,7 @@ impl Inner {
                     Ok(())
                 }
                 Err(error) => {
-                    failed = Some(error.cause);
+                    failed = Some(error);
                     Err(Refusal::Own(NodeError::Stopping))
                 }
             }
@@ -194,7 +218,8 @@ impl Inner {
         self.care.lock().received();
         match (pulled, failed) {
             (_, Some(error)) => Err(error),
-            (Ok(()), None) => Ok(()),
+            (Ok(()), None) => Ok(true),
+            (Err(_), None) if to == u64::MAX && wanted.is_at_end => Ok(true),
             (Err(error), None) => Err(DeliverError::Later(error.to_string())),
         }
     }
@@ -205,20 +230,19 @@ impl Inner {
             return;
         };
         while keep_on() {
-            let before = self.tip().height;
             let pulled = {
                 let _applying = voting.applying.lock();
                 self.pull(u64::MAX)
             };
-            let height = self.tip().height;
             match pulled {
-                Err(DeliverError::Halt(reason)) => return self.halted(&reason),
-                // Nobody has more.
-                _ if height > before => {
+                Ok(_) => {
+                    let height = self.tip().height;
+                    self.is_cut.store(false, Ordering::Release);
                     self.happened("repaired", format!("blocks up to {height} are there again"));
                     return;
                 }
-                _ => std::thread::sleep(PULL_RETRY),
+                Err(DeliverError::Halt(reason)) => return self.halted(&reason),
+                Err(DeliverError::Later(_)) => std::thread::sleep(PULL_RETRY),
             }
         }
     }
@@ -226,16 +250,11 @@ impl Inner {
     /// As [`Self::pull_back`], tried once; for one that was cut at the start.
     pub(crate) fn pull_back_once(&self) {
         if let Role::Votes(voting) = &self.role
-            && self.is_cut.swap(false, std::sync::atomic::Ordering::AcqRel)
+            && self.is_cut.load(Ordering::Acquire)
         {
             let _applying = voting.applying.lock();
-            let before = self.tip().height;
-            if let Err(error) = self.pull(u64::MAX)
-                && self.tip().height == before
-            {
-                tracing::debug!(%error, "nobody gives what was cut off");
-                self.is_cut
-                    .store(true, std::sync::atomic::Ordering::Release);
+            if self.pull(u64::MAX).is_ok() {
+                self.is_cut.store(false, Ordering::Release);
             }
         }
     }
@@ -329,6 +348,7 @@ impl Inner {
             };
             let piece = peers.ask(peer, &ask).map_err(Refusal::Silent)?;
             if piece.is_empty() {
+                wanted.is_at_end = true;
                 return Err(Refusal::Silent(format!("it has no block {next}")));
             }
             stream.add(&piece);
@@ -337,6 +357,10 @@ impl Inner {
                     return Err(Refusal::Lie("it gives more than was asked for".to_owned()));
                 }
                 take(kept, wanted)?;
+            }
+            // Drop by drop it would never end.
+            if piece.len() < PIECE_LEN_MAX && stream.begun() > 0 {
+                return Err(Refusal::Lie("its pieces are cut short".to_owned()));
             }
         }
         Ok(())
@@ -356,6 +380,8 @@ struct Wanted {
     /// The next; none when all are there.
     next: Option<u64>,
     last: u64,
+    /// Whether somebody has said that there is no next one.
+    is_at_end: bool,
 }
 
 /// Why a block did not come.
@@ -397,15 +423,18 @@ fn proven(
 }
 
 /// A kept block as one that others ordered.
-fn ordered(suite: stele_core::Suite, kept: KeptBlock) -> Result<OrderedBlock, String> {
-    let view = BlockView::parse(&kept.block).map_err(|error| error.to_string())?;
+fn ordered(
+    suite: stele_core::Suite,
+    bytes: Vec<u8>,
+    effects: &BlockEffects,
+) -> Result<OrderedBlock, String> {
+    let view = BlockView::parse(&bytes).map_err(|error| error.to_string())?;
     let (header, hash) = (view.header.clone(), view.header.hash(suite));
-    let effects = BlockEffects::decode_all(&kept.effects).map_err(|error| error.to_string())?;
-    let certificate = String::from_utf8(effects.certificate);
+    let certificate = String::from_utf8(effects.certificate.clone());
     Ok(OrderedBlock {
         header,
         hash,
-        bytes: kept.block,
+        bytes,
         certificate: Some(certificate.map_err(|_| "its certificate is no text".to_owned())?),
     })
 }

@@ -1,5 +1,7 @@
 //! What an operator sees.
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 use stele_core::log::LogTree;
 use stele_core::note::SignedNote;
@@ -150,7 +152,8 @@ impl Node {
         let first = check.findings.iter().min_by_key(|finding| finding.height);
         let now_us = inner.runtime.clock.monotonic_us();
         let held = inner.store.held();
-        let store = check.status(damage.is_some() || held.is_some(), now_us);
+        let is_cut = inner.is_cut.load(Ordering::Acquire);
+        let store = check.status(damage.is_some() || held.is_some() || is_cut, now_us);
         let damage = damage.or(held.map(|(damage, _)| damage));
         let segment = inner.store.segment_number();
         let segment_bytes = (1..=segment)
@@ -198,7 +201,7 @@ impl Node {
             receiving: check.receiving(now_us),
             sending_to: check.sending_to(now_us),
             store_events: check.events(),
-            evidence: inner.evidence.all().len(),
+            evidence: inner.evidence.len(),
             segment_bytes,
             segment,
             uptime_s: (inner.runtime.clock.monotonic_us() - inner.started_us) / 1_000_000,

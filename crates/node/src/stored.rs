@@ -7,7 +7,7 @@ use stele_core::Hash;
 use stele_core::transaction::EXPIRY_AHEAD_MAX_US;
 use stele_flow::Runtime;
 use stele_sql::engine::{Engine, EngineConfig, EngineError};
-use stele_store::{BlockStore, FjallIndex, Index, StoreConfig};
+use stele_store::{BlockStore, Damage, FjallIndex, Index, RecoveryReport, StoreConfig};
 
 use crate::config::NodeConfig;
 use crate::error::NodeError;
@@ -33,20 +33,7 @@ pub(crate) fn open_store(
     parts: &Parts,
     runtime: &Runtime,
 ) -> Result<(BlockStore, bool), NodeError> {
-    let open = || -> Result<_, NodeError> {
-        let index: Arc<dyn Index> = match &parts.index {
-            Some(index) => index.clone(),
-            None => Arc::new(FjallIndex::open(&config.directory.join(INDEX_FOLDER))?),
-        };
-        let store_config = StoreConfig {
-            segment_len: config.segment_len_max,
-            ..StoreConfig::default()
-        };
-        let files = runtime.files.clone();
-        let directory = &config.directory;
-        let opened = BlockStore::open(files, directory, ledger, store_config, index)?;
-        Ok(opened)
-    };
+    let open = || open_files(config, ledger, parts, runtime);
     let (mut store, mut report) = open()?;
     let mut is_cut = false;
     let damage = report.damage.clone();
@@ -87,12 +74,57 @@ pub(crate) fn open_store(
     Ok((store, is_cut))
 }
 
+fn open_files(
+    config: &NodeConfig,
+    ledger: Hash,
+    parts: &Parts,
+    runtime: &Runtime,
+) -> Result<(BlockStore, RecoveryReport), NodeError> {
+    let index: Arc<dyn Index> = match &parts.index {
+        Some(index) => index.clone(),
+        None => Arc::new(FjallIndex::open(&config.directory.join(INDEX_FOLDER))?),
+    };
+    let store_config = StoreConfig {
+        segment_len: config.segment_len_max,
+        ..StoreConfig::default()
+    };
+    let files = runtime.files.clone();
+    let directory = &config.directory;
+    Ok(BlockStore::open(
+        files,
+        directory,
+        ledger,
+        store_config,
+        index,
+    )?)
+}
+
+/// Cuts a store off where its damage is in the way of opening it; others have the blocks.
+pub(crate) fn cut_store(
+    config: &NodeConfig,
+    ledger: Hash,
+    parts: &Parts,
+    runtime: &Runtime,
+    damage: &Damage,
+) -> Result<(), NodeError> {
+    tracing::error!(
+        %damage,
+        "damaged blocks are needed to begin: the store is cut off there, kept in segments/quarantine, and got from others"
+    );
+    let (store, _) = open_files(config, ledger, parts, runtime)?;
+    Ok(store.cut_off(damage)?)
+}
+
 /// Whether the blocks of a hole are needed to bring a state of that height up to the store, or to know which transactions
 /// can still be repeated.
 fn needs_hole(store: &BlockStore, state_height: Option<u64>) -> bool {
     let (Some((damage, to)), Some(height)) = (store.held(), state_height) else {
         return true;
     };
+    // The first holds the genesis.
+    if damage.segment == 1 {
+        return true;
+    }
     let time_us = |height| Some(store.meta(height).ok()??.time_us);
     match (time_us(to + 1), time_us(height)) {
         (Some(after), Some(newest)) => {

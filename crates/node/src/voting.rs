@@ -20,6 +20,7 @@ use stele_core::note::{CertificateVerifier, SignedNote, SignerKey};
 use stele_core::transaction::SignedTransaction;
 use stele_core::validators::ValidatorSet;
 use stele_core::{Decode, Hash};
+use stele_store::StoreError;
 
 use crate::apply::{ApplyError, BlockTransaction};
 use crate::driven::AskFn;
@@ -126,12 +127,12 @@ impl Voting {
                 .given(height, given, size)
                 .map_err(DeliverError::Halt)?;
             if note.1 != root {
-                return Err(ApplyError::differs(format!(
+                return Err(ApplyError::suspect(format!(
                     "the validators came to another result after block {height}: the log has root {} for them and {root} here; this node's state is damaged or its program another",
                     note.1
                 )));
             }
-            self.checkpoints.begin_at(height);
+            self.checkpoints.begin_at(size);
             return Ok(note.0.to_string());
         }
         if !self.own.is_confirmed() {
@@ -142,7 +143,7 @@ impl Voting {
             .into());
         }
         self.own
-            .note(height)
+            .note(size)
             .map_err(|error| DeliverError::Halt(error.to_string()))?;
         let note = self
             .checkpoints
@@ -220,10 +221,12 @@ impl Inner {
                 tip.height
             ));
         }
-        let kept = self
-            .store
-            .meta(height)
-            .map_err(|error| DeliverError::Halt(error.to_string()))?;
+        let kept = match self.store.meta(height) {
+            Err(error @ StoreError::Damaged(_)) => {
+                return Err(DeliverError::Later(error.to_string()));
+            }
+            kept => kept.map_err(|error| DeliverError::Halt(error.to_string()))?,
+        };
         if kept.is_some_and(|kept| kept.hash != block.hash) {
             return halt(format!(
                 "block {height} is stored, and the validators ordered another in its place"
@@ -330,7 +333,7 @@ impl Inner {
         let evidence = Evidence {
             validator: validator.clone(),
             what: what.to_owned(),
-            height,
+            number: height,
             time_us: self.runtime.clock.now_us(),
             signed,
         };
@@ -411,6 +414,10 @@ impl Voter for Inner {
             Ok(()) => Verdict::Valid,
             Err(reason) => Verdict::Invalid(reason),
         }
+    }
+
+    fn may_vote(&self) -> bool {
+        matches!(&self.role, Role::Votes(voting) if voting.own.is_confirmed())
     }
 
     fn conflict(&self, conflict: Conflict) {

@@ -86,6 +86,8 @@ struct Run {
     judge: Judge,
     /// Nodes that are to be started as soon as they can be.
     starting: Vec<usize>,
+    /// Why, of those that could not be started the last time.
+    not_started: BTreeMap<usize, String>,
     is_table_there: bool,
     begun_us: Option<i64>,
     last_us: i64,
@@ -140,6 +142,7 @@ pub(crate) fn run(seed: u64, is_verbose: bool) -> Outcome {
         history: History::default(),
         judge: Judge::default(),
         starting: (0..nodes).collect(),
+        not_started: BTreeMap::new(),
         is_table_there: false,
         begun_us: None,
         last_us: 0,
@@ -211,15 +214,17 @@ impl Run {
             }
             match self.cluster.start(node) {
                 Ok(driven) => {
+                    self.not_started.remove(&node);
                     if let Some(outbox) = driven.take_outbox() {
                         steering.start(node, driven.voter(), outbox);
                     }
                 }
-                Err(error) if format!("{error:#}").contains("held by") => self.starting.push(node),
-                Err(error) => self
-                    .judge
-                    .violations
-                    .push(format!("v{node} does not start: {error:#}")),
+                // Its files are held still, its disk is full or fails: whoever looks after it tries again. One that never
+                // starts is found at the end.
+                Err(error) => {
+                    self.not_started.insert(node, format!("{error:#}"));
+                    self.starting.push(node);
+                }
             }
         }
     }
@@ -511,8 +516,9 @@ impl Run {
                     .as_ref()
                     .map(|driven| (driven.tip().0, driven.trouble()));
                 self.judge.violations.push(format!(
-                    "it does not come to rest: v{node} is at {seen:?}, its last write acknowledged: {:?}",
-                    self.last_told.get(node)
+                    "it does not come to rest: v{node} is at {seen:?}, its last write acknowledged: {:?}, not started for: {:?}",
+                    self.last_told.get(node),
+                    self.not_started.get(&node)
                 ));
             }
             return true;

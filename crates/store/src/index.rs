@@ -75,6 +75,12 @@ pub trait Index: Send + Sync {
         certificates: &[(u64, Location)],
     ) -> Result<(), StoreError>;
 
+    /// Makes what was added durable.
+    ///
+    /// # Errors
+    /// When it is not known to be.
+    fn persist(&self) -> Result<(), StoreError>;
+
     /// Forgets everything.
     ///
     /// # Errors

@@ -71,6 +71,9 @@ const SECTION: NonZeroU64 = NZU64!(256);
 /// How often it is looked whether the node stops.
 const STOP_POLL: Duration = Duration::from_millis(10);
 
+/// How often it is asked whether this node may vote.
+const MAY_VOTE_POLL: Duration = Duration::from_millis(20);
+
 /// Messages a second of a peer, by channel.
 const VOTES: (u64, Quota) = (0, Quota::per_second(NZU32!(256)));
 const CERTIFICATES: (u64, Quota) = (1, Quota::per_second(NZU32!(256)));
@@ -369,7 +372,6 @@ where
             forward: ForwardPolicy::SilentVoters,
         },
     );
-    engine.start(channels.votes, channels.certificates, channels.resolving);
     let told = voter.clone();
     context.child("received").spawn(move |_| async move {
         while let Ok((from, message)) = message_receiver.recv().await {
@@ -387,6 +389,16 @@ where
                 Some(None) => continue,
             };
             message_sender.send(to, IoBuf::from(message), false);
+        }
+    });
+    // Votes of every kind, not only those for blocks.
+    context.child("voting").spawn(move |context| async move {
+        while !voter.may_vote() {
+            context.sleep(MAY_VOTE_POLL).await;
+        }
+        let voting = engine.start(channels.votes, channels.certificates, channels.resolving);
+        if let Err(error) = voting.await {
+            tracing::error!(%error, "voting has ended");
         }
     });
     Ok(())

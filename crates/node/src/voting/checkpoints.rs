@@ -17,44 +17,90 @@ use crate::apply::ApplyError;
 
 /// How often a signature is sent again to those who have not answered.
 const RESEND_INTERVAL: Duration = Duration::from_millis(500);
-/// Heights ahead of the newest applied for which signatures are kept.
-const AHEAD_MAX: u64 = 1_000;
-
+/// Sizes of the log for which signatures of one validator are kept; honest ones sign one after another.
+const SIZES_KEPT: usize = 16;
+/// Different checkpoints of one size kept of a validator: one that was mended signs the right one after the wrong one.
+const TEXTS_KEPT: usize = 3;
 /// Certificates kept for comparison with notes that come late.
 const RECENT: usize = 1_000;
 
 /// A validator's signature under a checkpoint.
+#[derive(Clone)]
 struct Signed {
     text: String,
     signature: NoteSignature,
 }
 
+impl Signed {
+    fn note(&self) -> String {
+        SignedNote::new(self.text.clone(), vec![self.signature.clone()])
+            .map_or_else(|error| error.to_string(), |note| note.to_string())
+    }
+}
+
+/// What is known of signatures. What a message says beside the signed text is not believed: the size in the text says
+/// which block it is about.
 #[derive(Default)]
 struct Gathered {
-    /// By height, then by validator.
-    signed: BTreeMap<u64, BTreeMap<usize, Signed>>,
-    /// Certificates of the newest heights.
+    /// By validator, then by the size of the log.
+    signed: BTreeMap<usize, BTreeMap<u64, Vec<Signed>>>,
+    /// Certificates of the newest sizes.
     recent: BTreeMap<u64, SignedNote>,
-    /// The newest note of each validator, with its height.
-    newest: BTreeMap<usize, (u64, String)>,
-    /// The newest height that is certified here.
+    /// The newest note of each validator, with its size.
+    newest: BTreeMap<usize, (u64, Signed)>,
+    /// The greatest size that is certified here.
     certified: u64,
     stopping: bool,
 }
 
 impl Gathered {
-    fn saw(&mut self, place: usize, height: u64, text: &str, signature: &NoteSignature) {
-        let is_newer = self
-            .newest
-            .get(&place)
-            .is_none_or(|(known, _)| *known < height);
-        if is_newer && let Ok(note) = SignedNote::new(text.to_owned(), vec![signature.clone()]) {
-            self.newest.insert(place, (height, note.to_string()));
+    /// Keeps a signature; what the validator signed before over the same size, if that was another.
+    fn keep(&mut self, place: usize, size: u64, signed: &Signed) -> Option<Signed> {
+        let newest = self.newest.get(&place);
+        if newest.is_none_or(|(known, _)| *known < size) {
+            self.newest.insert(place, (size, signed.clone()));
+        }
+        let of_one = self.signed.entry(place).or_default();
+        if !of_one.contains_key(&size) && of_one.len() >= SIZES_KEPT {
+            of_one.pop_first();
+        }
+        let texts = of_one.entry(size).or_default();
+        if texts.iter().any(|one| one.text == signed.text) {
+            return None;
+        }
+        let before = texts.first().cloned();
+        if texts.len() < TEXTS_KEPT {
+            texts.push(signed.clone());
+        }
+        before
+    }
+
+    /// Signatures under a checkpoint, and how many validators signed each other one of that size.
+    fn count(&self, size: u64, text: &str) -> (Vec<NoteSignature>, BTreeMap<&str, usize>) {
+        let (mut agree, mut others) = (Vec::new(), BTreeMap::new());
+        for texts in self.signed.values().filter_map(|of_one| of_one.get(&size)) {
+            match texts.iter().find(|one| one.text == text) {
+                Some(same) => agree.push(same.signature.clone()),
+                None => {
+                    for one in texts {
+                        *others.entry(one.text.as_str()).or_default() += 1;
+                    }
+                }
+            }
+        }
+        (agree, others)
+    }
+
+    /// Forgets signatures up to a size.
+    fn settle(&mut self, size: u64) {
+        self.certified = self.certified.max(size);
+        for of_one in self.signed.values_mut() {
+            *of_one = of_one.split_off(&(size + 1));
         }
     }
 }
 
-/// Signatures of heights that are not certified here yet.
+/// Signatures of checkpoints that are not certified here yet.
 pub(crate) struct Checkpoints {
     origin: String,
     signer: SignerKey,
@@ -72,19 +118,21 @@ pub(crate) struct Checkpoints {
 pub(super) enum Taken {
     /// It may help.
     Kept,
-    /// Its height is certified here: who sent it lags behind.
-    Late,
+    /// A log of that size is certified here: who sent it lags behind.
+    Late(u64),
     /// It is nothing, and why.
     Refused(String),
     /// It is another than that validator signed before.
     Contradicts(Contradiction),
 }
 
-/// Two checkpoints of one height that a validator signed.
+/// A checkpoint that a validator signed, and another of the same size: its own, or what a quorum signed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contradiction {
     /// Its name.
     pub(super) validator: String,
+    /// Size of the log.
+    pub(super) size: u64,
     /// Signed notes.
     pub(super) signed: [String; 2],
 }
@@ -145,10 +193,16 @@ impl Checkpoints {
         self.quorum
     }
 
-    /// The newest checkpoint that a validator was seen to sign, with its height.
-    pub(super) fn newest_of(&self, key: &PublicKey) -> Option<(u64, String)> {
+    /// The newest note that a validator was seen to sign.
+    pub(super) fn newest_of(&self, key: &PublicKey) -> Option<String> {
         let place = self.keys.iter().position(|one| one.key() == *key)?;
-        self.gathered.lock().newest.get(&place).cloned()
+        let gathered = self.gathered.lock();
+        gathered.newest.get(&place).map(|(_, signed)| signed.note())
+    }
+
+    /// The certificate over a log of that size, if it is one of the newest.
+    pub(super) fn recent(&self, size: u64) -> Option<SignedNote> {
+        self.gathered.lock().recent.get(&size).cloned()
     }
 
     /// This node's secret, for the engine.
@@ -161,86 +215,67 @@ impl Checkpoints {
         self.changed.notify_all();
     }
 
-    /// Takes what a validator says of a height: its signature, or those of several.
-    pub(super) fn take(&self, height: u64, note: &[u8]) -> Taken {
-        let certified = self.gathered.lock().certified;
-        if height <= certified {
-            return self.take_late(height, note);
-        }
-        if height > certified + AHEAD_MAX {
-            return Taken::Refused(format!("it is of height {height}, far ahead"));
-        }
+    /// Takes a checkpoint with the signature of a validator, or of several.
+    pub(super) fn take(&self, note: &[u8]) -> Taken {
+        let refused = |error: NoteError| Taken::Refused(error.to_string());
         let note = match SignedNote::parse(note) {
             Ok(note) => note,
-            Err(error) => return Taken::Refused(error.to_string()),
+            Err(error) => return refused(error),
+        };
+        let size = match Checkpoint::parse(note.text()) {
+            Ok(checkpoint) if checkpoint.origin() == self.origin => checkpoint.size(),
+            Ok(_) => return Taken::Refused("it is of another ledger".to_owned()),
+            Err(error) => return refused(error),
         };
         let mut found = Vec::new();
         for signature in note.signatures() {
-            let signer = self.keys.iter().position(|key| key.is_named_by(signature));
-            let Some(place) = signer else { continue };
-            if let Some(Err(error)) = self
-                .keys
-                .get(place)
-                .map(|key| signature.verify(note.text(), key))
-            {
-                return Taken::Refused(error.to_string());
+            let place = self.keys.iter().position(|key| key.is_named_by(signature));
+            let key = place.and_then(|place| self.keys.get(place));
+            let (Some(place), Some(key)) = (place, key) else {
+                continue;
+            };
+            if let Err(error) = signature.verify(note.text(), key) {
+                return refused(error);
             }
-            found.push((place, signature.clone()));
-        }
-        let mut contradiction = None;
-        let mut gathered = self.gathered.lock();
-        for (place, signature) in found {
-            let text = note.text().to_owned();
-            gathered.saw(place, height, &text, &signature);
-            let signed = gathered.signed.entry(height).or_default();
-            let before = signed.entry(place).or_insert_with(|| Signed {
-                text: text.clone(),
+            let signed = Signed {
+                text: note.text().to_owned(),
                 signature: signature.clone(),
-            });
-            if before.text != text {
-                let note = |text: &str, signature: &NoteSignature| {
-                    SignedNote::new(text.to_owned(), vec![signature.clone()])
-                        .map_or_else(|error| error.to_string(), |note| note.to_string())
-                };
+            };
+            found.push((place, signed));
+        }
+        if found.is_empty() {
+            return Taken::Refused("no validator has signed it".to_owned());
+        }
+        let mut gathered = self.gathered.lock();
+        let mut contradiction = None;
+        let is_late = size <= gathered.certified;
+        let certified = gathered.recent.get(&size).cloned();
+        for (place, signed) in found {
+            let before = match (is_late, &certified) {
+                // What a quorum signed, this one among them or not.
+                (true, Some(certified)) if certified.text() != signed.text => {
+                    Some(certified.to_string())
+                }
+                (true, _) => None,
+                (false, _) => gathered
+                    .keep(place, size, &signed)
+                    .map(|before| before.note()),
+            };
+            if let Some(before) = before {
                 contradiction = Some(Contradiction {
                     validator: self.plain_name(place),
-                    signed: [
-                        note(&before.text, &before.signature),
-                        note(&text, &signature),
-                    ],
+                    size,
+                    signed: [before, signed.note()],
                 });
             }
         }
         drop(gathered);
         self.changed.notify_all();
-        contradiction.map_or(Taken::Kept, Taken::Contradicts)
-    }
-
-    /// A note of a height that is certified here, by one that lags behind; or one that contradicts the certificate.
-    fn take_late(&self, height: u64, note: &[u8]) -> Taken {
-        let certified = {
-            let gathered = self.gathered.lock();
-            gathered.recent.get(&height).cloned()
-        };
-        let (Some(certified), Ok(note)) = (certified, SignedNote::parse(note)) else {
-            return Taken::Late;
-        };
-        if certified.text() == note.text() {
-            return Taken::Late;
+        match contradiction {
+            Some(contradiction) => Taken::Contradicts(contradiction),
+            None if is_late => Taken::Late(size),
+            None => Taken::Kept,
         }
-        for signature in note.signatures() {
-            let place = self.keys.iter().position(|key| key.is_named_by(signature));
-            let key = place.and_then(|place| self.keys.get(place));
-            if let (Some(place), Some(key)) = (place, key)
-                && signature.verify(note.text(), key).is_ok()
-            {
-                return Taken::Contradicts(Contradiction {
-                    validator: self.plain_name(place),
-                    signed: [certified.to_string(), note.to_string()],
-                });
-            }
-        }
-        Taken::Late
     }
 
     /// Name of a validator without the ledger's.
@@ -261,13 +296,17 @@ impl Checkpoints {
         let text = Checkpoint::new(&self.origin, size, root)
             .map_err(halt)?
             .to_string();
+        // The block was certified, and could not be kept then.
+        if let Some(certificate) = self.recent(size).filter(|one| one.text() == text) {
+            return Ok(certificate);
+        }
         let own = SignedNote::sign(text.clone(), &[&self.signer]).map_err(halt)?;
         let told = PeerMessage::Checkpoint {
             height,
             note: own.to_string().into_bytes(),
         }
         .encode_to_vec();
-        self.take(height, own.to_string().as_bytes());
+        self.take(own.to_string().as_bytes());
         let mut sent: Option<Instant> = None;
         loop {
             if sent.is_none_or(|at| at.elapsed() >= RESEND_INTERVAL) {
@@ -278,30 +317,22 @@ impl Checkpoints {
             if gathered.stopping {
                 return Err(DeliverError::Later("the node is stopping".to_owned()).into());
             }
-            let empty = BTreeMap::new();
-            let signed = gathered.signed.get(&height).unwrap_or(&empty);
-            let agree = signed.values().filter(|one| one.text == text);
-            let agree: Vec<NoteSignature> = agree.map(|one| one.signature.clone()).collect();
+            let (agree, others) = gathered.count(size, &text);
             if agree.len() >= self.quorum {
                 let certificate = SignedNote::new(text, agree).map_err(halt)?;
-                gathered.certified = height;
-                gathered.signed = gathered.signed.split_off(&(height + 1));
-                gathered.recent.insert(height, certificate.clone());
+                gathered.settle(size);
+                gathered.recent.insert(size, certificate.clone());
                 if gathered.recent.len() > RECENT {
                     gathered.recent.pop_first();
                 }
                 return Ok(certificate);
-            }
-            let mut others: BTreeMap<&str, usize> = BTreeMap::new();
-            for one in signed.values().filter(|one| one.text != text) {
-                *others.entry(&one.text).or_default() += 1;
             }
             // One of them at least is honest.
             if let Some((other, count)) = others
                 .iter()
                 .find(|(_, count)| **count > self.keys.len() - self.quorum)
             {
-                return Err(ApplyError::differs(format!(
+                return Err(ApplyError::suspect(format!(
                     "{count} validators came to another result after block {height}: they signed {other:?}, this node has {text:?}; its state is damaged or its program another"
                 )));
             }
@@ -313,118 +344,11 @@ impl Checkpoints {
         }
     }
 
-    /// The newest height that is certified here, known at the start.
-    pub(crate) fn begin_at(&self, height: u64) {
-        self.gathered.lock().certified = height;
+    /// The size of the log that is certified here, known from what is stored.
+    pub(crate) fn begin_at(&self, size: u64) {
+        self.gathered.lock().settle(size);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use stele_consensus::bft::messages;
-    use stele_core::validators::Validator;
-
-    use super::*;
-
-    const ORIGIN: &str = "test.example/ledger";
-    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-
-    fn secret(number: u8) -> SecretKey {
-        SecretKey::from_seed(&[number + 1; 32])
-    }
-
-    fn four() -> Vec<Checkpoints> {
-        let validators = NAMES.iter().zip(0..).map(|(name, number)| Validator {
-            name: (*name).to_owned(),
-            key: secret(number).public(),
-        });
-        let set = ValidatorSet::new(validators.collect()).unwrap();
-        let of = |(name, number): (&&str, u8)| {
-            let signer = SignerKey::of_validator(ORIGIN, name, secret(number)).unwrap();
-            Checkpoints::new(signer, ORIGIN, &set).unwrap()
-        };
-        NAMES.iter().zip(0..).map(of).collect()
-    }
-
-    fn note(one: &Checkpoints, size: u64, root: u8) -> Vec<u8> {
-        let checkpoint = Checkpoint::new(ORIGIN, size, Hash([root; 32])).unwrap();
-        let note = SignedNote::sign(checkpoint.to_string(), &[&one.signer]).unwrap();
-        note.to_string().into_bytes()
-    }
-
-    #[test]
-    fn a_quorum_that_agrees_makes_the_certificate() {
-        let all = four();
-        let (messenger, _outbox) = messages();
-        assert_eq!(all[0].take(1, &note(&all[1], 2, 7)), Taken::Kept);
-        assert_eq!(all[0].take(1, &note(&all[2], 2, 7)), Taken::Kept);
-        let certificate = all[0].gather(1, (2, Hash([7; 32])), &messenger).unwrap();
-        assert_eq!(certificate.signatures().len(), 3);
-        assert_eq!(all[0].take(1, &note(&all[3], 2, 7)), Taken::Late);
-        // A certificate helps one that lags as all its signatures do.
-        assert_eq!(
-            all[3].take(1, certificate.to_string().as_bytes()),
-            Taken::Kept
-        );
-        assert!(all[3].gather(1, (2, Hash([7; 32])), &messenger).is_ok());
-    }
-
-    #[test]
-    fn two_of_four_make_none_and_one_counts_once() {
-        let all = Arc::new(four());
-        let (messenger, _outbox) = messages();
-        for _ in 0..3 {
-            assert_eq!(all[0].take(1, &note(&all[1], 2, 7)), Taken::Kept);
-        }
-        let waits = {
-            let all = all.clone();
-            std::thread::spawn(move || all[0].gather(1, (2, Hash([7; 32])), &messenger))
-        };
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(!waits.is_finished());
-        all[0].stop();
-        let ended = waits.join().unwrap().map_err(|error| error.cause);
-        assert!(matches!(ended, Err(DeliverError::Later(_))));
-    }
-
-    #[test]
-    fn one_whose_result_differs_from_an_honest_ones_halts() {
-        let all = four();
-        let (messenger, _outbox) = messages();
-        assert_eq!(all[0].take(1, &note(&all[1], 2, 8)), Taken::Kept);
-        assert_eq!(all[0].take(1, &note(&all[2], 2, 8)), Taken::Kept);
-        let halted = all[0].gather(1, (2, Hash([7; 32])), &messenger);
-        assert!(
-            matches!(halted, Err(error) if error.is_suspect && error.cause.to_string().contains("another result after block 1"))
-        );
-    }
-
-    #[test]
-    fn forged_foreign_and_far_notes_are_refused() {
-        let all = four();
-        let good = note(&all[1], 2, 7);
-        let mut forged = good.clone();
-        let place = forged.len() - 10;
-        forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
-        assert!(matches!(all[0].take(1, &forged), Taken::Refused(_)));
-        assert!(matches!(all[0].take(5_000, &good), Taken::Refused(_)));
-        assert!(matches!(all[0].take(1, b"no note"), Taken::Refused(_)));
-        // Of somebody who is no validator: nothing to count.
-        let stranger = SignerKey::of_validator(ORIGIN, "x", secret(9)).unwrap();
-        let text = Checkpoint::new(ORIGIN, 2, Hash([7; 32]))
-            .unwrap()
-            .to_string();
-        let foreign = SignedNote::sign(text, &[&stranger]).unwrap().to_string();
-        assert_eq!(all[0].take(1, foreign.as_bytes()), Taken::Kept);
-        assert!(
-            all[0]
-                .gathered
-                .lock()
-                .signed
-                .get(&1)
-                .is_some_and(BTreeMap::is_empty)
-        );
-    }
-}
+mod tests;

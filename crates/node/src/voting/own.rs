@@ -1,7 +1,7 @@
 //! What this validator has signed: never two things, whatever became of its disk.
 //!
-//! The height is noted before each checkpoint is signed. At the start others are asked what they have seen of this key; a signature
-//! above that height shows that the data directory is an older copy, or that the key is used elsewhere. Until enough have
+//! The size of the log is noted before each checkpoint is signed. At the start others are asked what they have seen of this key; a signature
+//! over more shows that the data directory is an older copy, or that the key is used elsewhere. Until enough have
 //! answered, the node neither votes nor signs.
 
 use std::path::Path;
@@ -10,16 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use stele_core::Encode;
-use stele_core::note::{SignedNote, VerifierKey};
+use stele_core::block::BLOCK_TRANSACTIONS_MAX;
+use stele_core::note::{Checkpoint, SignedNote, VerifierKey};
 use stele_core::peer::PeerMessage;
 use stele_flow::{File, Files, OpenMode};
 
 use super::Voting;
 use crate::error::NodeError;
 
-/// File in the data directory: the height in 20 decimal digits.
+/// File in the data directory: the size in 20 decimal digits.
 const SIGNED_FILE: &str = "signed";
-const HEIGHT_DIGITS: usize = 20;
+const SIZE_DIGITS: usize = 20;
 /// How long an answer is waited for.
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// How long after a round of questions the next begins.
@@ -29,7 +30,7 @@ const ROUND_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct OwnSignatures {
     file: Arc<dyn File>,
     /// The highest it may have signed, as far as this directory knows.
-    height: AtomicU64,
+    size: AtomicU64,
     confirmed: AtomicBool,
 }
 
@@ -37,29 +38,29 @@ impl OwnSignatures {
     /// Reads the note of a directory.
     pub(crate) fn open(files: &Arc<dyn Files>, directory: &Path) -> Result<Self, NodeError> {
         let file = files.open(&directory.join(SIGNED_FILE), OpenMode::Create)?;
-        let mut bytes = [0; HEIGHT_DIGITS];
+        let mut bytes = [0; SIZE_DIGITS];
         let len = file.read_up_to(0, &mut bytes)?;
         let text = bytes
             .get(..len)
             .and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let height = text.filter(|text| text.len() == HEIGHT_DIGITS);
-        let height = height.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let size = text.filter(|text| text.len() == SIZE_DIGITS);
+        let size = size.and_then(|text| text.parse().ok()).unwrap_or(0);
         Ok(Self {
             file,
-            height: AtomicU64::new(height),
+            size: AtomicU64::new(size),
             confirmed: AtomicBool::new(false),
         })
     }
 
-    /// A block of that height was certified here before.
-    pub(crate) fn known(&self, height: u64) {
-        self.height.fetch_max(height, Ordering::AcqRel);
+    /// A log of that size was certified here before.
+    pub(crate) fn known(&self, size: u64) {
+        self.size.fetch_max(size, Ordering::AcqRel);
     }
 
-    /// Notes a height before its checkpoint is signed. Not synced: blocks are, and at most the newest is not among them.
-    pub(super) fn note(&self, height: u64) -> Result<(), NodeError> {
-        if self.height.fetch_max(height, Ordering::AcqRel) < height {
-            let text = format!("{height:0HEIGHT_DIGITS$}");
+    /// Notes a size before its checkpoint is signed. Not synced: blocks are, and at most the newest is not among them.
+    pub(super) fn note(&self, size: u64) -> Result<(), NodeError> {
+        if self.size.fetch_max(size, Ordering::AcqRel) < size {
+            let text = format!("{size:0SIZE_DIGITS$}");
             self.file.write_at(0, text.as_bytes())?;
         }
         Ok(())
@@ -114,15 +115,14 @@ impl Voting {
         Ok(())
     }
 
-    /// Whether an answer shows a signature of this key above what is known here.
+    /// Whether an answer shows a signature of this key over more than is known here.
     fn judge(&self, answer: &[u8]) -> Result<(), String> {
-        let known = self.own.height.load(Ordering::Acquire);
-        let Some((height, note)) = answer.split_first_chunk::<8>() else {
+        let known = self.own.size.load(Ordering::Acquire);
+        let key: &VerifierKey = self.checkpoints.own_key();
+        let Ok(note) = SignedNote::parse(answer) else {
             return Ok(());
         };
-        let height = u64::from_be_bytes(*height);
-        let key: &VerifierKey = self.checkpoints.own_key();
-        let Ok(note) = SignedNote::parse(note) else {
+        let Ok(checkpoint) = Checkpoint::parse(note.text()) else {
             return Ok(());
         };
         let is_own = note
@@ -130,9 +130,11 @@ impl Voting {
             .iter()
             .any(|one| key.is_named_by(one) && one.verify(note.text(), key).is_ok());
         // The newest may have been signed and not kept.
-        if is_own && height > known.saturating_add(1) {
+        let least = known.saturating_add(BLOCK_TRANSACTIONS_MAX as u64 + 1);
+        if is_own && checkpoint.size() > least {
             return Err(format!(
-                "this validator's key has signed the checkpoint after block {height}, and this data directory knows of no signature after block {known}: it is an older copy, or another node uses its key. It does not vote: two different signatures would count as a lie. If no newer directory is left, see \"A lost disk\" in docs/operations.md"
+                "this validator's key has signed a checkpoint over {} leaves, and this data directory knows of no signature over more than {known}: it is an older copy, or another node uses its key. It does not vote: two different signatures would count as a lie. If no newer directory is left, see \"A lost disk\" in docs/operations.md",
+                checkpoint.size()
             ));
         }
         Ok(())

@@ -32,9 +32,11 @@ const RECEIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How often transactions that came into no block are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Questions for kept blocks that wait to be answered.
-const ASKED_MAX: usize = 64;
+const ASKED_MAX: usize = 256;
+/// Of them, those of one validator.
+const ASKED_OF_ONE_MAX: usize = 4;
 /// Kept certificates that are searched for a validator's newest signature.
-const CERTIFICATES_SEARCHED: u64 = 200;
+const CERTIFICATES_SEARCHED: u64 = 50;
 /// Threads that look at messages of others.
 const RECEIVERS: usize = 2;
 
@@ -135,13 +137,14 @@ impl RelayQueues {
     /// Takes a question of another validator; one too many is dropped, and asked again.
     fn asked(&self, question: Question) {
         let mut asked = self.asked.lock();
-        if asked.questions.len() < ASKED_MAX {
+        let of_one = asked.questions.iter().filter(|one| one.0 == question.0);
+        if asked.questions.len() < ASKED_MAX && of_one.count() < ASKED_OF_ONE_MAX {
             asked.questions.push_back(question);
             self.asked_changed.notify_one();
         }
     }
 
-    fn stopping(&self) -> bool {
+    pub(crate) fn stopping(&self) -> bool {
         self.asked.lock().stopping
     }
 
@@ -318,7 +321,7 @@ impl Inner {
     fn answer(&self, voting: &Voting, (from, number, matter): Question) {
         let answer = match matter {
             Matter::Blocks(ask) => self.piece(&ask, &self.name_of(&from)),
-            Matter::Signed => self.newest_signed_by(voting, &from),
+            Matter::Signed => Ok(self.newest_signed_by(voting, &from)),
         };
         let (reason, bytes) = match answer {
             Ok(bytes) => (String::new(), bytes),
@@ -351,28 +354,21 @@ impl Inner {
                     }
                 }
             }
-            Ok(PeerMessage::Checkpoint { height, note }) => {
-                match voting.checkpoints.take(height, &note) {
-                    Taken::Kept => {}
-                    Taken::Late => self.answer_late(voting, from, height, &note),
-                    Taken::Contradicts(two) => {
-                        self.keep_evidence(
-                            two.validator,
-                            "checkpoint",
-                            height,
-                            two.signed.to_vec(),
-                        );
-                    }
-                    Taken::Refused(reason) => {
-                        tracing::warn!(
-                            from = from.to_hex(),
-                            height,
-                            reason,
-                            "a checkpoint of another validator is refused"
-                        );
-                    }
+            Ok(PeerMessage::Checkpoint { height, note }) => match voting.checkpoints.take(&note) {
+                Taken::Kept => {}
+                Taken::Late(size) => self.answer_late(voting, from, (height, size), &note),
+                Taken::Contradicts(two) => {
+                    self.keep_evidence(two.validator, "checkpoint", two.size, two.signed.to_vec());
                 }
-            }
+                Taken::Refused(reason) => {
+                    tracing::warn!(
+                        from = from.to_hex(),
+                        height,
+                        reason,
+                        "a checkpoint of another validator is refused"
+                    );
+                }
+            },
             Ok(PeerMessage::Ask { number, ask }) => {
                 voting.queues.asked((from, number, Matter::Blocks(ask)));
             }
@@ -396,28 +392,27 @@ impl Inner {
         }
     }
 
-    /// Height and note of the newest checkpoint that a validator is known to have signed; nothing if none is.
-    fn newest_signed_by(&self, voting: &Voting, key: &PublicKey) -> Result<Vec<u8>, NodeError> {
-        let seen = voting.checkpoints.newest_of(key);
-        let seen_height = seen.as_ref().map_or(0, |(height, _)| *height);
+    /// The newest checkpoint that a validator is known to have signed; nothing if none is.
+    fn newest_signed_by(&self, voting: &Voting, key: &PublicKey) -> Vec<u8> {
+        if let Some(seen) = voting.checkpoints.newest_of(key) {
+            return seen.into_bytes();
+        }
+        // Not since the start of this node.
         let verifier = voting.checkpoints.verifier_of(key);
         let tip = self.tip().height;
-        let oldest = tip.saturating_sub(CERTIFICATES_SEARCHED).max(seen_height);
-        let mut found = seen.map(|(height, note)| (height, note.into_bytes()));
-        for height in (oldest + 1..=tip).rev() {
-            let note = self.effects(height)?.certificate;
+        for height in (tip.saturating_sub(CERTIFICATES_SEARCHED) + 1..=tip).rev() {
+            let Ok(effects) = self.effects(height) else {
+                continue;
+            };
             let names = |note: &SignedNote| {
                 let mut signatures = note.signatures().iter();
-                signatures.any(|one| verifier.as_ref().is_some_and(|key| key.is_named_by(one)))
+                signatures.any(|one| verifier.is_some_and(|key| key.is_named_by(one)))
             };
-            if SignedNote::parse(&note).is_ok_and(|note| names(&note)) {
-                found = Some((height, note));
-                break;
+            if SignedNote::parse(&effects.certificate).is_ok_and(|note| names(&note)) {
+                return effects.certificate;
             }
         }
-        Ok(found.map_or_else(Vec::new, |(height, note)| {
-            [&height.to_be_bytes()[..], &note].concat()
-        }))
+        Vec::new()
     }
 
     /// Answers those whose transaction came into no block for long after it has expired: too few validators answer.
@@ -467,17 +462,23 @@ impl Inner {
     }
 
     /// Sends the certificate of a height to one that still gathers signatures for it.
-    fn answer_late(&self, voting: &Voting, to: PublicKey, height: u64, note: &[u8]) {
+    fn answer_late(&self, voting: &Voting, to: PublicKey, (height, size): (u64, u64), note: &[u8]) {
         let alone = SignedNote::parse(note).is_ok_and(|note| note.signatures().len() == 1);
-        if !alone || height > self.tip().height {
+        if !alone {
             return;
         }
-        if let Ok(effects) = self.effects(height) {
-            let message = PeerMessage::Checkpoint {
-                height,
-                note: effects.certificate,
-            };
-            voting.messenger.send(Some(to), message.encode_to_vec());
-        }
+        let note = match voting.checkpoints.recent(size) {
+            Some(recent) => recent.to_string().into_bytes(),
+            // Older than those that are remembered: where the asker says it is, if it is there.
+            None => match self.store.meta(height) {
+                Ok(Some(meta)) if meta.block_leaf() + 1 == size => match self.effects(height) {
+                    Ok(effects) => effects.certificate,
+                    Err(_) => return,
+                },
+                _ => return,
+            },
+        };
+        let message = PeerMessage::Checkpoint { height, note };
+        voting.messenger.send(Some(to), message.encode_to_vec());
     }
 }

@@ -176,7 +176,7 @@ impl From<NodeError> for ApiError {
                     "do not send it again: it takes effect, wholly or not at all, once the node is mended and started; GET /v1/transactions/{id} gives its outcome then"
                 ))
             }
-            NodeError::Storage(_) => {
+            NodeError::Storage(_) | NodeError::Damaged(_) => {
                 tracing::error!(%message, "a request failed in the store");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", message)
                     .hint("`stele audit` finds what is damaged")

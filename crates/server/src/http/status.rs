@@ -117,7 +117,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
     get,
     path = "/v1/evidence",
     tag = "node",
-    responses((status = 200, description = "Evidence: validator, what, height, time_us, signed", body = serde_json::Value), Refusals)
+    responses((status = 200, description = "Evidence: validator, what, number, time_us, signed", body = serde_json::Value), Refusals)
 )]
 pub(super) async fn evidence(State(app): State<App>) -> Result<Response, ApiError> {
     let evidence = app

@@ -40,7 +40,7 @@ pub(crate) fn node_error(error: NodeError) -> SqlError {
         NodeError::Unresolved { .. } => SqlError::new("08007", message).hint(
             "Do not send it again: it takes effect, wholly or not at all, once the node is mended and started. Look it up by its id then.",
         ),
-        NodeError::Storage(_) => SqlError::new("58030", message),
+        NodeError::Storage(_) | NodeError::Damaged(_) => SqlError::new("58030", message),
         NodeError::Stopping => stopping(),
     }
 }

@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use parking_lot::RwLock;
 use stele_core::codec::Reader;
 use stele_core::{Decode, Encode, Hash};
@@ -231,6 +231,10 @@ impl Index for FjallIndex {
             )),
             _ => self.try_add(blocks, certificates),
         }
+    }
+
+    fn persist(&self) -> Result<(), StoreError> {
+        self.tried(self.keyspaces()?.database.persist(PersistMode::SyncAll))
     }
 
     fn clear(&self) -> Result<(), StoreError> {

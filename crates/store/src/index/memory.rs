@@ -50,6 +50,10 @@ impl Index for MemoryIndex {
         Ok(())
     }
 
+    fn persist(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn clear(&self) -> Result<(), StoreError> {
         *self.maps.write() = Maps::default();
         Ok(())

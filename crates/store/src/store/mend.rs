@@ -131,6 +131,7 @@ pub(super) fn finish_interrupted(
             places.add(frame.kind, frame.height, location);
         }
         places.tell(index)?;
+        index.persist()?;
     }
     Ok(files.remove(&mended)?)
 }
@@ -144,12 +145,10 @@ impl BlockStore {
             segment: damage.segment + 1,
             offset: 0,
         };
-        let last = inner.first_from(after).map_or(u64::MAX, |next| next - 1);
-        let to = if last >= damage.height {
-            last
-        } else {
-            damage.height
-        };
+        let stored = inner.durable.height();
+        let last = inner.first_from(after).map_or(stored, |next| next - 1);
+        // Never what is still to come.
+        let to = last.max(damage.height).min(stored);
         let mut held = inner.held.write();
         let covered = held
             .as_ref()
@@ -385,6 +384,7 @@ impl Mending {
             offset: self.written,
         })?;
         self.place()?;
+        inner.index.persist()?;
         files.remove(&mended)?;
         let mut held = inner.held.write();
         if held
@@ -421,6 +421,8 @@ impl Mending {
         let mut scanner = Scanner::new(file, HEADER_LEN as u64, end.offset);
         loop {
             let (_, frame) = match scanner.next_record()? {
+                // Whatever follows a footer is not good.
+                Ok(Some((_, frame))) if frame.kind == Kind::Footer => return Ok(()),
                 Ok(Some(record)) => record,
                 Ok(None) => return Ok(()),
                 Err(bad) => {
