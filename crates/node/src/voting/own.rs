@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use stele_core::Encode;
-use stele_core::block::BLOCK_TRANSACTIONS_MAX;
 use stele_core::note::{Checkpoint, SignedNote, VerifierKey};
 use stele_core::peer::PeerMessage;
 use stele_flow::{File, Files, OpenMode};
@@ -44,10 +43,16 @@ impl OwnSignatures {
             .get(..len)
             .and_then(|bytes| std::str::from_utf8(bytes).ok());
         let size = text.filter(|text| text.len() == SIZE_DIGITS);
-        let size = size.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let size = size.and_then(|text| text.parse().ok());
+        if size.is_none() {
+            // Room for it is there from now on.
+            file.write_at(0, format!("{:0SIZE_DIGITS$}", 0).as_bytes())?;
+            file.sync()?;
+            files.sync_dir(directory)?;
+        }
         Ok(Self {
             file,
-            size: AtomicU64::new(size),
+            size: AtomicU64::new(size.unwrap_or(0)),
             confirmed: AtomicBool::new(false),
         })
     }
@@ -57,11 +62,12 @@ impl OwnSignatures {
         self.size.fetch_max(size, Ordering::AcqRel);
     }
 
-    /// Notes a size before its checkpoint is signed. Not synced: blocks are, and at most the newest is not among them.
+    /// Notes a size durably, before its checkpoint is signed.
     pub(super) fn note(&self, size: u64) -> Result<(), NodeError> {
         if self.size.fetch_max(size, Ordering::AcqRel) < size {
             let text = format!("{size:0SIZE_DIGITS$}");
             self.file.write_at(0, text.as_bytes())?;
+            self.file.sync()?;
         }
         Ok(())
     }
@@ -129,9 +135,7 @@ impl Voting {
             .signatures()
             .iter()
             .any(|one| key.is_named_by(one) && one.verify(note.text(), key).is_ok());
-        // The newest may have been signed and not kept.
-        let least = known.saturating_add(BLOCK_TRANSACTIONS_MAX as u64 + 1);
-        if is_own && checkpoint.size() > least {
+        if is_own && checkpoint.size() > known {
             return Err(format!(
                 "this validator's key has signed a checkpoint over {} leaves, and this data directory knows of no signature over more than {known}: it is an older copy, or another node uses its key. It does not vote: two different signatures would count as a lie. If no newer directory is left, see \"A lost disk\" in docs/operations.md",
                 checkpoint.size()
