@@ -6,6 +6,7 @@
 mod cluster;
 mod disk;
 mod judge;
+mod outcome;
 mod plan;
 mod run;
 
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use run::Outcome;
+use outcome::Outcome;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,7 +1,6 @@
 //! One run, from its seed.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -18,6 +17,7 @@ use stele_node::receipt::Pending;
 use crate::cluster::Cluster;
 use crate::disk;
 use crate::judge::Judge;
+use crate::outcome::Outcome;
 use crate::plan::{Action, HEALED_MS, Plan, TROUBLE_MS};
 use sim::history::{History, Told, Write};
 use sim::random::Random;
@@ -28,45 +28,6 @@ const LISTS: u64 = 5;
 const FULL_ROOM: usize = 3_000;
 /// Writes of a client, at most.
 const WRITES_MAX: usize = 60;
-
-/// What a run gave.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Outcome {
-    runs: u64,
-    nodes: u64,
-    blocks: u64,
-    writes: u64,
-    acknowledged: u64,
-    kills: u64,
-    seconds: u64,
-    pub(crate) digest: String,
-    pub(crate) violations: Vec<String>,
-}
-
-impl Outcome {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.runs += 1;
-        self.nodes += other.nodes;
-        self.blocks += other.blocks;
-        self.writes += other.writes;
-        self.acknowledged += other.acknowledged;
-        self.kills += other.kills;
-        self.seconds += other.seconds;
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.runs > 0 {
-            write!(f, "{} runs, ", self.runs)?;
-        }
-        write!(
-            f,
-            "{} nodes, {} blocks, {} of {} writes acknowledged, {} kills, {} simulated s",
-            self.nodes, self.blocks, self.acknowledged, self.writes, self.kills, self.seconds
-        )
-    }
-}
 
 /// A client, with what it waits for.
 #[derive(Default)]
