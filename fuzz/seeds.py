@@ -127,6 +127,8 @@ def inputs():
 
     for flags in (1, 3):
         yield "store", segment_seed(flags)
+    # Found: two empty segments, of which one open after the other threw one away.
+    yield "store", b"\x66"
     # Found: a footer whose last height is the highest there is.
     footer = b"\x01" + b"\xff" * 24 + bytes(32)
     yield "store", b"\x01\xff\x00" + len(footer).to_bytes(2, "big") + footer

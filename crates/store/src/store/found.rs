@@ -59,7 +59,12 @@ impl Recovery<'_> {
             let header = match self.header(&path, &*file)? {
                 Ok(header) => header,
                 Err(_) if is_last && self.is_begun_only(number, len) => {
-                    return Ok((found, bad, self.discard(number, &path, len)?));
+                    // Beside damage nothing is thrown away; whoever makes the next segment writes over it.
+                    let torn = match bad {
+                        None => self.discard(number, &path, len)?,
+                        Some(_) => None,
+                    };
+                    return Ok((found, bad, torn));
                 }
                 Err(detail) => {
                     bad.get_or_insert(damaged(DamageKind::Checksum, 0, detail.to_owned()));
