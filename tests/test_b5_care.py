@@ -384,6 +384,12 @@ class Followers(ProxyCase):
                 self.relay.lie = None
                 proxy.until(lambda: kinds()[-1] == "valid", seconds=REPAIR_SECONDS_MAX)
                 self.assertEqual(audit().returncode, 0)
+        # What is lost while it is down comes again, and it says that it is well.
+        proxy.kill()
+        sorted((proxy.directory / "segments").glob("*.seg"))[-1].unlink()
+        proxy.start()
+        proxy.until(lambda: proxy.json("/v1/chain")["height"] == self.origin.json("/v1/chain")["height"])
+        proxy.until(lambda: proxy.json("/v1/status")["store"] in ("valid", "verifying"))
         self.assertEqual(proxy.stop(), 0)
         checked = stele("verify", "--data", proxy.directory, "--trust", self.trust)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)

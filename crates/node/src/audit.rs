@@ -186,7 +186,7 @@ impl Inner {
         let (heights_checked, tip) = (heights.clone(), self.tip().height);
         let begun = self.runtime.clock.monotonic_us();
         let trust = Trust::of_genesis(&self.genesis);
-        let mut report = check_blocks(
+        let checked = check_store(
             &self.store,
             Some(&self.tiles),
             &trust,
@@ -195,6 +195,7 @@ impl Inner {
             mib_per_s,
             progress,
         )?;
+        let mut report = reported(&self.store, checked);
         if state {
             let pace = Pace::new(&self.runtime, mib_per_s);
             let (mut read, bytes) = (0, report.bytes);
@@ -272,7 +273,7 @@ pub fn verify_directory(
         true
     };
     let tiles = TileStore::open_read_only(runtime.files.clone(), path)?;
-    let mut report = check_blocks(
+    let checked = check_store(
         &store,
         Some(&tiles),
         &trust,
@@ -281,6 +282,7 @@ pub fn verify_directory(
         0,
         &keep_on,
     )?;
+    let mut report = reported(&store, checked);
     if let Some(damage) = opened.damage
         && are_blocks_good(&report)
     {
@@ -396,20 +398,12 @@ pub(crate) fn check_store(
     Ok(store.check(&*runtime.spawner, &options, &judge, tiles, &mut step)?)
 }
 
-pub(crate) fn check_blocks(
-    store: &BlockStore,
-    tiles: Option<&TileStore>,
-    trust: &Trust,
-    heights: RangeInclusive<u64>,
-    runtime: &Runtime,
-    mib_per_s: u64,
-    progress: &dyn Fn(u64, u64) -> bool,
-) -> Result<AuditReport, NodeError> {
-    let checked = check_store(store, tiles, trust, heights, runtime, mib_per_s, progress)?;
+/// What a check of the blocks found, for people.
+pub(crate) fn reported(store: &BlockStore, checked: CheckReport) -> AuditReport {
     let blocks = checked.damage.iter();
     let blocks = blocks.map(|damage| block_finding(store, damage));
     let findings = blocks.chain(checked.tiles.iter().map(tile_finding));
-    Ok(AuditReport {
+    AuditReport {
         height: checked.height,
         effects_height: checked.effects_height,
         blocks: checked.blocks,
@@ -421,7 +415,7 @@ pub(crate) fn check_blocks(
             log: checked.tree.map(|tree| (checked.effects_height, tree)),
         }),
         ..AuditReport::default()
-    })
+    }
 }
 
 fn check_genesis(

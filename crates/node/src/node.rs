@@ -198,12 +198,13 @@ impl Node {
             };
             let _ = waiting.sender.send(Err(error));
         }
+        // Before the check, which may wait for an answer of another validator.
+        if let Some(relay) = &self.relay {
+            relay.stop();
+        }
         self.checker.stop();
         if let Some(senders) = &self.senders {
             senders.stop();
-        }
-        if let Some(relay) = &self.relay {
-            relay.stop();
         }
         self.order.stop();
         self.inner.fail_proposed(&NodeError::Stopping);

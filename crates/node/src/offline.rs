@@ -11,7 +11,7 @@ use stele_core::{Hash, Suite};
 use stele_flow::Runtime;
 use stele_store::{Access, BlockStore, MemoryIndex, StoreConfig};
 
-use crate::audit::check_blocks;
+use crate::audit::{check_store, reported};
 use crate::blocks::not_stored;
 use crate::changes::{Chain, LedgerSource};
 use crate::directory::{check_format, read_genesis};
@@ -135,7 +135,8 @@ impl OfflineLedger {
             true
         };
         let store = &self.stored.store;
-        check_blocks(store, None, &trust, 1..=up_to, &self.runtime, 0, &keep_on)
+        let checked = check_store(store, None, &trust, 1..=up_to, &self.runtime, 0, &keep_on)?;
+        Ok(reported(store, checked))
     }
 
     /// The ledger as a source of row changes, standing before its first block.

@@ -121,6 +121,12 @@ impl Inner {
         }
     }
 
+    fn verifier(&self) -> Result<CertificateVerifier, NodeError> {
+        CertificateVerifier::new(&self.genesis.origin, &self.genesis.validators)
+            .map(CertificateVerifier::prepared)
+            .map_err(|error| NodeError::Invalid(error.to_string()))
+    }
+
     fn mend(
         &self,
         mending: &mut Mending,
@@ -128,10 +134,7 @@ impl Inner {
         peers: &dyn Peers,
         keep_on: KeepOn<'_>,
     ) -> Result<(), NodeError> {
-        let verifier = CertificateVerifier::new(&self.genesis.origin, &self.genesis.validators);
-        let verifier = verifier
-            .map_err(|error| NodeError::Invalid(error.to_string()))?
-            .prepared();
+        let verifier = self.verifier()?;
         let mut log = log;
         let Some(first) = mending.next_height() else {
             return Ok(());
@@ -158,12 +161,11 @@ impl Inner {
         })
     }
 
-    /// Gets the blocks that are ordered and missing here, up to a height, and applies them.
-    ///
-    /// True when all that somebody has is there.
-    pub(crate) fn pull(&self, to: u64) -> Result<bool, DeliverError> {
+    /// Gets the blocks that are ordered and missing here, up to a height, and applies them. Without an end
+    /// (`u64::MAX`) as many as somebody has.
+    pub(crate) fn pull(&self, to: u64) -> Result<(), DeliverError> {
         let Some(peers) = self.peers() else {
-            return Ok(true);
+            return Ok(());
         };
         let first = self.tip().height + 1;
         let mut wanted = Wanted {
@@ -172,9 +174,9 @@ impl Inner {
             last: to,
             is_at_end: false,
         };
-        let verifier = CertificateVerifier::new(&self.genesis.origin, &self.genesis.validators)
-            .map_err(|error| DeliverError::Halt(error.to_string()))?
-            .prepared();
+        let verifier = self
+            .verifier()
+            .map_err(|error| DeliverError::Halt(error.to_string()))?;
         let keep_on = || match &self.role {
             Role::Votes(voting) => !voting.queues.stopping(),
             _ => true,
@@ -218,8 +220,8 @@ impl Inner {
         self.care.lock().received();
         match (pulled, failed) {
             (_, Some(error)) => Err(error),
-            (Ok(()), None) => Ok(true),
-            (Err(_), None) if to == u64::MAX && wanted.is_at_end => Ok(true),
+            (Ok(()), None) => Ok(()),
+            (Err(_), None) if to == u64::MAX && wanted.is_at_end => Ok(()),
             (Err(error), None) => Err(DeliverError::Later(error.to_string())),
         }
     }
@@ -227,6 +229,8 @@ impl Inner {
     /// Gets what was cut off at the start, as far as others have it.
     pub(crate) fn pull_back(&self, keep_on: KeepOn<'_>) {
         let Role::Votes(voting) = &self.role else {
+            // A follower is only behind: its server gives what it lacks.
+            self.is_cut.store(false, Ordering::Release);
             return;
         };
         while keep_on() {
@@ -235,7 +239,7 @@ impl Inner {
                 self.pull(u64::MAX)
             };
             match pulled {
-                Ok(_) => {
+                Ok(()) => {
                     let height = self.tip().height;
                     self.is_cut.store(false, Ordering::Release);
                     self.happened("repaired", format!("blocks up to {height} are there again"));

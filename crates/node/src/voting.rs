@@ -158,12 +158,7 @@ impl Voting {
     }
 
     /// The certificate that came with a block, and the root that is signed in it; or why it is none.
-    pub(crate) fn given(
-        &self,
-        height: u64,
-        given: &str,
-        size: u64,
-    ) -> Result<(SignedNote, Hash), String> {
+    fn given(&self, height: u64, given: &str, size: u64) -> Result<(SignedNote, Hash), String> {
         let none = |why: String| format!("block {height} comes without a good certificate: {why}");
         let note = SignedNote::parse(given.as_bytes()).map_err(|error| none(error.to_string()))?;
         let checkpoint = self

@@ -97,6 +97,11 @@ impl Cluster {
         })
     }
 
+    /// A validator's process, if it runs.
+    pub(crate) fn node(&self, number: usize) -> Option<Arc<Driven>> {
+        self.machines.get(number)?.node.clone()
+    }
+
     /// Starts a validator's process.
     pub(crate) fn start(&mut self, node: usize) -> Result<Arc<Driven>> {
         let ask = self.asker();

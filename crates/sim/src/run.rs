@@ -133,12 +133,7 @@ impl Scenario for Run {
             self.act(&action, since_ms, steering);
         }
         for node in 0..self.cluster.machines.len() {
-            if let Some(driven) = self
-                .cluster
-                .machines
-                .get(node)
-                .and_then(|one| one.node.clone())
-            {
+            if let Some(driven) = self.cluster.node(node) {
                 driven.pump();
                 self.judge.look(node, &driven);
             }
@@ -262,11 +257,7 @@ impl Run {
     }
 
     fn heal(&mut self, node: usize, since_ms: u64) {
-        let driven = self
-            .cluster
-            .machines
-            .get(node)
-            .and_then(|one| one.node.clone());
+        let driven = self.cluster.node(node);
         if let Some(driven) = driven {
             let healed = driven.heal();
             let told = match &healed {
@@ -331,11 +322,7 @@ impl Run {
             "CREATE TABLE lists (id INT PRIMARY KEY, v TEXT NOT NULL)".to_owned(),
             format!("INSERT INTO lists VALUES {}", rows.join(", ")),
         ];
-        let first = self
-            .cluster
-            .machines
-            .first()
-            .and_then(|one| one.node.clone());
+        let first = self.cluster.node(0);
         let Some(first) = first else { return };
         if first.query("SELECT count(*) FROM lists").is_ok() {
             self.is_table_there = true;
@@ -350,12 +337,7 @@ impl Run {
 
     fn write(&mut self, client: usize, since_us: i64) {
         let node = self.random.below(self.plan.nodes as u64) as usize;
-        let Some(driven) = self
-            .cluster
-            .machines
-            .get(node)
-            .and_then(|one| one.node.clone())
-        else {
+        let Some(driven) = self.cluster.node(node) else {
             return;
         };
         let number = self.history.0.len() as u64 + 1;
@@ -414,12 +396,7 @@ impl Run {
             return;
         }
         for node in 0..self.plan.nodes {
-            let Some(driven) = self
-                .cluster
-                .machines
-                .get(node)
-                .and_then(|one| one.node.clone())
-            else {
+            let Some(driven) = self.cluster.node(node) else {
                 continue;
             };
             let slot = self.last_writes.get_mut(node);

@@ -16,7 +16,7 @@ fn simulate(arguments: &[&str]) {
 }
 
 #[test]
-fn a1_a29_b5_b7_simulated_clusters_hold_together() {
+fn a1_b5_b7_simulated_clusters_hold_together() {
     let seeds = std::env::var("STELE_SIM_SEEDS").unwrap_or_else(|_| "40".to_owned());
     simulate(&["--seeds", &seeds]);
     let run: u64 = seeds.parse().expect("a number of seeds");
